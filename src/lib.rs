@@ -1,0 +1,7 @@
+//! bitmill: a small language for quantization recipes, and the tools that check and run them.
+//!
+//! The rooms and the one direction in which they look are described in `ARCHITECTURE.md`.
+
+pub mod dtype;
+pub mod quant;
+pub mod scheme;

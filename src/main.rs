@@ -1,0 +1,3 @@
+//! The `bitmill` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Kernels: pure functions over slices. The same input gives the same bits on every machine and thread count.
