@@ -5,3 +5,4 @@
 pub mod dtype;
 pub mod quant;
 pub mod scheme;
+pub mod syntax;
