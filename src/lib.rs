@@ -3,6 +3,8 @@
 //! The rooms and the one direction in which they look are described in `ARCHITECTURE.md`.
 
 pub mod dtype;
+pub mod kind;
+pub mod model;
 pub mod quant;
 pub mod scheme;
 pub mod syntax;
