@@ -2,6 +2,7 @@
 //!
 //! The rooms and the one direction in which they look are described in `ARCHITECTURE.md`.
 
+pub mod coreml;
 pub mod dtype;
 pub mod kind;
 pub mod model;

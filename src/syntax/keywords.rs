@@ -185,6 +185,11 @@ pub const OPERAND_PARTS: &[Keyword] = &[
         form: "sparse 50%",
         meaning: "pruning, joined to the rest: a share or n:m",
     },
+    Keyword {
+        word: "sparse-below",
+        form: "sparse-below 0.001",
+        meaning: "pruning of magnitudes below a bound",
+    },
 ];
 
 /// The word that begins the activations of a scheme.
