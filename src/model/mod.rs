@@ -1,6 +1,8 @@
 //! What a model offers to a recipe: tensors with names, module kinds, shapes and dtypes. Only headers are
 //! read here; the bytes stay in the file until a run asks for them. Knows no recipes.
 
+mod facts;
+
 use std::path::PathBuf;
 
 use crate::dtype::DType;
@@ -51,6 +53,8 @@ pub struct Weight {
     pub known_by: KnownBy,
     /// What the tensor is within its module.
     pub role: Role,
+    /// A linear weight stored as `[in, out]`, as GPT-2's `Conv1D` does, where `torch.nn.Linear` has `[out, in]`.
+    pub transposed: bool,
     /// Dimensions, outermost first.
     pub shape: Vec<usize>,
     /// Element type in the file.
