@@ -7,5 +7,6 @@ pub mod dtype;
 pub mod kind;
 pub mod model;
 pub mod quant;
+pub mod recipe;
 pub mod scheme;
 pub mod syntax;
