@@ -2,10 +2,12 @@
 //!
 //! The rooms and the one direction in which they look are described in `ARCHITECTURE.md`.
 
+pub mod check;
 pub mod coreml;
 pub mod dtype;
 pub mod kind;
 pub mod model;
+pub mod plan;
 pub mod quant;
 pub mod recipe;
 pub mod scheme;

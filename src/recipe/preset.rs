@@ -31,7 +31,9 @@ impl ParameterKind {
         match self {
             ParameterKind::Size => "a whole number of at least 1",
             ParameterKind::Bits => "a whole number from 1 to 8",
-            ParameterKind::Block => "two whole numbers in brackets, -1 for a whole axis: `[16, -1]`",
+            ParameterKind::Block => {
+                "two whole numbers in brackets, -1 for a whole axis: `[16, -1]`"
+            }
             ParameterKind::Target => "a deployment target such as `iOS18`",
             ParameterKind::Compute => "`all`, `cpu`, `cpu-and-gpu` or `cpu-and-ne`",
             ParameterKind::Filter => "a selector in quotes: `\"linear or embedding\"`",
@@ -268,7 +270,8 @@ impl Preset {
 
     /// The parameter of a name, long or short.
     pub fn parameter(&self, name: &str) -> Option<&'static Parameter> {
-        self.all_parameters().find(|p| p.name == name || p.short == Some(name))
+        self.all_parameters()
+            .find(|p| p.name == name || p.short == Some(name))
     }
 
     /// The statements it stands for, with parameters filled in; `value` gives those that were written.
@@ -295,7 +298,10 @@ impl Preset {
         let block = match value("block_size") {
             Some(ParameterValue::Block(extents)) => {
                 let extent = |e: &Option<usize>| e.map_or("-1".to_string(), |n| n.to_string());
-                format!("[{}]", extents.iter().map(extent).collect::<Vec<_>>().join(", "))
+                format!(
+                    "[{}]",
+                    extents.iter().map(extent).collect::<Vec<_>>().join(", ")
+                )
             }
             _ => "[-1, -1]".to_string(),
         };

@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use super::source::{Place, Placed};
 use super::scheme::Field;
+use super::source::{Place, Placed};
 use crate::coreml::target::NotATarget;
 use crate::syntax::SyntaxError;
 
