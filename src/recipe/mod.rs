@@ -16,7 +16,7 @@ use crate::scheme::{Arithmetic, FloatType, Scheme};
 use crate::syntax::tree::Comparison;
 use problem::Problem;
 pub use resolve::resolve;
-pub use scheme::{Field, Origins};
+pub use scheme::{Field, Origins, PART_WORDS, base_words};
 use selector::Selector;
 pub use source::{FileId, Loader, NoImports, Place, Placed, Source};
 

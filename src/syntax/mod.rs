@@ -1,5 +1,6 @@
 //! Text to tree: tokens, the grammar, the tree with spans, the formatter. Knows no files and no models.
 
+pub mod allow;
 pub mod error;
 pub mod keywords;
 pub mod nearest;
