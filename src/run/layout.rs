@@ -23,6 +23,8 @@ pub struct Item {
     pub change: Option<Fitted>,
     /// The stored tensors; one of [`Content::Copy`] for a copy.
     pub parts: Vec<Part>,
+    /// Elements that pruning leaves, where the stored tensors depend on it.
+    pub survivors: Option<usize>,
 }
 
 /// The whole output.
@@ -48,14 +50,15 @@ impl Layout {
                 Outcome::Change(fitted) if !kept.contains(&index) => Some(fitted.clone()),
                 _ => None,
             };
+            let survivors = match &change {
+                Some(fitted) => survivors(job, data, weight, fitted, cancel)?,
+                None => None,
+            };
             let parts = match &change {
-                Some(fitted) => {
-                    let survivors = survivors(job, data, weight, fitted, cancel)?;
-                    parts::parts(job.format, weight, fitted, survivors)
-                }
+                Some(fitted) => parts::parts(job.format, weight, fitted, survivors),
                 None => copy(job, data, weight),
             };
-            items.push(Item { weight: index, change, parts });
+            items.push(Item { weight: index, change, parts, survivors });
         }
         items.sort_by_key(|item| job.model.weights[item.weight].location.file);
         let mut names = HashSet::new();
@@ -163,24 +166,15 @@ fn packed_weight(job: &Job, item: &Item) -> Option<PackedWeight> {
     let Some(fitted) = &item.change else {
         return job.model.packed_weight(&weight.name).cloned();
     };
-    let survivors = |content: Content| {
-        let part = item.parts.iter().find(|part| part.content == content);
-        // Codes are stored as bytes, so their number cannot be read off the part: the mask's partner says it.
-        part.map(|part| part.shape.iter().product::<usize>())
-    };
-    let kept = fitted.sparse().map(|sparse| match sparse {
-        Sparsity::Below(_) => item.survivors(fitted),
-        known => size::survivors(weight.elements(), Some(known)) as usize,
-    });
     let encoding = match fitted {
         Fitted::Float(_) => return None,
-        Fitted::Sparse(_) => Encoding::Sparse { survivors: survivors(Content::Values)? },
+        Fitted::Sparse(_) => Encoding::Sparse { survivors: item.survivors? },
         Fitted::Affine { block, bits, signed, mapping, .. } => Encoding::Affine {
             bits: *bits,
             signed: *signed,
             block: block.clone(),
             zero_point: *mapping == Mapping::Asymmetric || !signed,
-            survivors: kept,
+            survivors: item.survivors,
         },
         Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, .. } => Encoding::Palette {
             bits: storage_bits(*bits),
@@ -189,7 +183,7 @@ fn packed_weight(job: &Job, item: &Item) -> Option<PackedWeight> {
             axis: *axis,
             int8_entries: *int8_entries,
             scaled: *scaled,
-            survivors: kept,
+            survivors: item.survivors,
         },
     };
     let rule = job.plan.decisions[item.weight].rule?;
