@@ -17,9 +17,7 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
     if x.is_empty() || y.is_empty() {
         return a[differ].cmp(&b[differ]);
     }
-    number_order(x, y)
-        .then_with(|| natural_tail(&a[start + x.len()..], &b[start + y.len()..]))
-        .then_with(|| a.cmp(b))
+    number_order(x, y).then_with(|| natural_tail(&a[start + x.len()..], &b[start + y.len()..])).then_with(|| a.cmp(b))
 }
 
 /// The digits at the start of a text.
@@ -68,8 +66,15 @@ mod tests {
     #[test]
     fn numbers_compare_as_numbers() {
         let mut names = vec![
-            "layers.10.a", "layers.2.b", "layers.2.a", "layers", "layers.02.a", "layers.x", "layers1.9",
-            "layers.99999999999999999999999", "layers.100000000000000000000000",
+            "layers.10.a",
+            "layers.2.b",
+            "layers.2.a",
+            "layers",
+            "layers.02.a",
+            "layers.x",
+            "layers1.9",
+            "layers.99999999999999999999999",
+            "layers.100000000000000000000000",
         ];
         names.sort_by(|a, b| natural_order(a, b));
         insta::assert_compact_debug_snapshot!(names, @"");

@@ -112,7 +112,8 @@ fn is_within(path: &Path, directory: &Path) -> bool {
 /// Names that directories of models hold: Core ML packages, checkpoints, tokenizers, their descriptions.
 const NAMES: &[&str] =
     &["Manifest.json", "Data", "executorch_debug_handle_mapping.json", ".DS_Store", ".gitattributes", "LICENSE"];
-const EXTENSIONS: &[&str] = &["safetensors", "json", "jsonl", "txt", "md", "model", "jinja", "tiktoken", "bitmill", "lock"];
+const EXTENSIONS: &[&str] =
+    &["safetensors", "json", "jsonl", "txt", "md", "model", "jinja", "tiktoken", "bitmill", "lock"];
 
 /// Refuses to replace a directory that holds anything that is not part of a model.
 fn check_replaceable(destination: &Destination) -> Result<(), OutputError> {

@@ -171,11 +171,7 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
         "run `git lfs pull` in its repository, or download the file itself",
     ),
     (b"GGUF", "it is a GGUF file", "quantize from the original safetensors checkpoint instead"),
-    (
-        b"\x89HDF",
-        "it is an HDF5 file, as Keras writes",
-        "save the weights with safetensors.numpy.save_file instead",
-    ),
+    (b"\x89HDF", "it is an HDF5 file, as Keras writes", "save the weights with safetensors.numpy.save_file instead"),
     (
         b"\x80\x02",
         "it is a Python pickle, as old versions of PyTorch write",

@@ -73,8 +73,12 @@ impl Header {
             return Err(whole(path, Some(8), Fault::NoBrace));
         }
         let data_start = 8 + json.len() as u64;
-        let json::Contents { metadata, mut entries } = json::parse(json)
-            .map_err(|e| SafetensorsError { path: path.to_owned(), tensor: e.tensor, byte: Some(8 + e.at), fault: e.fault })?;
+        let json::Contents { metadata, mut entries } = json::parse(json).map_err(|e| SafetensorsError {
+            path: path.to_owned(),
+            tensor: e.tensor,
+            byte: Some(8 + e.at),
+            fault: e.fault,
+        })?;
         // Places are looked for only once something is wrong.
         let about = |name: &str, nth: usize, fault: Fault| SafetensorsError {
             path: path.to_owned(),
@@ -153,12 +157,9 @@ fn check_tensor(entry: &Entry) -> Result<(), Fault> {
     }
     let given = entry.end.checked_sub(entry.begin).ok_or(Fault::Reversed { begin: entry.begin, end: entry.end })?;
     match data_size(&entry.shape, &entry.dtype)? {
-        Some(needed) if needed != given => Err(Fault::Size {
-            shape: entry.shape.clone(),
-            dtype: entry.dtype.to_string(),
-            needed,
-            given,
-        }),
+        Some(needed) if needed != given => {
+            Err(Fault::Size { shape: entry.shape.clone(), dtype: entry.dtype.to_string(), needed, given })
+        }
         _ => Ok(()),
     }
 }

@@ -45,7 +45,11 @@ impl Writer {
     ///
     /// # Errors
     /// If the file cannot be written; a full disk is noticed here where the system reserves room.
-    pub fn create(mut file: PartialFile, tensors: &[TensorSpec], metadata: &[(String, String)]) -> Result<Writer, OutputError> {
+    pub fn create(
+        mut file: PartialFile,
+        tensors: &[TensorSpec],
+        metadata: &[(String, String)],
+    ) -> Result<Writer, OutputError> {
         let mut order: Vec<usize> = (0..tensors.len()).collect();
         // Types that bitmill does not know are as wide as can be, so that they stay aligned.
         order.sort_by_key(|&index| std::cmp::Reverse(tensors[index].dtype.bits().unwrap_or(128)));
@@ -154,8 +158,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.safetensors");
         let partial = PartialFile::create(&Destination { path: &path, overwrite: false, inputs: &[] }).unwrap();
-        let tensors =
-            [spec("codes", "U8", &[3], 3), spec("scale", "F32", &[2], 8), spec("none", "F16", &[0, 4], 0), spec("s", "F16", &[], 2)];
+        let tensors = [
+            spec("codes", "U8", &[3], 3),
+            spec("scale", "F32", &[2], 8),
+            spec("none", "F16", &[0, 4], 0),
+            spec("s", "F16", &[], 2),
+        ];
         let writer = Writer::create(partial, &tensors, &[("format".into(), "pt".into())]).unwrap();
         writer.write_at(1, &[1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
         writer.write_at(0, &[9, 8, 7]).unwrap();
