@@ -27,10 +27,10 @@ pub trait Element: sealed::Sealed + Copy + Debug + PartialEq + Send + Sync + 'st
     /// The smallest positive normal number: 2⁻¹²⁶ for `f32` and `bf16`, 2⁻¹⁴ for `f16`.
     const SMALLEST_NORMAL: f32;
     /// The element's bits as a signed integer. Positive elements compare as their values do.
-    type Signed: Copy + Ord + Default;
+    type Signed: Copy + Ord + Default + Send + Sync;
     /// The element's bits as an unsigned integer. Negative elements compare as their magnitudes do, and are
     /// greater than every positive one.
-    type Unsigned: Copy + Ord + Default;
+    type Unsigned: Copy + Ord + Default + Send + Sync;
 
     /// The value, exactly.
     fn to_f32(self) -> f32;
