@@ -7,7 +7,7 @@ mod data;
 mod error;
 mod kinds;
 mod listing;
-pub mod near;
+mod near;
 mod open;
 pub mod packed;
 
@@ -18,6 +18,7 @@ use crate::dtype::DType;
 use crate::kind::Kind;
 pub use data::ModelData;
 pub use error::ModelError;
+pub use near::nearest_names;
 
 /// A model as its headers describe it.
 #[derive(Debug, Clone, PartialEq)]
