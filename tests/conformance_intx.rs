@@ -25,12 +25,7 @@ fn every_recipe_gives_torchaos_integers() {
     for golden in Golden::sources("intx") {
         let mut counts = Counts::default();
         for (name, case) in golden.cases() {
-            let weights = golden.tensors(
-                case["inputs"]
-                    .as_str()
-                    .unwrap()
-                    .trim_end_matches(".safetensors"),
-            );
+            let weights = golden.tensors(case["inputs"].as_str().unwrap().trim_end_matches(".safetensors"));
             let expected = golden.tensors(name);
             let context = format!("{}: {name}", golden.origin);
             match case["recipe"]["input_dtype"].as_str().unwrap() {
@@ -72,17 +67,11 @@ fn check_case<T: Element>(
         let part = |part: &str| expected.tensor(&format!("{weight}/{part}")).unwrap();
         let view = weights.tensor(weight).unwrap();
         let values = read::<T>(&view);
-        let [rows, columns] = view.shape() else {
-            panic!("{context}: rank")
-        };
+        let [rows, columns] = view.shape() else { panic!("{context}: rank") };
         let block = [1, columns / part("scale").shape()[1]];
         let quantized = quantize(&values, &[*rows, *columns], &block, &spec).unwrap();
         assert_eq!(quantized.scale_shape(), part("scale").shape(), "{context}");
-        assert_eq!(
-            float_type(part("scale").dtype()),
-            quantized.scale_type,
-            "{context}"
-        );
+        assert_eq!(float_type(part("scale").dtype()), quantized.scale_type, "{context}");
         if spec.search == ScaleSearch::Hqq {
             counts.hqq_weights += 1;
             counts.hqq_codes_at_ties += close(&context, &values, &quantized, part);
@@ -94,39 +83,14 @@ fn check_case<T: Element>(
 }
 
 /// Every integer and every float the same; NaN is NaN.
-fn exact<'a, T: Element>(
-    context: &str,
-    quantized: &Quantized,
-    part: impl Fn(&str) -> TensorView<'a>,
-) {
-    assert_eq!(
-        quantized.codes,
-        integers(&part("qdata")),
-        "{context}: qdata"
-    );
-    assert_eq!(
-        quantized.zero_points,
-        integers(&part("zero_point")),
-        "{context}: zero_point"
-    );
-    same(
-        &format!("{context}: scale"),
-        &quantized.scales,
-        &floats(&part("scale")),
-    );
-    let values: Vec<f32> = quantized
-        .dequantize::<T>()
-        .unwrap()
-        .iter()
-        .map(|v| v.to_f32())
-        .collect();
+fn exact<'a, T: Element>(context: &str, quantized: &Quantized, part: impl Fn(&str) -> TensorView<'a>) {
+    assert_eq!(quantized.codes, integers(&part("qdata")), "{context}: qdata");
+    assert_eq!(quantized.zero_points, integers(&part("zero_point")), "{context}: zero_point");
+    same(&format!("{context}: scale"), &quantized.scales, &floats(&part("scale")));
+    let values: Vec<f32> = quantized.dequantize::<T>().unwrap().iter().map(|v| v.to_f32()).collect();
     let dequantized = part("dequantized");
     assert_eq!(float_type(dequantized.dtype()), T::FLOAT, "{context}");
-    same(
-        &format!("{context}: dequantized"),
-        &values,
-        &floats(&dequantized),
-    );
+    same(&format!("{context}: dequantized"), &values, &floats(&dequantized));
 }
 
 fn same(context: &str, ours: &[f32], upstreams: &[f32]) {
@@ -156,27 +120,16 @@ fn close<'a, T: Element>(
         assert!(equal, "{context}: scale[{i}]: {a:e} instead of {b:e}");
     }
     assert!(quantized.is_zero_based(), "{context}");
-    assert!(
-        integers(&part("zero_point")).iter().all(|z| *z == 0),
-        "{context}"
-    );
+    assert!(integers(&part("zero_point")).iter().all(|z| *z == 0), "{context}");
     let group_len = quantized.block[1];
     let mut at_ties = 0;
-    for (i, (a, b)) in quantized
-        .codes
-        .iter()
-        .zip(integers(&part("qdata")))
-        .enumerate()
-    {
+    for (i, (a, b)) in quantized.codes.iter().zip(integers(&part("qdata"))).enumerate() {
         if *a != b {
             // The codes divide by the scale before it is rounded, which the data does not have.
             let steps = f64::from(weights[i].to_f32()) / f64::from(scales[i / group_len]);
             let from_tie = (steps - steps.floor() - 0.5).abs();
             let slack = 1e-4 + f64::from(ulp) * steps.abs();
-            assert!(
-                from_tie < slack,
-                "{context}: qdata[{i}]: {a} instead of {b} at {steps}"
-            );
+            assert!(from_tie < slack, "{context}: qdata[{i}]: {a} instead of {b} at {steps}");
             at_ties += 1;
         }
     }
@@ -186,9 +139,7 @@ fn close<'a, T: Element>(
 fn spec(recipe: &Value) -> AffineSpec {
     let text = |key: &str| recipe[key].as_str();
     AffineSpec {
-        bits: text("weight_dtype").unwrap()["int".len()..]
-            .parse()
-            .unwrap(),
+        bits: text("weight_dtype").unwrap()["int".len()..].parse().unwrap(),
         signed: true,
         mapping: match text("mapping_type").unwrap() {
             "symmetric" => Mapping::Symmetric,
@@ -227,21 +178,9 @@ fn integers(view: &TensorView) -> Vec<i8> {
 
 fn floats(view: &TensorView) -> Vec<f32> {
     let data = view.data();
-    let halves = || {
-        data.as_chunks::<2>()
-            .0
-            .iter()
-            .copied()
-            .map(u16::from_le_bytes)
-    };
+    let halves = || data.as_chunks::<2>().0.iter().copied().map(u16::from_le_bytes);
     match view.dtype() {
-        Dtype::F32 => data
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .copied()
-            .map(f32::from_le_bytes)
-            .collect(),
+        Dtype::F32 => data.as_chunks::<4>().0.iter().copied().map(f32::from_le_bytes).collect(),
         Dtype::F16 => halves().map(|h| f16::from_bits(h).to_f32()).collect(),
         Dtype::BF16 => halves().map(|h| bf16::from_bits(h).to_f32()).collect(),
         other => panic!("unexpected type {other:?}"),

@@ -132,11 +132,7 @@ impl Quantized {
 /// A stored code as the number it means.
 #[inline(always)]
 fn widen(code: i8, signed: bool) -> i16 {
-    if signed {
-        i16::from(code)
-    } else {
-        i16::from(code.cast_unsigned())
-    }
+    if signed { i16::from(code) } else { i16::from(code.cast_unsigned()) }
 }
 
 /// Quantizes a row-major tensor of the given shape, with one scale for every `block`.
@@ -170,20 +166,11 @@ pub fn quantize_unless<T: Element>(
 ) -> Result<Quantized, QuantError> {
     let blocks = Blocks::new(shape, block)?;
     if weights.len() != blocks.len() {
-        return Err(QuantError::Length {
-            len: weights.len(),
-            shape: shape.to_vec(),
-        });
+        return Err(QuantError::Length { len: weights.len(), shape: shape.to_vec() });
     }
     let formula = Formula::new(spec, T::SMALLEST_NORMAL)?;
     let scale_type = spec.scale.unwrap_or(T::FLOAT);
-    let job = Job {
-        weights,
-        blocks: &blocks,
-        formula: &formula,
-        search: spec.search,
-        cancelled,
-    };
+    let job = Job { weights, blocks: &blocks, formula: &formula, search: spec.search, cancelled };
     let parts = match scale_type {
         own if own == T::FLOAT => job.run::<T, T>(),
         FloatType::Fp16 => job.run::<half::f16, f32>(),
@@ -226,9 +213,7 @@ impl<T: Element> Job<'_, T> {
     /// `S` is the type of the scales, `P` the type that products of weights and scales have.
     fn run<S: Element, P: Element>(&self) -> Result<Parts, QuantError> {
         match self.search {
-            ScaleSearch::MinMax if self.blocks.has_small_slabs(rayon::current_num_threads()) => {
-                self.by_slab::<S, P>()
-            }
+            ScaleSearch::MinMax if self.blocks.has_small_slabs(rayon::current_num_threads()) => self.by_slab::<S, P>(),
             ScaleSearch::MinMax => self.in_two_passes::<S, P>(),
             ScaleSearch::Mse => {
                 let coding = search::least_squares::<T, S, P>(
@@ -252,11 +237,7 @@ impl<T: Element> Job<'_, T> {
     }
 
     fn poll(&self) -> Result<(), QuantError> {
-        if (self.cancelled)() {
-            Err(QuantError::Cancelled)
-        } else {
-            Ok(())
-        }
+        if (self.cancelled)() { Err(QuantError::Cancelled) } else { Ok(()) }
     }
 
     /// Ranges, scales and codes of a few slabs at a time, so that the codes find the weights in the cache.
@@ -278,13 +259,7 @@ impl<T: Element> Job<'_, T> {
                 self.poll()?;
                 let first = (piece * elements, piece * groups);
                 let mut ranges = Ranges::<T>::new(scales.len());
-                extremes(
-                    blocks,
-                    first,
-                    weights,
-                    &mut ranges.highest,
-                    &mut ranges.lowest,
-                );
+                extremes(blocks, first, weights, &mut ranges.highest, &mut ranges.lowest);
                 let coding = self.formula.scales::<T, S>(&ranges)?;
                 encode::<T, P>(blocks, first, weights, &coding, codes);
                 scales.copy_from_slice(&coding.scales);
@@ -292,12 +267,7 @@ impl<T: Element> Job<'_, T> {
                 Ok(coding.dead_blocks)
             })
             .try_reduce(|| 0, |a, b| Ok(a + b))?;
-        Ok(Parts {
-            codes,
-            scales,
-            zero_points,
-            dead_blocks,
-        })
+        Ok(Parts { codes, scales, zero_points, dead_blocks })
     }
 
     /// The ranges of the whole tensor first, then its codes: for blocks that are large or interleaved.
@@ -315,13 +285,7 @@ impl<T: Element> Job<'_, T> {
                 for (i, weights) in weights.chunks(PIECE).enumerate() {
                     self.poll()?;
                     let first = (piece * piece_len + i * PIECE, 0);
-                    extremes(
-                        blocks,
-                        first,
-                        weights,
-                        &mut ranges.highest,
-                        &mut ranges.lowest,
-                    );
+                    extremes(blocks, first, weights, &mut ranges.highest, &mut ranges.lowest);
                 }
                 Ok(ranges)
             })
@@ -335,22 +299,15 @@ impl<T: Element> Job<'_, T> {
     /// The codes of the whole tensor, scales being known.
     fn encode_all<P: Element>(&self, coding: Coding) -> Result<Parts, QuantError> {
         let mut codes = vec![0; self.blocks.len()];
-        self.weights
-            .par_chunks(PIECE)
-            .zip(codes.par_chunks_mut(PIECE))
-            .enumerate()
-            .try_for_each(|(piece, (weights, codes))| {
+        self.weights.par_chunks(PIECE).zip(codes.par_chunks_mut(PIECE)).enumerate().try_for_each(
+            |(piece, (weights, codes))| {
                 self.poll()?;
                 encode::<T, P>(self.blocks, (piece * PIECE, 0), weights, &coding, codes);
                 Ok(())
-            })?;
+            },
+        )?;
         let mut zero_points = vec![0; self.blocks.groups()];
         coding.store_zero_points(&mut zero_points);
-        Ok(Parts {
-            codes,
-            zero_points,
-            dead_blocks: coding.dead_blocks,
-            scales: coding.scales,
-        })
+        Ok(Parts { codes, zero_points, dead_blocks: coding.dead_blocks, scales: coding.scales })
     }
 }

@@ -222,10 +222,7 @@ mod tests {
     #[test]
     fn rounding_agrees_with_the_half_crate_near_every_number_and_tie() {
         for bits in 0..=u16::MAX {
-            for number in [
-                f16::from_bits(bits).to_f32(),
-                bf16::from_bits(bits).to_f32(),
-            ] {
+            for number in [f16::from_bits(bits).to_f32(), bf16::from_bits(bits).to_f32()] {
                 for tie in [0u32, 0x1000, 0x8000] {
                     for step in [-1i32, 0, 1] {
                         let pattern = (number.to_bits() | tie).wrapping_add_signed(step);
@@ -237,20 +234,8 @@ mod tests {
     }
 
     fn check(value: f32) {
-        assert!(
-            same(
-                <f16 as Element>::round(value),
-                f16::from_f32(value).to_f32()
-            ),
-            "f16 {value:e}"
-        );
-        assert!(
-            same(
-                <bf16 as Element>::round(value),
-                bf16::from_f32(value).to_f32()
-            ),
-            "bf16 {value:e}"
-        );
+        assert!(same(<f16 as Element>::round(value), f16::from_f32(value).to_f32()), "f16 {value:e}");
+        assert!(same(<bf16 as Element>::round(value), bf16::from_f32(value).to_f32()), "bf16 {value:e}");
     }
 
     proptest! {

@@ -33,9 +33,7 @@ impl Golden {
     }
 
     fn from_archive(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/data/conformance")
-            .join(format!("{name}.tar.gz"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/conformance").join(format!("{name}.tar.gz"));
         let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
         let mut files = BTreeMap::new();
@@ -45,25 +43,16 @@ impl Golden {
                 continue;
             }
             let path = entry.path().unwrap().into_owned();
-            let inside = path
-                .strip_prefix(name)
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned();
+            let inside = path.strip_prefix(name).unwrap().to_str().unwrap().to_owned();
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).unwrap();
             files.insert(inside, bytes);
         }
-        Self {
-            origin: format!("{name}.tar.gz"),
-            files,
-        }
+        Self { origin: format!("{name}.tar.gz"), files }
     }
 
     fn from_directory(directory: &Path) -> Self {
-        let entries =
-            std::fs::read_dir(directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
+        let entries = std::fs::read_dir(directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
         let files = entries
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.is_file())
@@ -72,10 +61,7 @@ impl Golden {
                 (name, std::fs::read(path).unwrap())
             })
             .collect();
-        Self {
-            origin: directory.display().to_string(),
-            files,
-        }
+        Self { origin: directory.display().to_string(), files }
     }
 
     /// Every case that has a recipe: its name and the recipe file.
@@ -89,10 +75,7 @@ impl Golden {
     /// The tensors of a `.safetensors` file, named without its ending.
     pub fn tensors(&self, name: &str) -> SafeTensors<'_> {
         let file = format!("{name}.safetensors");
-        let bytes = self
-            .files
-            .get(&file)
-            .unwrap_or_else(|| panic!("{file} is missing"));
+        let bytes = self.files.get(&file).unwrap_or_else(|| panic!("{file} is missing"));
         SafeTensors::deserialize(bytes).unwrap()
     }
 }

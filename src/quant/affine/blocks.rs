@@ -51,10 +51,7 @@ impl Blocks {
     /// If the two have different lengths or a block does not divide its axis.
     pub fn new(shape: &[usize], block: &[usize]) -> Result<Self, QuantError> {
         if shape.len() != block.len() {
-            return Err(QuantError::BlockRank {
-                block: block.len(),
-                tensor: shape.len(),
-            });
+            return Err(QuantError::BlockRank { block: block.len(), tensor: shape.len() });
         }
         for (axis, (&size, &block)) in shape.iter().zip(block).enumerate() {
             if block == 0 || !size.is_multiple_of(block) {
@@ -64,10 +61,7 @@ impl Blocks {
         let len = shape
             .iter()
             .try_fold(1usize, |n, &size| n.checked_mul(size))
-            .ok_or(QuantError::Length {
-                len: usize::MAX,
-                shape: shape.to_vec(),
-            })?;
+            .ok_or(QuantError::Length { len: usize::MAX, shape: shape.to_vec() })?;
         let mut loops: Vec<(usize, bool)> = Vec::new();
         for (&size, &block) in shape.iter().zip(block) {
             for (steps, in_block) in [(size / block, false), (block, true)] {
@@ -86,36 +80,19 @@ impl Blocks {
         let (mut elements, mut groups) = (run, if run_in_block { 1 } else { run });
         let mut outer = Vec::with_capacity(loops.len());
         for &(steps, in_block) in loops.iter().rev() {
-            outer.push(Loop {
-                steps,
-                in_block,
-                elements,
-                groups: if in_block { 0 } else { groups },
-            });
+            outer.push(Loop { steps, in_block, elements, groups: if in_block { 0 } else { groups } });
             elements *= steps;
             if !in_block {
                 groups *= steps;
             }
         }
         outer.reverse();
-        Ok(Self {
-            len,
-            groups,
-            outer,
-            run,
-            run_in_block,
-        })
+        Ok(Self { len, groups, outer, run, run_in_block })
     }
 
     /// One block of `len` elements.
     pub(super) fn one(len: usize) -> Self {
-        Self {
-            len,
-            groups: 1,
-            outer: Vec::new(),
-            run: len,
-            run_in_block: true,
-        }
+        Self { len, groups: 1, outer: Vec::new(), run: len, run_in_block: true }
     }
 
     /// Elements of the tensor.
@@ -189,14 +166,7 @@ impl Blocks {
             group += step * level.groups;
             steps.push(step);
         }
-        Segments {
-            blocks: self,
-            steps,
-            group,
-            in_run: rest,
-            position: 0,
-            count,
-        }
+        Segments { blocks: self, steps, group, in_run: rest, position: 0, count }
     }
 
     /// The weights block after block, copied if memory has them in another order.
@@ -209,37 +179,26 @@ impl Blocks {
         let places = self.places_in_block();
         let group_len = self.group_len();
         let mut grouped = vec![T::from_f32(0.0); weights.len()];
-        grouped
-            .par_chunks_mut(group_len * TOGETHER)
-            .enumerate()
-            .for_each(|(chunk, out)| {
-                let first = chunk * TOGETHER;
-                let starts: Vec<usize> = (first..first + out.len() / group_len)
-                    .map(|group| self.start_of_group(group))
-                    .collect();
-                for (i, place) in places.iter().enumerate() {
-                    for (j, start) in starts.iter().enumerate() {
-                        out[j * group_len + i] = weights[start + place];
-                    }
+        grouped.par_chunks_mut(group_len * TOGETHER).enumerate().for_each(|(chunk, out)| {
+            let first = chunk * TOGETHER;
+            let starts: Vec<usize> =
+                (first..first + out.len() / group_len).map(|group| self.start_of_group(group)).collect();
+            for (i, place) in places.iter().enumerate() {
+                for (j, start) in starts.iter().enumerate() {
+                    out[j * group_len + i] = weights[start + place];
                 }
-            });
+            }
+        });
         Cow::Owned(grouped)
     }
 
     /// Where a block's elements lie, counted from its first.
     fn places_in_block(&self) -> Vec<usize> {
         let mut places = vec![0];
-        let run = Loop {
-            steps: self.run,
-            in_block: self.run_in_block,
-            elements: 1,
-            groups: 1,
-        };
+        let run = Loop { steps: self.run, in_block: self.run_in_block, elements: 1, groups: 1 };
         for level in self.outer.iter().chain([&run]).filter(|l| l.in_block) {
-            places = places
-                .iter()
-                .flat_map(|place| (0..level.steps).map(move |s| place + s * level.elements))
-                .collect();
+            places =
+                places.iter().flat_map(|place| (0..level.steps).map(move |s| place + s * level.elements)).collect();
         }
         places
     }
@@ -276,15 +235,8 @@ impl Iterator for Segments<'_> {
             return None;
         }
         let len = (self.blocks.run - self.in_run).min(self.count - self.position);
-        let offset = if self.blocks.run_in_block {
-            0
-        } else {
-            self.in_run
-        };
-        let segment = Segment {
-            range: self.position..self.position + len,
-            group: self.group + offset,
-        };
+        let offset = if self.blocks.run_in_block { 0 } else { self.in_run };
+        let segment = Segment { range: self.position..self.position + len, group: self.group + offset };
         self.position += len;
         self.in_run += len;
         if self.in_run == self.blocks.run {
@@ -378,10 +330,7 @@ mod tests {
         assert_eq!(describe(&[8, 64], &[1, 32]), (vec![(16, false)], 32, true));
         assert_eq!(describe(&[8, 64], &[8, 1]), (vec![(8, true)], 64, false));
         assert_eq!(describe(&[8, 64], &[1, 1]), (vec![(512, false)], 1, true));
-        assert_eq!(
-            describe(&[8, 4, 3, 3], &[1, 4, 1, 1]),
-            (vec![(8, false), (4, true)], 9, false)
-        );
+        assert_eq!(describe(&[8, 4, 3, 3], &[1, 4, 1, 1]), (vec![(8, false), (4, true)], 9, false));
     }
 
     #[test]

@@ -15,16 +15,9 @@ use crate::scheme::{Arithmetic, FloatType};
 /// torchao subtracts in the weight's type `T` and multiplies in `P`; coremltools subtracts exactly and
 /// multiplies in the scale's type, which is then `P`.
 #[inline(always)]
-pub(super) fn value<T: Element, P: Element, const TORCHAO: bool>(
-    difference: i32,
-    scale: f32,
-) -> f32 {
+pub(super) fn value<T: Element, P: Element, const TORCHAO: bool>(difference: i32, scale: f32) -> f32 {
     let difference = difference as f32;
-    let difference = if TORCHAO {
-        T::round(difference)
-    } else {
-        difference
-    };
+    let difference = if TORCHAO { T::round(difference) } else { difference };
     T::round(P::round(difference * scale))
 }
 
@@ -70,10 +63,7 @@ impl<'a> Decoder<'a> {
             FloatType::Fp16 | FloatType::Bf16 | FloatType::Fp32 => {}
             other => return Err(QuantError::ScaleType(other)),
         }
-        Ok(Self {
-            quantized,
-            blocks: quantized.blocks()?,
-        })
+        Ok(Self { quantized, blocks: quantized.blocks()? })
     }
 
     /// Writes the values of the elements from `start` on; there must be as many as `out` is long.
@@ -102,9 +92,6 @@ impl<'a> Decoder<'a> {
 pub(super) fn dequantize<T: Element>(quantized: &Quantized) -> Result<Vec<T>, QuantError> {
     let decoder = Decoder::new(quantized)?;
     let mut values = vec![T::from_f32(0.0); quantized.codes.len()];
-    values
-        .par_chunks_mut(PIECE)
-        .enumerate()
-        .for_each(|(piece, out)| decoder.decode(piece * PIECE, out));
+    values.par_chunks_mut(PIECE).enumerate().for_each(|(piece, out)| decoder.decode(piece * PIECE, out));
     Ok(values)
 }

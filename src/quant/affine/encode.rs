@@ -50,10 +50,7 @@ pub(super) fn rint(value: f32) -> i32 {
     const ONE_APART: f32 = 12_582_912.0;
     let value = if value < LIMIT { value } else { LIMIT };
     let value = if value > -LIMIT { value } else { -LIMIT };
-    (value + ONE_APART)
-        .to_bits()
-        .wrapping_sub(ONE_APART.to_bits())
-        .cast_signed()
+    (value + ONE_APART).to_bits().wrapping_sub(ONE_APART.to_bits()).cast_signed()
 }
 
 /// The code of a weight already divided by its scale; NaN gives 0, as converting it to int8 does upstream.
@@ -62,21 +59,14 @@ pub(super) fn rint(value: f32) -> i32 {
 /// integers gives the same.
 #[inline(always)]
 pub(super) fn to_code(steps: f32, zero_point: i32, lowest: i32, highest: i32) -> i32 {
-    let code = rint(steps)
-        .wrapping_add(zero_point)
-        .max(lowest)
-        .min(highest);
+    let code = rint(steps).wrapping_add(zero_point).max(lowest).min(highest);
     if steps.is_nan() { 0 } else { code }
 }
 
 /// A weight in steps of its scale, in the type `P`.
 #[inline(always)]
 pub(super) fn in_steps<T: Element, P: Element, const DIVIDE: bool>(weight: T, factor: f32) -> f32 {
-    P::round(if DIVIDE {
-        weight.to_f32() / factor
-    } else {
-        weight.to_f32() * factor
-    })
+    P::round(if DIVIDE { weight.to_f32() / factor } else { weight.to_f32() * factor })
 }
 
 /// How many elements are treated in one go; runs are cut into these, so that loops have constant lengths.

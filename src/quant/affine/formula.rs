@@ -18,10 +18,7 @@ pub(super) struct Ranges<T: Element> {
 
 impl<T: Element> Ranges<T> {
     pub fn new(groups: usize) -> Self {
-        Self {
-            highest: vec![T::Signed::default(); groups],
-            lowest: vec![T::Unsigned::default(); groups],
-        }
+        Self { highest: vec![T::Signed::default(); groups], lowest: vec![T::Unsigned::default(); groups] }
     }
 
     /// Widens each range by another's.
@@ -49,10 +46,7 @@ impl Extent {
         let least = T::from_unsigned_bits(lowest).to_f32();
         // Without a negative element the unsigned order gives the largest one, or NaN.
         let min = if least > 0.0 { 0.0 } else { least };
-        Self {
-            min: if max.is_nan() { max } else { min },
-            max: if min.is_nan() { min } else { max },
-        }
+        Self { min: if max.is_nan() { max } else { min }, max: if min.is_nan() { min } else { max } }
     }
 }
 
@@ -108,14 +102,7 @@ impl Formula {
                 middle -= 1;
             }
         }
-        Ok(Self {
-            arithmetic: spec.arithmetic,
-            mapping,
-            lowest,
-            highest,
-            middle,
-            least_scale,
-        })
+        Ok(Self { arithmetic: spec.arithmetic, mapping, lowest, highest, middle, least_scale })
     }
 
     /// The code of zero where the mapping does not ask the weights.
@@ -159,11 +146,7 @@ impl Formula {
             }
             Mapping::Asymmetric => T::round(T::round(max - min) / steps),
         };
-        let scale = if scale < self.least_scale {
-            self.least_scale
-        } else {
-            scale
-        };
+        let scale = if scale < self.least_scale { self.least_scale } else { scale };
         let zero_point = match self.mapping {
             Mapping::Asymmetric => {
                 let below_zero = -T::round(min / scale);
@@ -172,12 +155,7 @@ impl Formula {
             _ => self.middle,
         };
         let scale = S::round(scale);
-        Choice {
-            scale,
-            factor: S::round(1.0 / scale),
-            zero_point,
-            dead: magnitude == 0.0 || scale == 0.0,
-        }
+        Choice { scale, factor: S::round(1.0 / scale), zero_point, dead: magnitude == 0.0 || scale == 0.0 }
     }
 
     #[inline(always)]
@@ -186,15 +164,8 @@ impl Formula {
         let Extent { min, max } = match self.mapping {
             Mapping::Asymmetric => extent,
             _ => {
-                let magnitude = if -extent.min > extent.max {
-                    -extent.min
-                } else {
-                    extent.max
-                };
-                Extent {
-                    min: -magnitude,
-                    max: magnitude,
-                }
+                let magnitude = if -extent.min > extent.max { -extent.min } else { extent.max };
+                Extent { min: -magnitude, max: magnitude }
             }
         };
         let range = T::round(max - min);
@@ -212,12 +183,7 @@ impl Formula {
             Mapping::Asymmetric => self.coremltools_zero_point::<T>(min, max, range),
             _ => self.middle,
         };
-        Choice {
-            scale,
-            factor: scale,
-            zero_point,
-            dead,
-        }
+        Choice { scale, factor: scale, zero_point, dead }
     }
 
     #[inline(always)]

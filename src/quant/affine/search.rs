@@ -27,11 +27,8 @@ fn for_each_block<T: Element, R: Send>(
 ) -> Result<(), QuantError> {
     let group_len = blocks.group_len().max(1);
     let together = (PIECE / group_len).max(1);
-    weights
-        .par_chunks(group_len * together)
-        .zip(results.par_chunks_mut(together))
-        .enumerate()
-        .try_for_each(|(task, (weights, results))| {
+    weights.par_chunks(group_len * together).zip(results.par_chunks_mut(together)).enumerate().try_for_each(
+        |(task, (weights, results))| {
             if cancelled() {
                 return Err(QuantError::Cancelled);
             }
@@ -40,7 +37,8 @@ fn for_each_block<T: Element, R: Send>(
                 f(task * together + i, weights, result)?;
             }
             Ok(())
-        })
+        },
+    )
 }
 
 /// Adds up what `f` gives for each piece of a block, in order; a large block's pieces are shared out.
@@ -95,43 +93,27 @@ pub(super) fn least_squares<T: Element, S: Element, P: Element>(
     formula: &Formula,
     cancelled: Cancelled<'_>,
 ) -> Result<Coding, QuantError> {
-    let nothing = Choice {
-        scale: 0.0,
-        factor: 0.0,
-        zero_point: 0,
-        dead: false,
-    };
+    let nothing = Choice { scale: 0.0, factor: 0.0, zero_point: 0, dead: false };
     let mut choices = vec![nothing; blocks.groups()];
-    for_each_block(
-        weights,
-        blocks,
-        &mut choices,
-        cancelled,
-        |_, block, best| {
-            let extent = extent(block);
-            *best = formula.choice::<T, S>(extent);
-            if formula.arithmetic == Arithmetic::Coremltools && !best.scale.is_finite() {
-                return Err(QuantError::NonFinite);
+    for_each_block(weights, blocks, &mut choices, cancelled, |_, block, best| {
+        let extent = extent(block);
+        *best = formula.choice::<T, S>(extent);
+        if formula.arithmetic == Arithmetic::Coremltools && !best.scale.is_finite() {
+            return Err(QuantError::NonFinite);
+        }
+        let candidates: [Choice; SHRINKAGES] = std::array::from_fn(|i| {
+            let shrunk = 1.0 - i as f32 * SHRINKAGE;
+            formula.choice::<T, S>(Extent { min: extent.min * shrunk, max: extent.max * shrunk })
+        });
+        let errors = sum_pieces(block, cancelled, |piece| squared_errors::<T, S, P>(piece, formula, &candidates))?;
+        let mut least = errors[0];
+        for (error, candidate) in errors.iter().zip(&candidates) {
+            if *error < least {
+                (least, *best) = (*error, *candidate);
             }
-            let candidates: [Choice; SHRINKAGES] = std::array::from_fn(|i| {
-                let shrunk = 1.0 - i as f32 * SHRINKAGE;
-                formula.choice::<T, S>(Extent {
-                    min: extent.min * shrunk,
-                    max: extent.max * shrunk,
-                })
-            });
-            let errors = sum_pieces(block, cancelled, |piece| {
-                squared_errors::<T, S, P>(piece, formula, &candidates)
-            })?;
-            let mut least = errors[0];
-            for (error, candidate) in errors.iter().zip(&candidates) {
-                if *error < least {
-                    (least, *best) = (*error, *candidate);
-                }
-            }
-            Ok(())
-        },
-    )?;
+        }
+        Ok(())
+    })?;
     let mut coding = Coding::new(formula, 0);
     coding.divide = formula.arithmetic == Arithmetic::Coremltools;
     coding.scales = choices.iter().map(|c| c.scale).collect();
@@ -146,13 +128,7 @@ fn extent<T: Element>(block: &[T]) -> Extent {
     let mut ranges = Ranges::<T>::new(1);
     for piece in block.chunks(PIECE) {
         // One block without interleaving, whatever its length.
-        extremes(
-            &Blocks::one(piece.len()),
-            (0, 0),
-            piece,
-            &mut ranges.highest,
-            &mut ranges.lowest,
-        );
+        extremes(&Blocks::one(piece.len()), (0, 0), piece, &mut ranges.highest, &mut ranges.lowest);
     }
     Extent::new::<T>(ranges.highest[0], ranges.lowest[0])
 }
@@ -231,51 +207,28 @@ pub(super) fn half_quadratic<T: Element, S: Element>(
 ) -> Result<Coding, QuantError> {
     let mut coding = Coding::new(formula, blocks.groups());
     coding.divide = true;
-    let range = (
-        formula.lowest - formula.middle(),
-        formula.highest - formula.middle(),
-    );
+    let range = (formula.lowest - formula.middle(), formula.highest - formula.middle());
     let widest = range.0.abs().max(range.1.abs()) as f32;
     let mut magnitudes = vec![0.0; blocks.groups()];
-    for_each_block(
-        weights,
-        blocks,
-        &mut magnitudes,
-        cancelled,
-        |_, block, out| {
-            let Extent { min, max } = extent(block);
-            *out = if -min > max { -min } else { max };
-            Ok(())
-        },
-    )?;
+    for_each_block(weights, blocks, &mut magnitudes, cancelled, |_, block, out| {
+        let Extent { min, max } = extent(block);
+        *out = if -min > max { -min } else { max };
+        Ok(())
+    })?;
     if formula.arithmetic == Arithmetic::Coremltools && magnitudes.iter().any(|m| !m.is_finite()) {
         return Err(QuantError::NonFinite);
     }
-    let mut scales: Vec<f32> = magnitudes
-        .iter()
-        .map(|m| at_least_eps(m / widest))
-        .collect();
+    let mut scales: Vec<f32> = magnitudes.iter().map(|m| at_least_eps(m / widest)).collect();
     let mut fitted = scales.clone();
     for _ in 0..ROUNDS {
-        for_each_block(
-            weights,
-            blocks,
-            &mut fitted,
-            cancelled,
-            |group, block, fitted| {
-                let scale = scales[group];
-                let [products, squares] =
-                    sum_pieces(block, cancelled, |piece| fit::<T>(piece, scale, range))?;
-                let (products, squares) = (products as f32, squares as f32);
-                let scale = if squares > 0.0 {
-                    products / squares
-                } else {
-                    scale
-                };
-                *fitted = at_least_eps(scale).abs();
-                Ok(())
-            },
-        )?;
+        for_each_block(weights, blocks, &mut fitted, cancelled, |group, block, fitted| {
+            let scale = scales[group];
+            let [products, squares] = sum_pieces(block, cancelled, |piece| fit::<T>(piece, scale, range))?;
+            let (products, squares) = (products as f32, squares as f32);
+            let scale = if squares > 0.0 { products / squares } else { scale };
+            *fitted = at_least_eps(scale).abs();
+            Ok(())
+        })?;
         let settled = scales.iter().zip(&fitted).all(|(old, new)| {
             // A NaN or infinite scale never settles.
             (new - old).abs() / at_least_eps(*old) < TOLERANCE
@@ -293,11 +246,7 @@ pub(super) fn half_quadratic<T: Element, S: Element>(
 
 /// The greater of `scale` and binary32's epsilon; NaN stays.
 fn at_least_eps(scale: f32) -> f32 {
-    if scale < f32::EPSILON {
-        f32::EPSILON
-    } else {
-        scale
-    }
+    if scale < f32::EPSILON { f32::EPSILON } else { scale }
 }
 
 multiversion! {
