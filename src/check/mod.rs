@@ -4,7 +4,9 @@
 mod allow;
 pub mod finding;
 pub mod fix;
+pub mod needs;
 pub mod pages;
+pub mod places;
 pub mod rule;
 pub mod rules;
 pub mod words;
