@@ -1,27 +1,25 @@
 //! Text to tree: tokens, the grammar, the tree with spans, the formatter. Knows no files and no models.
+//!
+//! The way of a text: `lexer` makes [tokens](token) of it, `outline` finds which of them are which statement, the
+//! `grammar` reads one statement at a time, and [`parse`] puts the [tree] and the [errors](error) together.
 
 pub mod error;
+mod flaws;
+mod grammar;
 pub mod keywords;
+pub mod lexer;
 pub mod nearest;
+mod outline;
+mod parse;
+pub mod token;
 pub mod tree;
 
 pub use error::{Fix, SyntaxError, SyntaxErrorKind};
+pub use lexer::{MAX_TOKENS, lex};
+pub use outline::{MAX_JOINED, MAX_NESTING};
+pub use parse::{MAX_ERRORS, Parse, parse, parse_scheme, parse_selector};
 
 use std::ops::Range;
-
-/// What reading a text gives: always a tree, and what is wrong with the text.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Parse {
-    /// The statements, broken ones too.
-    pub file: tree::File,
-    /// Mistakes, in the order of the text.
-    pub errors: Vec<SyntaxError>,
-}
-
-/// Reads a recipe.
-pub fn parse(_text: &str) -> Parse {
-    Parse::default()
-}
 
 /// A range of bytes in one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
