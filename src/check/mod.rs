@@ -44,9 +44,7 @@ pub struct Analysis {
 impl Analysis {
     /// Whether something was found that forbids a run.
     pub fn has_errors(&self) -> bool {
-        self.findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Error)
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 }
 
@@ -75,17 +73,8 @@ pub fn analyze_recipe(recipe: Recipe, known: Known, run: Option<&Facts>) -> Anal
         Known::Unreadable(why) => (None, Some(why)),
     };
     let plan = model.map(|model| plan::plan(&recipe, model));
-    let findings = check(&Context {
-        recipe: &recipe,
-        model: model.zip(plan.as_ref()),
-        model_error,
-        run,
-    });
-    Analysis {
-        recipe,
-        plan,
-        findings,
-    }
+    let findings = check(&Context { recipe: &recipe, model: model.zip(plan.as_ref()), model_error, run });
+    Analysis { recipe, plan, findings }
 }
 
 /// Asks every rule that has what it needs, and silences what comments allow.
@@ -103,7 +92,7 @@ pub fn check(context: &Context) -> Vec<Finding> {
             findings.extend(report.into_findings());
         }
     }
-    allow::silence(context.recipe, &mut findings);
+    allow::silence(context, &mut findings);
     // What comes of one expanded preset may be found at several of its statements, seen at one place.
     findings.sort_by(|a, b| (a.place, a.code, &a.message).cmp(&(b.place, b.code, &b.message)));
     findings.dedup_by(|a, b| a.place == b.place && a.code == b.code && a.message == b.message);

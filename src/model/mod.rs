@@ -121,9 +121,7 @@ impl Weight {
         } else if self.role == Role::Bias {
             Some("biases stay in float")
         } else if !matches!(self.kind, Kind::Other)
-            && !Kind::ALL
-                .iter()
-                .any(|(k, _, weights, _)| *k == self.kind && *weights)
+            && !Kind::ALL.iter().any(|(k, _, weights, _)| *k == self.kind && *weights)
         {
             Some("parameters of normalisation and of operators without weights stay in float")
         } else if self.shape.len() < 2 {
