@@ -1,13 +1,14 @@
 //! Every rule's failing example gives exactly its finding, and its mended example none.
 
-mod common;
+#[path = "common/checker.rs"]
+mod checker;
 
 use std::collections::HashSet;
 
 use bitmill::check::{self, fix, rules::RULES};
 use bitmill::recipe::FileId;
 
-use common::analyze;
+use checker::analyze;
 
 #[test]
 fn failing_examples_fail_and_mended_ones_do_not() {

@@ -1,12 +1,13 @@
 //! What findings say, word by word: the representative ones of the language and of recipes with a model.
 
-mod common;
+#[path = "common/checker.rs"]
+mod checker;
 
 use bitmill::check::rule::WeightError;
 use bitmill::check::{Example, Facts};
 use insta::assert_snapshot;
 
-use common::{analyze_with, findings, render};
+use checker::{analyze_with, findings, render};
 
 /// What is found in a recipe alone.
 fn told(bad: &'static str) -> String {

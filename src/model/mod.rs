@@ -3,10 +3,22 @@
 
 mod facts;
 
+mod data;
+mod error;
+mod kinds;
+mod listing;
+mod near;
+mod open;
+pub mod packed;
+
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::dtype::DType;
 use crate::kind::Kind;
+pub use data::ModelData;
+pub use error::ModelError;
+pub use near::nearest_names;
 
 /// A model as its headers describe it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +33,8 @@ pub struct Model {
     pub architecture: Option<String>,
     /// Every tensor, parameters and buffers, in natural order of names (`layers.2` before `layers.10`).
     pub weights: Vec<Weight>,
+    /// How those of [`Model::weights`] are packed that are, by full name.
+    pub packed: HashMap<String, packed::PackedWeight>,
 }
 
 /// How a model is stored.

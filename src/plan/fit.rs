@@ -57,6 +57,17 @@ pub enum Fitted {
     Sparse(Sparsity),
 }
 
+impl Fitted {
+    /// How the weight is pruned first, if it is.
+    pub fn sparse(&self) -> Option<Sparsity> {
+        match self {
+            Fitted::Affine { sparse, .. } | Fitted::Palette { sparse, .. } => *sparse,
+            Fitted::Sparse(sparse) => Some(*sparse),
+            Fitted::Float(_) => None,
+        }
+    }
+}
+
 /// Why a scheme cannot be applied to a weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misfit {

@@ -44,16 +44,22 @@ fn blocks(shape: &[usize], block: &[usize]) -> u64 {
 
 /// Bytes after: codes, scales, zero points, tables, masks.
 pub fn bytes(weight: &Weight, fitted: &Fitted) -> u64 {
+    bytes_with(weight, fitted, None)
+}
+
+/// As [`bytes`], with the number of elements that pruning really left, where it is known.
+pub fn bytes_with(weight: &Weight, fitted: &Fitted, kept: Option<u64>) -> u64 {
     let elements = weight.elements();
+    let survivors = |sparse| kept.unwrap_or_else(|| survivors(elements, sparse));
     match fitted {
         Fitted::Float(float) => elements.saturating_mul(float_bytes(*float)),
         Fitted::Sparse(sparse) => {
-            let kept = survivors(elements, Some(*sparse));
+            let kept = survivors(Some(*sparse));
             stream(elements, 1) + stream(kept, weight.dtype.bits() as u64)
         }
         Fitted::Affine { block, bits, signed, mapping, scale, sparse, .. } => {
             let groups = blocks(&weight.shape, block);
-            let codes = stream(survivors(elements, *sparse), u64::from(*bits));
+            let codes = stream(survivors(*sparse), u64::from(*bits));
             let zero_points = match mapping {
                 Mapping::Asymmetric => stream(groups, u64::from(*bits)),
                 _ if !signed => stream(groups, u64::from(*bits)),
@@ -65,7 +71,7 @@ pub fn bytes(weight: &Weight, fitted: &Fitted) -> u64 {
         Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, entry, sparse, .. } => {
             let tables = blocks(&weight.shape, block);
             let stored = storage_bits(*bits);
-            let indices = survivors(elements, *sparse) / u64::from((*vector).max(1));
+            let indices = survivors(*sparse) / u64::from((*vector).max(1));
             let entries = tables.saturating_mul(1 << stored).saturating_mul(u64::from(*vector));
             let table_bytes =
                 if *int8_entries { entries + float_bytes(*entry) } else { entries.saturating_mul(float_bytes(*entry)) };
