@@ -154,8 +154,10 @@ fn by_model(recipe: &Recipe, model: &Model, plan: &Plan, report: &mut Report, to
             finding.help("put general rules first and exceptions behind them");
             finding.weights(weights.remove(&index).unwrap_or_default());
             let removed = remove_lines(recipe, rule.place);
-            if let [winner] = winners.as_slice()
+            // Behind a rule that decides more than this one takes, both decide something.
+            if let ([winner], [(taker, _)]) = (winners.as_slice(), takers.as_slice())
                 && winner.place.file == rule.place.file
+                && plan.rules[*taker].decides > *lost
             {
                 let moved = insert_after(recipe, winner.place, recipe.text(rule.place));
                 finding.fix_with("move it behind", false, vec![removed.clone(), moved]);

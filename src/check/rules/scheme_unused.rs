@@ -30,7 +30,13 @@ fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
     // A rule that could not be read, or that misspells a scheme, may be the one that uses it.
     let may_be_used = recipe.problems.iter().any(|problem| {
-        matches!(problem.kind, ProblemKind::Syntax(_) | ProblemKind::UnknownPart { .. } | ProblemKind::Conflict { .. })
+        matches!(
+            problem.kind,
+            ProblemKind::Syntax(_)
+                | ProblemKind::UnknownPart { .. }
+                | ProblemKind::Conflict { .. }
+                | ProblemKind::Duplicate { .. }
+        )
     });
     if may_be_used || recipe.rules.is_empty() {
         return;
