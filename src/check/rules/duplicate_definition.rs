@@ -49,7 +49,7 @@ fn check(context: &Context, report: &mut Report) {
         };
         let finding = report.add(place, message);
         finding.here("the second time").label(*first, "first here");
-        finding.help("one file says it once; the last word has the file that imports, not the line further down");
+        finding.help("a file says it once: the line further down does not replace the other");
         if what.starts_with("option") {
             finding.fix_with("remove the second", false, vec![remove_part(recipe, place)]);
             finding.fix_with("remove the first", false, vec![remove_part(recipe, *first)]);

@@ -195,7 +195,7 @@ impl Checker<'_> {
     /// What happens to a weight, as the end of a sentence.
     fn becomes(&self, decision: &Decision) -> String {
         match &decision.outcome {
-            Outcome::Keep(Reason::NoRule) => "no rule matches".into(),
+            Outcome::Keep(Reason::NoRule) => "is matched by no rule".into(),
             Outcome::Keep(Reason::Kept | Reason::Unreadable) => "is kept".into(),
             Outcome::Keep(Reason::BelowThreshold) => "is no larger than the threshold and is kept".into(),
             Outcome::Keep(Reason::Never(why)) => format!("is kept: {why}"),
@@ -244,7 +244,9 @@ impl Checker<'_> {
         let finding = self.fails(report, claim.expect, &why);
         let all = self.model.weights.iter().zip(&self.plan.decisions);
         let stays = |(weight, decision): &(&Weight, &Decision)| matches(weight) && !decision.outcome.is_change();
-        let mut staying: Vec<(&Weight, &Decision)> = all.filter(stays).collect();
+        // Trifles would not help.
+        let matters = |(_, decision): &(&Weight, &Decision)| decision.after >= totals.after / 100;
+        let mut staying: Vec<(&Weight, &Decision)> = all.filter(stays).filter(matters).collect();
         staying.sort_by_key(|(_, decision)| std::cmp::Reverse(decision.after));
         let largest: Vec<String> =
             staying.iter().take(3).map(|(w, d)| format!("`{}` ({})", w.name, bytes(d.after))).collect();

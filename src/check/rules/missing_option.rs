@@ -8,6 +8,7 @@ use crate::recipe::preset::{ParameterKind, Preset};
 use crate::recipe::problem::ProblemKind;
 use crate::recipe::{Place, Recipe};
 use crate::syntax::Span;
+use crate::syntax::nearest::nearest;
 use crate::syntax::tree::StatementKind;
 
 /// The rule.
@@ -39,15 +40,25 @@ the whole weight.
 };
 
 fn check(context: &Context, report: &mut Report) {
+    let recipe = context.recipe;
     // One finding for each `extend`, whatever it lacks.
     let mut lacking: BTreeMap<Place, (&str, Vec<&str>)> = BTreeMap::new();
-    for problem in &context.recipe.problems {
+    for problem in &recipe.problems {
         if let ProblemKind::MissingOption { key, owner } = &problem.kind {
             let entry = lacking.entry(problem.place).or_insert((owner, Vec::new()));
             entry.1.push(key);
         }
     }
-    for (place, (owner, keys)) in lacking {
+    for (place, (owner, mut keys)) in lacking {
+        // An option that is merely misspelt is told as that.
+        for written in keys_of(recipe, place) {
+            if let Some(meant) = nearest(written, keys.iter().copied()) {
+                keys.retain(|key| *key != meant);
+            }
+        }
+        if keys.is_empty() {
+            continue;
+        }
         let finding = report.add(place, format!("`{owner}` needs {}", list(&keys, usize::MAX)));
         finding.help("there is no default: upstream demands it too");
         let Some(preset) = Preset::by_name(owner) else {
@@ -57,9 +68,19 @@ fn check(context: &Context, report: &mut Report) {
             .iter()
             .filter_map(|key| Some(format!("{key} {}", likely_value(preset.parameter(key)?.kind))))
             .collect();
-        if let Some((at, text)) = insertion(context.recipe, place, &options.join("  ")) {
+        if let Some((at, text)) = insertion(recipe, place, &options.join("  ")) {
             finding.suggest(format!("add `{}`", options.join("  ")), at, text);
         }
+    }
+}
+
+/// The options that an `extend` statement gives.
+fn keys_of(recipe: &Recipe, name: Place) -> Vec<&str> {
+    match statement_at(recipe, name).map(|statement| &statement.kind) {
+        Some(StatementKind::Extend { options: Some(options), .. }) => {
+            options.entries.iter().map(|entry| entry.key.value.as_str()).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -149,7 +149,8 @@ impl<'a> Explainer<'a> {
 
     fn explain_name(&mut self, finding: &mut Finding, text: &str, place: Place) {
         finding.here("no module and no weight has such a name");
-        let example = self.model.weights.iter().find(|w| w.never_quantized().is_none() && w.module_len > 0);
+        let named = |w: &&Weight| w.never_quantized().is_none() && w.module().contains('.');
+        let example = self.model.weights.iter().find(named);
         let forms = example.map_or(String::new(), |weight| {
             format!("; names are those of modules (`{}`) and of weights (`{}`)", weight.module(), weight.name)
         });

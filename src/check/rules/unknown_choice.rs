@@ -52,6 +52,7 @@ const OTHER_NAMES: &[(&str, &str, &str)] = &[
     ("precision", "float16", "fp16"),
     ("precision", "float32", "fp32"),
     ("precision", "float", "fp32"),
+    ("scale", "half", "fp16"),
     ("scale", "float16", "fp16"),
     ("scale", "float32", "fp32"),
     ("scale", "bfloat16", "bf16"),

@@ -46,7 +46,7 @@ fn check(context: &Context, report: &mut Report) {
         let of_all = plan.rules[index].decides;
         let have = if names.len() == 1 { "has" } else { "have" };
         let message = format!(
-            "{} of {of_all} that this rule decides {have} no more than {} elements and stay as they are",
+            "{} of {of_all} weights that this rule decides {have} no more than {} elements and stay as they are",
             names.len(),
             threshold.value
         );
