@@ -11,5 +11,6 @@ pub mod model;
 pub mod plan;
 pub mod quant;
 pub mod recipe;
+pub mod run;
 pub mod scheme;
 pub mod syntax;

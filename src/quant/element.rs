@@ -30,7 +30,7 @@ pub trait Element: sealed::Sealed + Copy + Debug + PartialEq + Send + Sync + 'st
     type Signed: Copy + Ord + Default + Send + Sync;
     /// The element's bits as an unsigned integer. Negative elements compare as their magnitudes do, and are
     /// greater than every positive one.
-    type Unsigned: Copy + Ord + Default + Send + Sync;
+    type Unsigned: Copy + Ord + Default + Into<u32> + Send + Sync;
 
     /// The value, exactly.
     fn to_f32(self) -> f32;

@@ -4,6 +4,7 @@ pub mod affine;
 pub mod element;
 pub mod error;
 pub mod pack;
+pub mod palette;
 pub mod prune;
 mod simd;
 
