@@ -146,6 +146,11 @@ impl Resolver<'_> {
         self.drafts.push(draft);
     }
 
+    /// Whether a scheme of that name is defined so far.
+    pub fn is_scheme(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
     /// The parts of a named scheme, noting that it is used.
     pub fn use_scheme(&mut self, name: &str, place: Place) -> Option<Draft> {
         let index = *self.names.get(name)?;
