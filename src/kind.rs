@@ -76,12 +76,7 @@ impl KindWord {
             .iter()
             .find(|(_, w, _)| *w == word)
             .map(|(k, _, _)| *k)
-            .or_else(|| {
-                Kind::ALL
-                    .iter()
-                    .find(|(_, w, ..)| *w == word)
-                    .map(|(k, ..)| KindWord::One(*k))
-            })
+            .or_else(|| Kind::ALL.iter().find(|(_, w, ..)| *w == word).map(|(k, ..)| KindWord::One(*k)))
     }
 
     /// Every word that recipes can use, with its meaning.

@@ -5,6 +5,7 @@
 pub mod check;
 pub mod coreml;
 pub mod dtype;
+pub mod formats;
 pub mod kind;
 pub mod model;
 pub mod plan;

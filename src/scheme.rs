@@ -245,13 +245,7 @@ impl fmt::Display for Scheme {
             WeightScheme::Keep => f.write_str("keep")?,
             WeightScheme::Float(float) => f.write_str(float.word())?,
             WeightScheme::Affine(a) => {
-                write!(
-                    f,
-                    "{}int{} {}",
-                    if a.signed { "" } else { "u" },
-                    a.bits,
-                    a.granularity
-                )?;
+                write!(f, "{}int{} {}", if a.signed { "" } else { "u" }, a.bits, a.granularity)?;
                 write!(f, " {}", a.mapping)?;
                 if let Some(scale) = a.scale {
                     write!(f, " scale {scale}")?;
@@ -278,26 +272,14 @@ impl fmt::Display for Scheme {
             WeightScheme::Sparse => {}
         }
         if let Some(sparse) = self.sparse {
-            let blank = if self.weights == WeightScheme::Sparse {
-                ""
-            } else {
-                " "
-            };
+            let blank = if self.weights == WeightScheme::Sparse { "" } else { " " };
             write!(f, "{blank}{sparse}")?;
         }
         match self.activations {
             None => Ok(()),
             Some(ActivationScheme::Dynamic) => f.write_str(", activations dynamic"),
-            Some(ActivationScheme::Static {
-                signed,
-                bits,
-                mapping,
-            }) => {
-                write!(
-                    f,
-                    ", activations {}int{bits}",
-                    if signed { "" } else { "u" }
-                )?;
+            Some(ActivationScheme::Static { signed, bits, mapping }) => {
+                write!(f, ", activations {}int{bits}", if signed { "" } else { "u" })?;
                 mapping.map_or(Ok(()), |m| write!(f, " {m}"))
             }
         }
@@ -306,9 +288,5 @@ impl fmt::Display for Scheme {
 
 impl Scheme {
     /// The scheme that changes nothing.
-    pub const KEEP: Scheme = Scheme {
-        weights: WeightScheme::Keep,
-        sparse: None,
-        activations: None,
-    };
+    pub const KEEP: Scheme = Scheme { weights: WeightScheme::Keep, sparse: None, activations: None };
 }

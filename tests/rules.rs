@@ -13,9 +13,7 @@ struct Files(&'static [(&'static str, &'static str)]);
 impl Loader for Files {
     fn load(&self, path: &Path) -> io::Result<String> {
         let found = self.0.iter().find(|(name, _)| Path::new(name) == path);
-        found
-            .map(|(_, text)| text.to_string())
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        found.map(|(_, text)| text.to_string()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
@@ -24,11 +22,7 @@ fn analyze(example: &Example, text: &str) -> Analysis {
     let path = Path::new("recipe.bitmill");
     let recipe = bitmill::recipe::resolve(path, text, &Files(example.files));
     let facts = Facts {
-        weights: example
-            .facts
-            .iter()
-            .map(|(name, fact)| (name.to_string(), *fact))
-            .collect(),
+        weights: example.facts.iter().map(|(name, fact)| (name.to_string(), *fact)).collect(),
         ..Facts::default()
     };
     let run = (!example.facts.is_empty()).then_some(&facts);
@@ -48,26 +42,14 @@ fn failing_examples_fail_and_mended_ones_do_not() {
     for rule in RULES {
         assert!(!rule.examples.is_empty(), "{} has no example", rule.code);
         for example in rule.examples {
-            let codes = |text| {
-                analyze(example, text)
-                    .findings
-                    .iter()
-                    .map(|f| f.code)
-                    .collect::<Vec<_>>()
-            };
+            let codes = |text| analyze(example, text).findings.iter().map(|f| f.code).collect::<Vec<_>>();
             let bad = codes(example.bad);
             if bad != [rule.code] {
-                wrong.push(format!(
-                    "{}: the failing example gives {bad:?}\n{}",
-                    rule.code, example.bad
-                ));
+                wrong.push(format!("{}: the failing example gives {bad:?}\n{}", rule.code, example.bad));
             }
             let good = codes(example.good);
             if !good.is_empty() {
-                wrong.push(format!(
-                    "{}: the mended example gives {good:?}\n{}",
-                    rule.code, example.good
-                ));
+                wrong.push(format!("{}: the mended example gives {good:?}\n{}", rule.code, example.good));
             }
         }
     }
@@ -88,10 +70,7 @@ fn every_fix_mends_its_finding_and_makes_no_new_error() {
                     let error = after.iter().any(|f| f.severity == check::Severity::Error);
                     if applied != edits.len() || again || (error && offered.safe) {
                         let codes: Vec<_> = after.iter().map(|f| f.code).collect();
-                        wrong.push(format!(
-                            "{}: \"{}\" leaves {codes:?}\n{text}",
-                            rule.code, offered.title
-                        ));
+                        wrong.push(format!("{}: \"{}\" leaves {codes:?}\n{text}", rule.code, offered.title));
                     }
                 }
             }
@@ -105,11 +84,7 @@ fn codes_are_distinct_and_pages_complete() {
     let mut seen = HashSet::new();
     for rule in RULES {
         assert!(seen.insert(rule.code), "{} stands twice", rule.code);
-        assert!(
-            rule.code
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        );
+        assert!(rule.code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
         assert!(rule.page.trim().len() > 80, "{} has no page", rule.code);
         assert!(!rule.title.ends_with('.'), "{}", rule.code);
     }

@@ -89,10 +89,7 @@ impl Finding {
 
     /// Names another place that makes it so.
     pub fn label(&mut self, place: Place, text: impl Into<String>) -> &mut Self {
-        self.labels.push(Label {
-            place,
-            text: text.into(),
-        });
+        self.labels.push(Label { place, text: text.into() });
         self
     }
 
@@ -117,51 +114,18 @@ impl Finding {
     }
 
     /// Offers an edit that surely does what the author meant.
-    pub fn fix(
-        &mut self,
-        title: impl Into<String>,
-        place: Place,
-        text: impl Into<String>,
-    ) -> &mut Self {
-        self.fix_with(
-            title,
-            true,
-            vec![Edit {
-                place,
-                text: text.into(),
-            }],
-        )
+    pub fn fix(&mut self, title: impl Into<String>, place: Place, text: impl Into<String>) -> &mut Self {
+        self.fix_with(title, true, vec![Edit { place, text: text.into() }])
     }
 
     /// Offers an edit that is one of several sensible choices.
-    pub fn suggest(
-        &mut self,
-        title: impl Into<String>,
-        place: Place,
-        text: impl Into<String>,
-    ) -> &mut Self {
-        self.fix_with(
-            title,
-            false,
-            vec![Edit {
-                place,
-                text: text.into(),
-            }],
-        )
+    pub fn suggest(&mut self, title: impl Into<String>, place: Place, text: impl Into<String>) -> &mut Self {
+        self.fix_with(title, false, vec![Edit { place, text: text.into() }])
     }
 
     /// Offers several edits that belong together.
-    pub fn fix_with(
-        &mut self,
-        title: impl Into<String>,
-        safe: bool,
-        edits: Vec<Edit>,
-    ) -> &mut Self {
-        self.fixes.push(Fix {
-            title: title.into(),
-            edits,
-            safe,
-        });
+    pub fn fix_with(&mut self, title: impl Into<String>, safe: bool, edits: Vec<Edit>) -> &mut Self {
+        self.fixes.push(Fix { title: title.into(), edits, safe });
         self
     }
 
@@ -183,11 +147,7 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// An empty report of a rule.
     pub fn new(rule: &'static Rule, recipe: &'a Recipe) -> Self {
-        Self {
-            rule,
-            recipe,
-            findings: Vec::new(),
-        }
+        Self { rule, recipe, findings: Vec::new() }
     }
 
     /// Reports a finding with the rule's own severity.
@@ -197,18 +157,9 @@ impl<'a> Report<'a> {
 
     /// Reports a finding with another severity. What Core ML and the tools around it demand is a hint in an
     /// experiment that will not be deployed (`target none`).
-    pub fn add_as(
-        &mut self,
-        severity: Severity,
-        place: Place,
-        message: impl Into<String>,
-    ) -> &mut Finding {
+    pub fn add_as(&mut self, severity: Severity, place: Place, message: impl Into<String>) -> &mut Finding {
         let deployment = !matches!(self.rule.binds, Binds::Language | Binds::Model);
-        let severity = if deployment && self.recipe.is_experiment() {
-            Severity::Hint
-        } else {
-            severity
-        };
+        let severity = if deployment && self.recipe.is_experiment() { Severity::Hint } else { severity };
         let index = self.findings.len();
         self.findings.push(Finding {
             code: self.rule.code,
@@ -230,11 +181,7 @@ impl<'a> Report<'a> {
     pub fn into_findings(self) -> Vec<Finding> {
         let recipe = self.recipe;
         let visible = |mut finding: Finding| {
-            finding.fixes.retain(|fix| {
-                fix.edits
-                    .iter()
-                    .all(|edit| recipe.visible(edit.place) == edit.place)
-            });
+            finding.fixes.retain(|fix| fix.edits.iter().all(|edit| recipe.visible(edit.place) == edit.place));
             finding.place = recipe.visible(finding.place);
             for label in &mut finding.labels {
                 label.place = recipe.visible(label.place);

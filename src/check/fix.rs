@@ -6,11 +6,7 @@ use crate::recipe::FileId;
 /// Applies edits to one text. Edits that overlap an earlier one are left out; the second value counts those
 /// applied.
 pub fn apply(text: &str, file: FileId, edits: &[&Edit]) -> (String, usize) {
-    let mut sorted: Vec<&Edit> = edits
-        .iter()
-        .copied()
-        .filter(|edit| edit.place.file == file)
-        .collect();
+    let mut sorted: Vec<&Edit> = edits.iter().copied().filter(|edit| edit.place.file == file).collect();
     sorted.sort_by_key(|edit| (edit.place.span.start, edit.place.span.end));
     let mut out = String::with_capacity(text.len());
     let (mut at, mut applied) = (0usize, 0);
@@ -39,9 +35,7 @@ pub fn safe_edits(findings: &[Finding]) -> Vec<&Edit> {
         let clashes = |new: &Edit| {
             edits.iter().any(|old| {
                 let (a, b) = (old.place, new.place);
-                a.file == b.file
-                    && (a.span == b.span
-                        || (a.span.start < b.span.end && b.span.start < a.span.end))
+                a.file == b.file && (a.span == b.span || (a.span.start < b.span.end && b.span.start < a.span.end))
             })
         };
         if !fix.edits.iter().any(clashes) {

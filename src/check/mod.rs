@@ -44,9 +44,7 @@ pub struct Analysis {
 impl Analysis {
     /// Whether something was found that forbids a run.
     pub fn has_errors(&self) -> bool {
-        self.findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Error)
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 }
 
@@ -75,17 +73,8 @@ pub fn analyze_recipe(recipe: Recipe, known: Known, run: Option<&Facts>) -> Anal
         Known::Unreadable(why) => (None, Some(why)),
     };
     let plan = model.map(|model| plan::plan(&recipe, model));
-    let findings = check(&Context {
-        recipe: &recipe,
-        model: model.zip(plan.as_ref()),
-        model_error,
-        run,
-    });
-    Analysis {
-        recipe,
-        plan,
-        findings,
-    }
+    let findings = check(&Context { recipe: &recipe, model: model.zip(plan.as_ref()), model_error, run });
+    Analysis { recipe, plan, findings }
 }
 
 /// Asks every rule that has what it needs, and silences what comments allow.

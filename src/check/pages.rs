@@ -39,27 +39,13 @@ pub fn markdown(rule: &Rule) -> String {
 
 fn show(page: &mut String, example: &Example) {
     if !example.model.is_empty() {
-        _ = write!(
-            page,
-            "\n## A model\n\n```\n{}\n```\n",
-            example.model.trim_end()
-        );
+        _ = write!(page, "\n## A model\n\n```\n{}\n```\n", example.model.trim_end());
     }
-    _ = write!(
-        page,
-        "\n## Fails\n\n```bitmill\n{}\n```\n",
-        example.bad.trim_end()
-    );
-    _ = write!(
-        page,
-        "\n## Mended\n\n```bitmill\n{}\n```\n",
-        example.good.trim_end()
-    );
+    _ = write!(page, "\n## Fails\n\n```bitmill\n{}\n```\n", example.bad.trim_end());
+    _ = write!(page, "\n## Mended\n\n```bitmill\n{}\n```\n", example.good.trim_end());
 }
 
 fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| {
-        first.to_uppercase().collect::<String>() + chars.as_str()
-    })
+    chars.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + chars.as_str())
 }

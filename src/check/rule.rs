@@ -89,24 +89,12 @@ pub struct Example {
 impl Example {
     /// An example of the recipe alone.
     pub const fn recipe(bad: &'static str, good: &'static str) -> Self {
-        Self {
-            bad,
-            good,
-            model: "",
-            facts: &[],
-            files: &[],
-        }
+        Self { bad, good, model: "", facts: &[], files: &[] }
     }
 
     /// An example with a model.
     pub const fn with_model(model: &'static str, bad: &'static str, good: &'static str) -> Self {
-        Self {
-            bad,
-            good,
-            model,
-            facts: &[],
-            files: &[],
-        }
+        Self { bad, good, model, facts: &[], files: &[] }
     }
 }
 
@@ -133,11 +121,7 @@ pub struct WeightError {
 impl WeightError {
     /// Signal to quantization noise ratio in dB: infinite without noise, NaN for NaN.
     pub fn sqnr(self) -> f64 {
-        if self.noise == 0.0 {
-            f64::INFINITY
-        } else {
-            10.0 * (self.signal / self.noise).log10()
-        }
+        if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
     }
 }
 

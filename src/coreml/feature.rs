@@ -1,9 +1,7 @@
 //! What each feature of a scheme needs: one table from features to operators and operator sets.
 
 use super::target::OperatorSet;
-use crate::scheme::{
-    ActivationScheme, Affine, Granularity, Palette, Scheme, Sparsity, WeightScheme,
-};
+use crate::scheme::{ActivationScheme, Affine, Granularity, Palette, Scheme, Sparsity, WeightScheme};
 
 /// Something a scheme asks of Core ML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,30 +47,10 @@ pub struct Need {
 
 /// Every feature. CT:converters/mil/mil/ops/defs/{iOS16/constexpr_ops,iOS17/quantization_ops,iOS18/compression}.py.
 pub const NEEDS: &[Need] = &[
-    Need {
-        feature: Feature::Int8,
-        name: "int8 weights",
-        operators: "constexpr_affine_dequantize",
-        spec: 7,
-    },
-    Need {
-        feature: Feature::Palette,
-        name: "palettized weights",
-        operators: "constexpr_lut_to_dense",
-        spec: 7,
-    },
-    Need {
-        feature: Feature::Sparse,
-        name: "sparse weights",
-        operators: "constexpr_sparse_to_dense",
-        spec: 7,
-    },
-    Need {
-        feature: Feature::Activations,
-        name: "quantized activations",
-        operators: "quantize, dequantize",
-        spec: 8,
-    },
+    Need { feature: Feature::Int8, name: "int8 weights", operators: "constexpr_affine_dequantize", spec: 7 },
+    Need { feature: Feature::Palette, name: "palettized weights", operators: "constexpr_lut_to_dense", spec: 7 },
+    Need { feature: Feature::Sparse, name: "sparse weights", operators: "constexpr_sparse_to_dense", spec: 7 },
+    Need { feature: Feature::Activations, name: "quantized activations", operators: "quantize, dequantize", spec: 8 },
     Need {
         feature: Feature::Int4,
         name: "4-bit integer weights",
@@ -126,10 +104,7 @@ pub const NEEDS: &[Need] = &[
 impl Feature {
     /// What it needs.
     pub fn need(self) -> &'static Need {
-        NEEDS
-            .iter()
-            .find(|need| need.feature == self)
-            .unwrap_or(&NEEDS[0])
+        NEEDS.iter().find(|need| need.feature == self).unwrap_or(&NEEDS[0])
     }
 
     /// The first operator set that has it.
@@ -147,10 +122,7 @@ pub fn features(scheme: &Scheme) -> Vec<Feature> {
     };
     if let Some(Sparsity::Share(_) | Sparsity::Ratio { .. } | Sparsity::Below(_)) = scheme.sparse {
         all.push(Feature::Sparse);
-        if matches!(
-            scheme.weights,
-            WeightScheme::Affine(_) | WeightScheme::Palette(_)
-        ) {
+        if matches!(scheme.weights, WeightScheme::Affine(_) | WeightScheme::Palette(_)) {
             all.push(Feature::Joint);
         }
     }
@@ -161,11 +133,7 @@ pub fn features(scheme: &Scheme) -> Vec<Feature> {
 }
 
 fn affine_features(affine: &Affine) -> Vec<Feature> {
-    let mut all = vec![if affine.bits <= 4 {
-        Feature::Int4
-    } else {
-        Feature::Int8
-    }];
+    let mut all = vec![if affine.bits <= 4 { Feature::Int4 } else { Feature::Int8 }];
     if matches!(
         affine.granularity,
         Granularity::PerGroup(_) | Granularity::PerGroupedChannel(_) | Granularity::Block(_)
@@ -189,17 +157,12 @@ fn palette_features(palette: &Palette) -> Vec<Feature> {
         (palette.int8_entries, Feature::PaletteInt8),
         (palette.scaled, Feature::PaletteScaled),
     ];
-    all.extend(
-        more.iter()
-            .filter(|(asked, _)| *asked)
-            .map(|(_, feature)| *feature),
-    );
+    all.extend(more.iter().filter(|(asked, _)| *asked).map(|(_, feature)| *feature));
     all
 }
 
 /// The oldest operator set that has everything a scheme asks.
 pub fn lowest_set(scheme: &Scheme) -> &'static OperatorSet {
     let spec = features(scheme).iter().map(|f| f.need().spec).max();
-    spec.and_then(OperatorSet::by_spec)
-        .unwrap_or(&super::target::OPERATOR_SETS[2])
+    spec.and_then(OperatorSet::by_spec).unwrap_or(&super::target::OPERATOR_SETS[2])
 }

@@ -106,9 +106,7 @@ impl OperatorSet {
 
     /// The first systems of all platforms: `iOS18, macOS15, watchOS11, tvOS18, visionOS2`.
     pub fn systems(&self) -> String {
-        let all = Platform::ALL
-            .iter()
-            .filter_map(|(platform, _)| self.on(*platform));
+        let all = Platform::ALL.iter().filter_map(|(platform, _)| self.on(*platform));
         all.collect::<Vec<_>>().join(", ")
     }
 }
@@ -155,13 +153,8 @@ impl Target {
     /// Every target there is, platform by platform, oldest first.
     pub fn all() -> impl Iterator<Item = Target> {
         Platform::ALL.iter().flat_map(|(platform, _)| {
-            let sets = OPERATOR_SETS
-                .iter()
-                .filter(|s| s.systems[*platform as usize].is_some());
-            sets.map(|set| Target {
-                platform: *platform,
-                set,
-            })
+            let sets = OPERATOR_SETS.iter().filter(|s| s.systems[*platform as usize].is_some());
+            sets.map(|set| Target { platform: *platform, set })
         })
     }
 
@@ -170,10 +163,8 @@ impl Target {
     /// # Errors
     /// Says whether the platform or only the version is unknown.
     pub fn parse(word: &str) -> Result<Target, NotATarget> {
-        let known = |(_, name): &&(Platform, &str)| {
-            word.get(..name.len())
-                .is_some_and(|head| head.eq_ignore_ascii_case(name))
-        };
+        let known =
+            |(_, name): &&(Platform, &str)| word.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
         // `iOS` is a suffix of nothing, but `macOS` and others must be tried whole.
         let Some(&(platform, name)) = Platform::ALL.iter().find(known) else {
             return Err(NotATarget::Platform);
@@ -184,19 +175,16 @@ impl Target {
         }
         let version = written.replace('_', ".");
         // macOS 11 first reported itself as 10.16, and coremltools keeps that name.
-        let version = if platform == Platform::MacOs && version == "10.16" {
-            "11".into()
-        } else {
-            version
-        };
+        let version = if platform == Platform::MacOs && version == "10.16" { "11".into() } else { version };
         let is = |set: &&OperatorSet| set.systems[platform as usize] == Some(version.as_str());
         if let Some(set) = OPERATOR_SETS.iter().find(is) {
             return Ok(Target { platform, set });
         }
         let number = |text: &str| text.parse::<f64>().unwrap_or(f64::INFINITY);
-        let below = OPERATOR_SETS.iter().rev().find(|set| {
-            set.systems[platform as usize].is_some_and(|known| number(known) <= number(&version))
-        });
+        let below = OPERATOR_SETS
+            .iter()
+            .rev()
+            .find(|set| set.systems[platform as usize].is_some_and(|known| number(known) <= number(&version)));
         Err(NotATarget::Version {
             platform,
             version: written.to_string(),

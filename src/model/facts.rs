@@ -54,10 +54,7 @@ impl Weight {
 
     /// The sides of a convolution's kernel, outermost first: `[3, 3]`. `None` for what is not a convolution.
     pub fn kernel(&self) -> Option<&[usize]> {
-        let convolution = matches!(
-            self.kind,
-            Kind::Conv1d | Kind::Conv2d | Kind::Conv3d | Kind::ConvTranspose
-        );
+        let convolution = matches!(self.kind, Kind::Conv1d | Kind::Conv2d | Kind::Conv3d | Kind::ConvTranspose);
         if convolution && self.channel_axis().is_some() {
             self.shape.get(2..).filter(|sides| !sides.is_empty())
         } else {
@@ -128,10 +125,7 @@ mod tests {
         assert_eq!((w.in_features(), w.out_features()), (Some(3072), Some(768)));
         w.transposed = true;
         assert_eq!((w.in_features(), w.out_features()), (Some(768), Some(3072)));
-        assert_eq!(
-            (w.channel_axis(), w.kernel(), w.groups()),
-            (Some(1), None, None)
-        );
+        assert_eq!((w.channel_axis(), w.kernel(), w.groups()), (Some(1), None, None));
     }
 
     #[test]
@@ -150,10 +144,7 @@ mod tests {
     #[test]
     fn what_has_no_channels() {
         let w = weight("norm.weight", Kind::Norm, &[64]);
-        assert_eq!(
-            (w.channel_axis(), w.in_features(), w.kernel_size()),
-            (None, None, None)
-        );
+        assert_eq!((w.channel_axis(), w.in_features(), w.kernel_size()), (None, None, None));
     }
 
     #[test]

@@ -4,10 +4,21 @@
 mod facts;
 pub mod layers;
 
+mod data;
+mod error;
+mod kinds;
+mod listing;
+pub mod near;
+mod open;
+pub mod packed;
+
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::dtype::DType;
 use crate::kind::Kind;
+pub use data::ModelData;
+pub use error::ModelError;
 
 /// A model as its headers describe it.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +33,8 @@ pub struct Model {
     pub architecture: Option<String>,
     /// Every tensor, parameters and buffers, in natural order of names (`layers.2` before `layers.10`).
     pub weights: Vec<Weight>,
+    /// How those of [`Model::weights`] are packed that are, by full name.
+    pub packed: HashMap<String, packed::PackedWeight>,
 }
 
 /// How a model is stored.
@@ -122,9 +135,7 @@ impl Weight {
         } else if self.role == Role::Bias {
             Some("biases stay in float")
         } else if !matches!(self.kind, Kind::Other)
-            && !Kind::ALL
-                .iter()
-                .any(|(k, _, weights, _)| *k == self.kind && *weights)
+            && !Kind::ALL.iter().any(|(k, _, weights, _)| *k == self.kind && *weights)
         {
             Some("parameters of normalisation and of operators without weights stay in float")
         } else if self.shape.len() < 2 {

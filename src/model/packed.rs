@@ -94,3 +94,45 @@ impl PackedWeight {
         format!("{}:{suffix}", self.name)
     }
 }
+
+impl PackedWeight {
+    /// Checks that the index can be followed without overflow or division by zero, whatever it says.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let elements = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if elements.is_none_or(|n| n > isize::MAX as usize / 8) {
+            return Err("its shape has too many elements");
+        }
+        if self.dtype().is_none() {
+            return Err("its type is none that packed weights have");
+        }
+        let (bits, block, survivors) = match &self.encoding {
+            Encoding::Affine { bits, block, survivors, .. } => (*bits, block, *survivors),
+            Encoding::Palette { bits, block, vector, axis, survivors, .. } => {
+                let length = self.shape.get(*axis).ok_or("its axis does not exist")?;
+                if !(1..=64).contains(vector)
+                    || !length.is_multiple_of(*vector)
+                    || !block.get(*axis).is_some_and(|b| b.is_multiple_of(*vector))
+                {
+                    return Err("its vectors do not divide its axis");
+                }
+                (*bits, block, *survivors)
+            }
+            Encoding::Sparse { survivors } => (1, &self.shape, Some(*survivors)),
+        };
+        if !(1..=8).contains(&bits) {
+            return Err("its codes have no width from 1 to 8");
+        }
+        let sparse = matches!(self.encoding, Encoding::Sparse { .. });
+        let divides = |(length, extent): (&usize, &usize)| *extent > 0 && length.is_multiple_of(*extent);
+        if !sparse && (block.len() != self.shape.len() || !self.shape.iter().zip(block).all(divides)) {
+            return Err("its blocks do not divide its shape");
+        }
+        if survivors.is_some_and(|n| elements.is_none_or(|all| n > all)) {
+            return Err("it stores more values than it has elements");
+        }
+        Ok(())
+    }
+}

@@ -3,8 +3,8 @@
 use crate::dtype::DType;
 use crate::model::Weight;
 use crate::scheme::{
-    Affine, Arithmetic, FloatType, Granularity, Mapping, Palette, PaletteFit, ScaleSearch, Scheme,
-    Sparsity, WeightScheme,
+    Affine, Arithmetic, FloatType, Granularity, Mapping, Palette, PaletteFit, ScaleSearch, Scheme, Sparsity,
+    WeightScheme,
 };
 
 /// What a kernel needs to know, every default filled in. Blocks have one extent per axis, each a divisor of
@@ -147,9 +147,7 @@ pub fn fit(weight: &Weight, scheme: &Scheme, arithmetic: Arithmetic) -> Result<F
         WeightScheme::Affine(affine) => fit_affine(weight, affine, scheme.sparse, arithmetic),
         WeightScheme::Palette(palette) => fit_palette(weight, palette, scheme.sparse),
         WeightScheme::Float(float) => Ok(Fitted::Float(*float)),
-        WeightScheme::Sparse => Ok(Fitted::Sparse(
-            scheme.sparse.unwrap_or(Sparsity::Share(0.0)),
-        )),
+        WeightScheme::Sparse => Ok(Fitted::Sparse(scheme.sparse.unwrap_or(Sparsity::Share(0.0)))),
         WeightScheme::Keep => Ok(Fitted::Float(working_type(weight.dtype))),
     }
 }
@@ -172,19 +170,12 @@ fn fit_affine(
     })
 }
 
-fn fit_palette(
-    weight: &Weight,
-    palette: &Palette,
-    sparse: Option<Sparsity>,
-) -> Result<Fitted, Misfit> {
+fn fit_palette(weight: &Weight, palette: &Palette, sparse: Option<Sparsity>) -> Result<Fitted, Misfit> {
     let block = block(weight, &palette.granularity)?;
     let axis = weight.channel_axis().unwrap_or(0);
     let vector = palette.vector as usize;
     if vector > 1 && !block[axis].is_multiple_of(vector) {
-        return Err(Misfit::Vector {
-            length: block[axis],
-            vector,
-        });
+        return Err(Misfit::Vector { length: block[axis], vector });
     }
     Ok(Fitted::Palette {
         block,
@@ -209,9 +200,7 @@ pub fn block(weight: &Weight, granularity: &Granularity) -> Result<Vec<usize>, M
     let whole = || shape.clone();
     let with = |axis: Option<usize>, extent: usize| {
         let mut block = whole();
-        *block
-            .get_mut(axis.ok_or(Misfit::NoChannels)?)
-            .ok_or(Misfit::NoChannels)? = extent;
+        *block.get_mut(axis.ok_or(Misfit::NoChannels)?).ok_or(Misfit::NoChannels)? = extent;
         Ok(block)
     };
     let block = match granularity {
@@ -219,40 +208,25 @@ pub fn block(weight: &Weight, granularity: &Granularity) -> Result<Vec<usize>, M
         Granularity::PerChannel(None) => with(weight.channel_axis(), 1)?,
         Granularity::PerChannel(Some(axis)) if *axis < shape.len() => with(Some(*axis), 1)?,
         Granularity::PerChannel(Some(axis)) => {
-            return Err(Misfit::Axis {
-                axis: *axis,
-                rank: shape.len(),
-            });
+            return Err(Misfit::Axis { axis: *axis, rank: shape.len() });
         }
         Granularity::PerGroup(size) => {
-            let axis = weight
-                .input_axis()
-                .filter(|axis| *axis < shape.len())
-                .ok_or(Misfit::NoChannels)?;
+            let axis = weight.input_axis().filter(|axis| *axis < shape.len()).ok_or(Misfit::NoChannels)?;
             let mut block = vec![1; shape.len()];
             block[axis] = *size;
             block
         }
         Granularity::PerGroupedChannel(size) => with(weight.channel_axis(), *size)?,
-        Granularity::Block(extents) if extents.len() == shape.len() => extents
-            .iter()
-            .zip(shape)
-            .map(|(extent, length)| extent.unwrap_or(*length))
-            .collect(),
+        Granularity::Block(extents) if extents.len() == shape.len() => {
+            extents.iter().zip(shape).map(|(extent, length)| extent.unwrap_or(*length)).collect()
+        }
         Granularity::Block(extents) => {
-            return Err(Misfit::Rank {
-                given: extents.len(),
-                rank: shape.len(),
-            });
+            return Err(Misfit::Rank { given: extents.len(), rank: shape.len() });
         }
     };
     for (axis, (&extent, &length)) in block.iter().zip(shape).enumerate() {
         if extent == 0 || !length.is_multiple_of(extent) {
-            return Err(Misfit::Divides {
-                axis,
-                length,
-                extent,
-            });
+            return Err(Misfit::Divides { axis, length, extent });
         }
     }
     Ok(block)

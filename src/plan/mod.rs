@@ -95,12 +95,7 @@ impl Decision {
 /// Decides for every weight of a model.
 pub fn plan(recipe: &Recipe, model: &Model) -> Plan {
     let decide_one = |weight: &Weight| decide(recipe, weight);
-    let decisions: Vec<Decision> = model
-        .weights
-        .par_iter()
-        .with_min_len(256)
-        .map(decide_one)
-        .collect();
+    let decisions: Vec<Decision> = model.weights.par_iter().with_min_len(256).map(decide_one).collect();
     let mut rules = vec![RuleShare::default(); recipe.rules.len()];
     for decision in &decisions {
         for rule in decision.matched() {
@@ -121,9 +116,7 @@ pub fn plan(recipe: &Recipe, model: &Model) -> Plan {
 /// reported, and an earlier rule must not seem to decide instead.
 pub fn decide(recipe: &Recipe, weight: &Weight) -> Decision {
     let rules = recipe.rules.iter().enumerate().rev();
-    let mut matched = rules
-        .filter(|(_, rule)| rule.selector.matches(weight))
-        .map(|(index, _)| index);
+    let mut matched = rules.filter(|(_, rule)| rule.selector.matches(weight)).map(|(index, _)| index);
     let rule = matched.next();
     let beaten: Vec<usize> = matched.collect();
     let outcome = match rule {
@@ -140,13 +133,7 @@ pub fn decide(recipe: &Recipe, weight: &Weight) -> Decision {
         Outcome::Change(fitted) => size::bytes(weight, fitted),
         Outcome::Keep(_) | Outcome::Misfit(_) => weight.bytes,
     };
-    Decision {
-        rule,
-        beaten,
-        outcome,
-        before: weight.bytes,
-        after,
-    }
+    Decision { rule, beaten, outcome, before: weight.bytes, after }
 }
 
 /// What a scheme would make of a weight, under the settings of a recipe.
@@ -188,17 +175,12 @@ pub struct Totals {
 impl Totals {
     /// Average bits per element of what is changed; `None` when nothing is.
     pub fn bits(&self) -> Option<f64> {
-        (self.changed_elements > 0)
-            .then(|| self.changed_bytes as f64 * 8.0 / self.changed_elements as f64)
+        (self.changed_elements > 0).then(|| self.changed_bytes as f64 * 8.0 / self.changed_elements as f64)
     }
 
     /// Bytes after as a share of those before; 1 for an empty model.
     pub fn share(&self) -> f64 {
-        if self.before == 0 {
-            1.0
-        } else {
-            self.after as f64 / self.before as f64
-        }
+        if self.before == 0 { 1.0 } else { self.after as f64 / self.before as f64 }
     }
 }
 
@@ -206,15 +188,9 @@ impl Plan {
     /// Sums over the weights for which `which` holds.
     pub fn totals(&self, model: &Model, which: impl Fn(&Weight) -> bool) -> Totals {
         let mut totals = Totals::default();
-        for (weight, decision) in model
-            .weights
-            .iter()
-            .zip(&self.decisions)
-            .filter(|(w, _)| which(w))
-        {
+        for (weight, decision) in model.weights.iter().zip(&self.decisions).filter(|(w, _)| which(w)) {
             totals.tensors += 1;
-            totals.candidates +=
-                usize::from(weight.role == Role::Weight && weight.never_quantized().is_none());
+            totals.candidates += usize::from(weight.role == Role::Weight && weight.never_quantized().is_none());
             totals.before += decision.before;
             totals.after += decision.after;
             if decision.outcome.is_change() {

@@ -39,11 +39,7 @@ pub fn pruned(elements: u64, share: f64) -> u64 {
 
 /// Number of blocks.
 fn blocks(shape: &[usize], block: &[usize]) -> u64 {
-    shape
-        .iter()
-        .zip(block)
-        .map(|(length, extent)| (length / extent.max(&1)) as u64)
-        .product()
+    shape.iter().zip(block).map(|(length, extent)| (length / extent.max(&1)) as u64).product()
 }
 
 /// Bytes after: codes, scales, zero points, tables, masks.
@@ -61,15 +57,7 @@ pub fn bytes_with(weight: &Weight, fitted: &Fitted, kept: Option<u64>) -> u64 {
             let kept = survivors(Some(*sparse));
             stream(elements, 1) + stream(kept, weight.dtype.bits() as u64)
         }
-        Fitted::Affine {
-            block,
-            bits,
-            signed,
-            mapping,
-            scale,
-            sparse,
-            ..
-        } => {
+        Fitted::Affine { block, bits, signed, mapping, scale, sparse, .. } => {
             let groups = blocks(&weight.shape, block);
             let codes = stream(survivors(*sparse), u64::from(*bits));
             let zero_points = match mapping {
@@ -77,46 +65,19 @@ pub fn bytes_with(weight: &Weight, fitted: &Fitted, kept: Option<u64>) -> u64 {
                 _ if !signed => stream(groups, u64::from(*bits)),
                 _ => 0,
             };
-            let mask = if sparse.is_some() {
-                stream(elements, 1)
-            } else {
-                0
-            };
+            let mask = if sparse.is_some() { stream(elements, 1) } else { 0 };
             codes + groups.saturating_mul(float_bytes(*scale)) + zero_points + mask
         }
-        Fitted::Palette {
-            block,
-            bits,
-            vector,
-            axis,
-            int8_entries,
-            scaled,
-            entry,
-            sparse,
-            ..
-        } => {
+        Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, entry, sparse, .. } => {
             let tables = blocks(&weight.shape, block);
             let stored = storage_bits(*bits);
             let indices = survivors(*sparse) / u64::from((*vector).max(1));
-            let entries = tables
-                .saturating_mul(1 << stored)
-                .saturating_mul(u64::from(*vector));
-            let table_bytes = if *int8_entries {
-                entries + float_bytes(*entry)
-            } else {
-                entries.saturating_mul(float_bytes(*entry))
-            };
-            let mask = if sparse.is_some() {
-                stream(elements, 1)
-            } else {
-                0
-            };
+            let entries = tables.saturating_mul(1 << stored).saturating_mul(u64::from(*vector));
+            let table_bytes =
+                if *int8_entries { entries + float_bytes(*entry) } else { entries.saturating_mul(float_bytes(*entry)) };
+            let mask = if sparse.is_some() { stream(elements, 1) } else { 0 };
             let channels = weight.shape.get(*axis).map_or(0, |n| *n as u64);
-            let scales = if *scaled {
-                channels * float_bytes(*entry)
-            } else {
-                0
-            };
+            let scales = if *scaled { channels * float_bytes(*entry) } else { 0 };
             stream(indices, u64::from(stored)) + table_bytes + mask + scales
         }
     }

@@ -48,12 +48,7 @@ impl Pattern {
             }
             _ => {}
         }
-        let regex = Translator {
-            chars: text.chars().collect(),
-            at: 0,
-            out: String::new(),
-        }
-        .translate()?;
+        let regex = Translator { chars: text.chars().collect(), at: 0, out: String::new() }.translate()?;
         compile(&format!("^(?s:{regex})$"))
     }
 
@@ -82,14 +77,8 @@ impl Pattern {
 }
 
 fn compile(regex: &str) -> Result<Pattern, String> {
-    let built = RegexBuilder::new(regex)
-        .size_limit(1 << 20)
-        .dfa_size_limit(1 << 20)
-        .nest_limit(64)
-        .build();
-    built
-        .map(Pattern::Regex)
-        .map_err(|e| last_line(&e.to_string()))
+    let built = RegexBuilder::new(regex).size_limit(1 << 20).dfa_size_limit(1 << 20).nest_limit(64).build();
+    built.map(Pattern::Regex).map_err(|e| last_line(&e.to_string()))
 }
 
 /// The regex crate draws the pattern over several lines; its last line says what is wrong.
@@ -115,9 +104,7 @@ impl Translator {
                 '?' => self.out.push('.'),
                 '\\' => {
                     let Some(&next) = self.chars.get(self.at) else {
-                        return Err(
-                            "it ends in `\\`, which takes the next character literally".into()
-                        );
+                        return Err("it ends in `\\`, which takes the next character literally".into());
                     };
                     self.at += 1;
                     self.literal(next);
@@ -150,8 +137,7 @@ impl Translator {
 
     fn literal(&mut self, c: char) {
         let mut buffer = [0; 4];
-        self.out
-            .push_str(&regex::escape(c.encode_utf8(&mut buffer)));
+        self.out.push_str(&regex::escape(c.encode_utf8(&mut buffer)));
     }
 
     /// `[0-9]`, behind the bracket.
@@ -172,11 +158,7 @@ impl Translator {
         for (i, &c) in body.iter().enumerate() {
             if c == '-' && i > 0 && i + 1 < body.len() {
                 if body[i - 1] > body[i + 1] {
-                    return Err(format!(
-                        "the range `{}-{}` runs backwards",
-                        body[i - 1],
-                        body[i + 1]
-                    ));
+                    return Err(format!("the range `{}-{}` runs backwards", body[i - 1], body[i + 1]));
                 }
                 self.out.push('-');
             } else {
@@ -241,17 +223,9 @@ mod tests {
     #[test]
     fn globs() {
         matches("lm_head", &["lm_head"], &["lm_head.weight", "xlm_head"]);
-        matches(
-            "*.q_proj",
-            &["layers.0.q_proj"],
-            &["q_proj", "layers.0.q_proj.weight"],
-        );
+        matches("*.q_proj", &["layers.0.q_proj"], &["q_proj", "layers.0.q_proj.weight"]);
         matches("model.*", &["model.a.b"], &["model", "xmodel.a"]);
-        matches(
-            "*.layers.{0,1}.*",
-            &["m.layers.0.a", "m.layers.1.b"],
-            &["m.layers.10.a", "m.layers.2.a"],
-        );
+        matches("*.layers.{0,1}.*", &["m.layers.0.a", "m.layers.1.b"], &["m.layers.10.a", "m.layers.2.a"]);
         matches("l.{0..11}.w", &["l.0.w", "l.11.w"], &["l.12.w", "l..w"]);
         matches("l.{0..2,10}.w", &["l.0.w", "l.2.w", "l.10.w"], &["l.3.w", "l.1.v"]);
         matches("a?c.[0-9]", &["abc.4"], &["ac.4", "abc.x"]);
@@ -278,10 +252,7 @@ mod tests {
         assert_eq!(why("a}b"), "`}` has no `{` before it");
         assert_eq!(why("a[b"), "`[` is not closed");
         assert_eq!(why("{3..1}"), "the range `{3..1}` runs backwards");
-        assert_eq!(
-            why("{0..99999}"),
-            "the range `{0..99999}` holds more than 10000 numbers"
-        );
+        assert_eq!(why("{0..99999}"), "the range `{0..99999}` holds more than 10000 numbers");
         assert_eq!(why(""), "it is empty, and no name is");
         assert!(Pattern::regex("(").is_err());
         assert!(Pattern::regex("a)|(b").is_err());

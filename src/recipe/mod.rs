@@ -99,25 +99,10 @@ pub enum ComputeUnits {
 impl ComputeUnits {
     /// Every choice, with its word, ExecuTorch's name and its meaning.
     pub const ALL: &'static [(ComputeUnits, &'static str, &'static str, &'static str)] = &[
-        (
-            ComputeUnits::All,
-            "all",
-            "ALL",
-            "whatever Core ML finds best",
-        ),
+        (ComputeUnits::All, "all", "ALL", "whatever Core ML finds best"),
         (ComputeUnits::Cpu, "cpu", "CPU_ONLY", "the CPU alone"),
-        (
-            ComputeUnits::CpuAndGpu,
-            "cpu-and-gpu",
-            "CPU_AND_GPU",
-            "CPU and GPU, never the Neural Engine",
-        ),
-        (
-            ComputeUnits::CpuAndNe,
-            "cpu-and-ne",
-            "CPU_AND_NE",
-            "CPU and Neural Engine, never the GPU",
-        ),
+        (ComputeUnits::CpuAndGpu, "cpu-and-gpu", "CPU_AND_GPU", "CPU and GPU, never the Neural Engine"),
+        (ComputeUnits::CpuAndNe, "cpu-and-ne", "CPU_AND_NE", "CPU and Neural Engine, never the GPU"),
     ];
 }
 
@@ -150,11 +135,7 @@ pub enum Observer {
 impl Observer {
     /// Every choice with its word and meaning.
     pub const ALL: &'static [(Observer, &'static str, &'static str)] = &[
-        (
-            Observer::MinMax,
-            "min-max",
-            "the smallest and largest value ever seen",
-        ),
+        (Observer::MinMax, "min-max", "the smallest and largest value ever seen"),
         (
             Observer::MovingAverageMinMax,
             "moving-average-min-max",
@@ -309,9 +290,7 @@ impl Recipe {
     /// The text of a source at a place.
     pub fn text(&self, place: Place) -> &str {
         let source = self.sources.get(place.file.0 as usize);
-        source
-            .and_then(|s| s.text.get(place.span.range()))
-            .unwrap_or("")
+        source.and_then(|s| s.text.get(place.span.range())).unwrap_or("")
     }
 
     /// The place as a reader of the recipe sees it: what stands in an expanded preset is shown at its

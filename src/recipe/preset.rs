@@ -31,9 +31,7 @@ impl ParameterKind {
         match self {
             ParameterKind::Size => "a whole number of at least 1",
             ParameterKind::Bits => "a whole number from 1 to 8",
-            ParameterKind::Block => {
-                "two whole numbers in brackets, -1 for a whole axis: `[16, -1]`"
-            }
+            ParameterKind::Block => "two whole numbers in brackets, -1 for a whole axis: `[16, -1]`",
             ParameterKind::Target => "a deployment target such as `iOS18`",
             ParameterKind::Compute => "`all`, `cpu`, `cpu-and-gpu` or `cpu-and-ne`",
             ParameterKind::Filter => "a selector in quotes: `\"linear or embedding\"`",
@@ -108,13 +106,8 @@ const FILTER: Parameter = Parameter {
     doc: "which weights are quantized, as a selector",
 };
 
-const BITS: Parameter = Parameter {
-    name: "bits",
-    short: None,
-    kind: ParameterKind::Bits,
-    required: true,
-    doc: "width of an index",
-};
+const BITS: Parameter =
+    Parameter { name: "bits", short: None, kind: ParameterKind::Bits, required: true, doc: "width of an index" };
 
 const BLOCK_SIZE: Parameter = Parameter {
     name: "block_size",
@@ -270,8 +263,7 @@ impl Preset {
 
     /// The parameter of a name, long or short.
     pub fn parameter(&self, name: &str) -> Option<&'static Parameter> {
-        self.all_parameters()
-            .find(|p| p.name == name || p.short == Some(name))
+        self.all_parameters().find(|p| p.name == name || p.short == Some(name))
     }
 
     /// The statements it stands for, with parameters filled in; `value` gives those that were written.
@@ -298,10 +290,7 @@ impl Preset {
         let block = match value("block_size") {
             Some(ParameterValue::Block(extents)) => {
                 let extent = |e: &Option<usize>| e.map_or("-1".to_string(), |n| n.to_string());
-                format!(
-                    "[{}]",
-                    extents.iter().map(extent).collect::<Vec<_>>().join(", ")
-                )
+                format!("[{}]", extents.iter().map(extent).collect::<Vec<_>>().join(", "))
             }
             _ => "[-1, -1]".to_string(),
         };

@@ -30,10 +30,7 @@ pub fn resolve(path: &Path, text: &str, loader: &dyn Loader) -> Recipe {
         stack: vec![(loader.canonical(path), path.to_path_buf())],
     };
     resolver.source(path.to_path_buf(), text.to_string(), None, false);
-    resolver
-        .recipe
-        .problems
-        .sort_by_key(|problem| problem.place);
+    resolver.recipe.problems.sort_by_key(|problem| problem.place);
     resolver.recipe
 }
 
@@ -58,75 +55,40 @@ impl Resolver<'_> {
         self.recipe.problems.push(Problem { place, kind });
     }
 
-    fn source(
-        &mut self,
-        path: PathBuf,
-        text: String,
-        included_at: Option<Place>,
-        preset: bool,
-    ) -> FileId {
+    fn source(&mut self, path: PathBuf, text: String, included_at: Option<Place>, preset: bool) -> FileId {
         let file = FileId(self.recipe.sources.len() as u32);
         let parsed = syntax::parse(&text);
         let allows = syntax::allow::allows(&text, &parsed);
-        let source = Source {
-            path,
-            text,
-            tree: Default::default(),
-            allows,
-            included_at,
-            preset,
-        };
+        let source = Source { path, text, tree: Default::default(), allows, included_at, preset };
         self.recipe.sources.push(source);
         for error in parsed.errors {
             let place = Place::new(file, error.span);
             self.problem(place, ProblemKind::Syntax(error));
         }
         for statement in &parsed.file.statements {
-            if let StatementKind::Scheme {
-                name: Some(name), ..
-            } = &statement.kind
-            {
-                self.definitions
-                    .insert((file, name.value.clone()), Place::new(file, name.span));
+            if let StatementKind::Scheme { name: Some(name), .. } = &statement.kind {
+                self.definitions.insert((file, name.value.clone()), Place::new(file, name.span));
             }
         }
         for statement in &parsed.file.statements {
-            Reader {
-                resolver: self,
-                file,
-            }
-            .statement(statement);
+            Reader { resolver: self, file }.statement(statement);
         }
         self.recipe.sources[file.0 as usize].tree = parsed.file;
         file
     }
 
     pub fn import(&mut self, written: &Path, path_place: Place, statement: Place) {
-        let importing = self
-            .recipe
-            .sources
-            .get(statement.file.0 as usize)
-            .map(|s| s.path.clone());
-        let base = importing
-            .as_deref()
-            .and_then(Path::parent)
-            .unwrap_or(Path::new(""));
+        let importing = self.recipe.sources.get(statement.file.0 as usize).map(|s| s.path.clone());
+        let base = importing.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let path = base.join(written);
         let canonical = self.loader.canonical(&path);
         if let Some(at) = self.stack.iter().position(|(open, _)| *open == canonical) {
-            let mut chain: Vec<PathBuf> = self.stack[at..]
-                .iter()
-                .map(|(_, shown)| shown.clone())
-                .collect();
+            let mut chain: Vec<PathBuf> = self.stack[at..].iter().map(|(_, shown)| shown.clone()).collect();
             chain.push(path);
             return self.problem(path_place, ProblemKind::ImportCycle { chain });
         }
         if self.stack.len() >= DEEPEST || self.recipe.sources.len() >= MOST_SOURCES {
-            let told = self
-                .recipe
-                .problems
-                .iter()
-                .any(|p| matches!(p.kind, ProblemKind::TooManyImports));
+            let told = self.recipe.problems.iter().any(|p| matches!(p.kind, ProblemKind::TooManyImports));
             if !told {
                 self.problem(path_place, ProblemKind::TooManyImports);
             }
@@ -142,14 +104,7 @@ impl Resolver<'_> {
             }
             Err(error) => {
                 let missing = error.kind() == ErrorKind::NotFound;
-                self.problem(
-                    path_place,
-                    ProblemKind::ImportFailed {
-                        path,
-                        why: error.to_string(),
-                        missing,
-                    },
-                );
+                self.problem(path_place, ProblemKind::ImportFailed { path, why: error.to_string(), missing });
             }
         }
     }
@@ -157,12 +112,7 @@ impl Resolver<'_> {
     /// Reads the expansion of a preset as if it stood at the `extend` statement.
     pub fn expand(&mut self, preset: &Preset, text: String, statement: Place) -> FileId {
         self.depth += 1;
-        let file = self.source(
-            PathBuf::from(format!("<{}>", preset.name)),
-            text,
-            Some(statement),
-            true,
-        );
+        let file = self.source(PathBuf::from(format!("<{}>", preset.name)), text, Some(statement), true);
         self.depth -= 1;
         file
     }
@@ -172,13 +122,7 @@ impl Resolver<'_> {
     pub fn setting(&mut self, name: &'static str, place: Place) -> bool {
         match self.settings.get(name).copied() {
             Some((first, _)) if first.file == place.file => {
-                self.problem(
-                    place,
-                    ProblemKind::Duplicate {
-                        what: format!("`{name}`"),
-                        first,
-                    },
-                );
+                self.problem(place, ProblemKind::Duplicate { what: format!("`{name}`"), first });
                 false
             }
             Some((_, depth)) if depth < self.depth => false,
@@ -197,8 +141,7 @@ impl Resolver<'_> {
                 self.problem(named.name.place, ProblemKind::Duplicate { what, first });
             }
         }
-        self.names
-            .insert(named.name.value.clone(), self.recipe.schemes.len());
+        self.names.insert(named.name.value.clone(), self.recipe.schemes.len());
         self.recipe.schemes.push(named);
         self.drafts.push(draft);
     }
@@ -212,17 +155,10 @@ impl Resolver<'_> {
 
     /// What to say of a word in a scheme that nothing knows.
     pub fn unknown_part(&self, file: FileId, word: &Word) -> ProblemKind {
-        let later = self
-            .definitions
-            .get(&(file, word.value.clone()))
-            .filter(|at| at.span.start > word.span.start);
+        let later = self.definitions.get(&(file, word.value.clone())).filter(|at| at.span.start > word.span.start);
         let later = later.copied();
         let mut schemes: Vec<String> = self.names.keys().cloned().collect();
         schemes.sort();
-        ProblemKind::UnknownPart {
-            word: word.value.clone(),
-            defined_below: later,
-            schemes,
-        }
+        ProblemKind::UnknownPart { word: word.value.clone(), defined_below: later, schemes }
     }
 }

@@ -4,8 +4,8 @@ use super::problem::ProblemKind;
 use super::resolve::Resolver;
 use super::source::{FileId, Place, Placed};
 use crate::scheme::{
-    ActivationScheme, Affine, FloatType, Granularity, Mapping, Palette, PaletteFit, ScaleSearch,
-    Scheme, Sparsity, WeightScheme,
+    ActivationScheme, Affine, FloatType, Granularity, Mapping, Palette, PaletteFit, ScaleSearch, Scheme, Sparsity,
+    WeightScheme,
 };
 use crate::syntax::tree::{self, Number, Operand, Part, Value, Word};
 
@@ -62,10 +62,7 @@ pub struct Origins(Vec<(Field, Place)>);
 impl Origins {
     /// Where a matter is decided; `None` when the default holds.
     pub fn get(&self, field: Field) -> Option<Place> {
-        self.0
-            .iter()
-            .find(|(f, _)| *f == field)
-            .map(|(_, place)| *place)
+        self.0.iter().find(|(f, _)| *f == field).map(|(_, place)| *place)
     }
 }
 
@@ -87,10 +84,7 @@ impl Base {
         if word == "keep" {
             Some(Base::Keep)
         } else if let Some(digits) = word.strip_prefix("uint") {
-            bits(digits).map(|bits| Base::Affine {
-                bits,
-                signed: false,
-            })
+            bits(digits).map(|bits| Base::Affine { bits, signed: false })
         } else if let Some(digits) = word.strip_prefix("int") {
             bits(digits).map(|bits| Base::Affine { bits, signed: true })
         } else if let Some(digits) = word.strip_prefix("lut") {
@@ -103,70 +97,30 @@ impl Base {
 
 /// Every word that says what weights become, with its meaning.
 pub fn base_words() -> Vec<(String, String)> {
-    let mut all = vec![(
-        "keep".to_string(),
-        "leave the weight as it is, byte for byte".to_string(),
-    )];
+    let mut all = vec![("keep".to_string(), "leave the weight as it is, byte for byte".to_string())];
     for bits in (1..=8).rev() {
-        all.push((
-            format!("int{bits}"),
-            format!("signed integers of {bits} bits with scales"),
-        ));
+        all.push((format!("int{bits}"), format!("signed integers of {bits} bits with scales")));
     }
     for bits in (1..=8).rev() {
-        all.push((
-            format!("uint{bits}"),
-            format!("unsigned integers of {bits} bits with scales and zero points"),
-        ));
+        all.push((format!("uint{bits}"), format!("unsigned integers of {bits} bits with scales and zero points")));
     }
     for bits in (1..=8).rev() {
-        all.push((
-            format!("lut{bits}"),
-            format!("{bits}-bit indices into a table of {} values", 1 << bits),
-        ));
+        all.push((format!("lut{bits}"), format!("{bits}-bit indices into a table of {} values", 1 << bits)));
     }
-    all.extend(
-        FloatType::ALL
-            .iter()
-            .map(|(_, word, doc)| (word.to_string(), doc.trim().to_string())),
-    );
+    all.extend(FloatType::ALL.iter().map(|(_, word, doc)| (word.to_string(), doc.trim().to_string())));
     all
 }
 
 /// The other words of schemes that stand alone or with arguments, with form and meaning. Words with operands
 /// are in [`keywords::OPERAND_PARTS`](crate::syntax::keywords::OPERAND_PARTS), mappings in [`Mapping::ALL`].
 pub const PART_WORDS: &[(&str, &str, &str)] = &[
-    (
-        "per-tensor",
-        "per-tensor",
-        "one scale or table for the whole weight",
-    ),
-    (
-        "per-channel",
-        "per-channel",
-        "one scale for each output channel; `per-channel(1)` names the axis",
-    ),
-    (
-        "per-group",
-        "per-group(32)",
-        "one scale for so many neighbours along the input channels",
-    ),
-    (
-        "per-grouped-channel",
-        "per-grouped-channel(16)",
-        "one table for so many output channels",
-    ),
-    (
-        "block",
-        "block[16, -1]",
-        "one scale or table for each block of this extent; -1 is the whole axis",
-    ),
+    ("per-tensor", "per-tensor", "one scale or table for the whole weight"),
+    ("per-channel", "per-channel", "one scale for each output channel; `per-channel(1)` names the axis"),
+    ("per-group", "per-group(32)", "one scale for so many neighbours along the input channels"),
+    ("per-grouped-channel", "per-grouped-channel(16)", "one table for so many output channels"),
+    ("block", "block[16, -1]", "one scale or table for each block of this extent; -1 is the whole axis"),
     ("vector", "vector(2)", "palette entries of so many values"),
-    (
-        "scaled",
-        "scaled",
-        "a scale for each output channel beside the palette",
-    ),
+    ("scaled", "scaled", "a scale for each output channel beside the palette"),
 ];
 
 /// A scheme while its parts are read.
@@ -196,12 +150,7 @@ pub(super) struct Resolved {
 
 /// Reads a scheme as written in a file.
 pub(super) fn resolve(resolver: &mut Resolver, file: FileId, written: &tree::Scheme) -> Resolved {
-    let mut reader = Reader {
-        resolver,
-        file,
-        own: Draft::default(),
-        inherited: Draft::default(),
-    };
+    let mut reader = Reader { resolver, file, own: Draft::default(), inherited: Draft::default() };
     for part in &written.parts {
         reader.part(part);
     }
@@ -226,13 +175,7 @@ macro_rules! set {
         match &$self.own.$slot {
             Some(first) => {
                 let first = first.place;
-                $self.problem(
-                    $place,
-                    ProblemKind::Conflict {
-                        field: $field,
-                        first,
-                    },
-                );
+                $self.problem($place, ProblemKind::Conflict { field: $field, first });
             }
             None => $self.own.$slot = Some(Placed::new($value, $place)),
         }
@@ -253,10 +196,7 @@ impl Reader<'_, '_> {
         let place = self.place(part.span);
         let word = part.word.value.as_str();
         if let Some(arguments) = &part.arguments
-            && !matches!(
-                word,
-                "per-channel" | "per-group" | "per-grouped-channel" | "block" | "vector"
-            )
+            && !matches!(word, "per-channel" | "per-group" | "per-grouped-channel" | "block" | "vector")
         {
             let must = "nothing in brackets: it takes no arguments";
             let arguments = self.place(arguments.span);
@@ -268,10 +208,7 @@ impl Reader<'_, '_> {
             set!(self, mapping, Field::Mapping, mapping, place);
         } else if PART_WORDS.iter().any(|(known, ..)| *known == word) {
             self.shape_part(part, place);
-        } else if crate::syntax::keywords::OPERAND_PARTS
-            .iter()
-            .any(|k| k.word == word)
-        {
+        } else if crate::syntax::keywords::OPERAND_PARTS.iter().any(|k| k.word == word) {
             self.operand_part(part, place);
         } else if let Some(draft) = self.resolver.use_scheme(word, self.place(part.word.span)) {
             self.inherit(draft, place);
@@ -284,13 +221,7 @@ impl Reader<'_, '_> {
 
     fn inherit(&mut self, draft: Draft, place: Place) {
         if let Some(first) = self.inherited.base.or(self.inherited.base).map(|b| b.place) {
-            return self.problem(
-                place,
-                ProblemKind::Conflict {
-                    field: Field::Base,
-                    first,
-                },
-            );
+            return self.problem(place, ProblemKind::Conflict { field: Field::Base, first });
         }
         self.own.broken |= draft.broken;
         self.inherited = draft;
@@ -324,8 +255,7 @@ impl Reader<'_, '_> {
             ("per-group", _) => match whole(arguments) {
                 Some(n @ 1..=0x7fff_ffff) => Granularity::PerGroup(n as usize),
                 _ => {
-                    let must =
-                        "one whole number of at least 1, the size of a group: `per-group(32)`";
+                    let must = "one whole number of at least 1, the size of a group: `per-group(32)`";
                     return self.problem(place, bad(word, must, Some("per-group(32)".into())));
                 }
             },
@@ -333,10 +263,7 @@ impl Reader<'_, '_> {
                 Some(n @ 1..=0x7fff_ffff) => Granularity::PerGroupedChannel(n as usize),
                 _ => {
                     let must = "one whole number of at least 1, the channels of a table: `per-grouped-channel(16)`";
-                    return self.problem(
-                        place,
-                        bad(word, must, Some("per-grouped-channel(16)".into())),
-                    );
+                    return self.problem(place, bad(word, must, Some("per-grouped-channel(16)".into())));
                 }
             },
             _ => match extents(arguments) {
@@ -381,32 +308,17 @@ impl Reader<'_, '_> {
                 set!(self, sparse, Field::Sparse, Sparsity::Below(n.value), place);
             }
             ("sparse", Operand::Number(n)) if n.unit == "%" && (0.0..=100.0).contains(&n.value) => {
-                set!(
-                    self,
-                    sparse,
-                    Field::Sparse,
-                    Sparsity::Share(n.value / 100.0),
-                    place
-                );
+                set!(self, sparse, Field::Sparse, Sparsity::Share(n.value / 100.0), place);
             }
             ("sparse", Operand::Number(n)) => {
                 let must = "a share from 0% to 100%, or zeros in a group such as 2:4";
-                let instead = (n.unit.is_empty() && (0.0..=1.0).contains(&n.value))
-                    .then(|| format!("{}%", n.value * 100.0));
+                let instead =
+                    (n.unit.is_empty() && (0.0..=1.0).contains(&n.value)).then(|| format!("{}%", n.value * 100.0));
                 self.problem(operand_place, bad("sparse", must, instead));
             }
             ("sparse", Operand::Ratio(r)) => match (plain(&r.value.0), plain(&r.value.1)) {
                 (Some(n), Some(m @ 1..=4096)) => {
-                    set!(
-                        self,
-                        sparse,
-                        Field::Sparse,
-                        Sparsity::Ratio {
-                            n: n as usize,
-                            m: m as usize
-                        },
-                        place
-                    );
+                    set!(self, sparse, Field::Sparse, Sparsity::Ratio { n: n as usize, m: m as usize }, place);
                 }
                 _ => {
                     let must = "two whole numbers, zeros and group size: `sparse 2:4`";
@@ -416,12 +328,8 @@ impl Reader<'_, '_> {
             (word, _) => {
                 let must = match word {
                     "sparse" => "a share such as 50% or zeros in a group such as 2:4",
-                    "sparse-below" => {
-                        "the magnitude below which values become zero: `sparse-below 0.001`"
-                    }
-                    _ => {
-                        "a word behind it, such as `scale fp16`, `by hqq`, `fit uniform` or `entries int8`"
-                    }
+                    "sparse-below" => "the magnitude below which values become zero: `sparse-below 0.001`",
+                    _ => "a word behind it, such as `scale fp16`, `by hqq`, `fit uniform` or `entries int8`",
                 };
                 self.problem(operand_place, bad(word, must, None));
             }
@@ -431,14 +339,7 @@ impl Reader<'_, '_> {
     fn choice(&mut self, setting: &'static str, word: &Word, choices: &[&'static str]) {
         let place = self.place(word.span);
         let word = word.value.clone();
-        self.problem(
-            place,
-            ProblemKind::UnknownChoice {
-                setting,
-                word,
-                choices: choices.to_vec(),
-            },
-        );
+        self.problem(place, ProblemKind::UnknownChoice { setting, word, choices: choices.to_vec() });
     }
 
     fn activations(&mut self, written: &tree::Activations) {
@@ -446,10 +347,7 @@ impl Reader<'_, '_> {
         let (mut base, mut mapping) = (None, None);
         for word in &written.parts {
             let at = self.place(word.span);
-            let slot_taken = |first: Place| ProblemKind::Conflict {
-                field: Field::Activations,
-                first,
-            };
+            let slot_taken = |first: Place| ProblemKind::Conflict { field: Field::Activations, first };
             if let Some(known) = Mapping::from_word(&word.value) {
                 match mapping {
                     Some(Placed { place: first, .. }) => self.problem(at, slot_taken(first)),
@@ -459,11 +357,9 @@ impl Reader<'_, '_> {
             }
             let known = match (word.value.as_str(), Base::from_word(&word.value)) {
                 ("dynamic", _) => Some(ActivationScheme::Dynamic),
-                (_, Some(Base::Affine { bits, signed })) => Some(ActivationScheme::Static {
-                    signed,
-                    bits,
-                    mapping: None,
-                }),
+                (_, Some(Base::Affine { bits, signed })) => {
+                    Some(ActivationScheme::Static { signed, bits, mapping: None })
+                }
                 _ => None,
             };
             match (known, base) {
@@ -476,18 +372,12 @@ impl Reader<'_, '_> {
             }
         }
         let scheme = match base.map(|b| b.value) {
-            Some(ActivationScheme::Static { signed, bits, .. }) => ActivationScheme::Static {
-                signed,
-                bits,
-                mapping: mapping.map(|m| m.value),
-            },
+            Some(ActivationScheme::Static { signed, bits, .. }) => {
+                ActivationScheme::Static { signed, bits, mapping: mapping.map(|m| m.value) }
+            }
             Some(ActivationScheme::Dynamic) => ActivationScheme::Dynamic,
             // `activations` with a mapping alone means upstream's type; with nothing, the parser has spoken.
-            None => ActivationScheme::Static {
-                signed: false,
-                bits: 8,
-                mapping: mapping.map(|m| m.value),
-            },
+            None => ActivationScheme::Static { signed: false, bits: 8, mapping: mapping.map(|m| m.value) },
         };
         set!(self, activations, Field::Activations, scheme, place);
     }
@@ -515,11 +405,7 @@ impl Reader<'_, '_> {
             }
         }
         let scheme = (!broken).then(|| draft.scheme());
-        Resolved {
-            scheme,
-            origins: draft.origins(),
-            draft: Draft { broken, ..draft },
-        }
+        Resolved { scheme, origins: draft.origins(), draft: Draft { broken, ..draft } }
     }
 
     /// Parts that this scheme says itself must go with what the weights become.
@@ -530,11 +416,7 @@ impl Reader<'_, '_> {
         let is_affine = matches!(base.value, Base::Affine { .. });
         let is_palette = matches!(base.value, Base::Palette { .. });
         let parts = [
-            (
-                self.own.granularity.as_ref().map(|p| p.place),
-                is_affine || is_palette,
-                both,
-            ),
+            (self.own.granularity.as_ref().map(|p| p.place), is_affine || is_palette, both),
             (self.own.mapping.map(|p| p.place), is_affine, affine),
             (self.own.scale.map(|p| p.place), is_affine, affine),
             (self.own.by.map(|p| p.place), is_affine, affine),
@@ -542,29 +424,15 @@ impl Reader<'_, '_> {
             (self.own.entries.map(|p| p.place), is_palette, palette),
             (self.own.vector.map(|p| p.place), is_palette, palette),
             (self.own.scaled.map(|p| p.place), is_palette, palette),
-            (
-                self.own.sparse.map(|p| p.place),
-                base.value != Base::Keep,
-                "everything but `keep`",
-            ),
+            (self.own.sparse.map(|p| p.place), base.value != Base::Keep, "everything but `keep`"),
         ];
         for (part_place, fits, goes_with) in parts {
             if let Some(part_place) = part_place
                 && !fits
             {
                 let part = self.resolver.recipe.text(part_place).to_string();
-                let base = Placed::new(
-                    self.resolver.recipe.text(base.place).to_string(),
-                    base.place,
-                );
-                self.problem(
-                    part_place,
-                    ProblemKind::NotForThis {
-                        part,
-                        base,
-                        goes_with,
-                    },
-                );
+                let base = Placed::new(self.resolver.recipe.text(base.place).to_string(), base.place);
+                self.problem(part_place, ProblemKind::NotForThis { part, base, goes_with });
             }
         }
     }
@@ -578,9 +446,7 @@ fn merge(own: Draft, inherited: Draft, base: Option<Base>) -> Draft {
     let keep = base == Some(Base::Keep);
     Draft {
         base: own.base.or(inherited.base),
-        granularity: own
-            .granularity
-            .or(inherited.granularity.filter(|_| affine || palette)),
+        granularity: own.granularity.or(inherited.granularity.filter(|_| affine || palette)),
         mapping: own.mapping.or(inherited.mapping.filter(|_| affine)),
         scale: own.scale.or(inherited.scale.filter(|_| affine)),
         by: own.by.or(inherited.by.filter(|_| affine)),
@@ -596,11 +462,7 @@ fn merge(own: Draft, inherited: Draft, base: Option<Base>) -> Draft {
 
 impl Draft {
     fn scheme(&self) -> Scheme {
-        let granularity = |default| {
-            self.granularity
-                .as_ref()
-                .map_or(default, |g| g.value.clone())
-        };
+        let granularity = |default| self.granularity.as_ref().map_or(default, |g| g.value.clone());
         let weights = match self.base.map(|b| b.value) {
             None if self.sparse.is_some() => WeightScheme::Sparse,
             None | Some(Base::Keep) => WeightScheme::Keep,
@@ -622,20 +484,13 @@ impl Draft {
                 fit: self.fit.map_or(PaletteFit::Kmeans, |f| f.value),
             }),
         };
-        Scheme {
-            weights,
-            sparse: self.sparse.map(|s| s.value),
-            activations: self.activations.map(|a| a.value),
-        }
+        Scheme { weights, sparse: self.sparse.map(|s| s.value), activations: self.activations.map(|a| a.value) }
     }
 
     fn origins(&self) -> Origins {
         let fields = [
             (Field::Base, self.base.map(|p| p.place)),
-            (
-                Field::Granularity,
-                self.granularity.as_ref().map(|p| p.place),
-            ),
+            (Field::Granularity, self.granularity.as_ref().map(|p| p.place)),
             (Field::Mapping, self.mapping.map(|p| p.place)),
             (Field::Scale, self.scale.map(|p| p.place)),
             (Field::By, self.by.map(|p| p.place)),
@@ -646,21 +501,12 @@ impl Draft {
             (Field::Sparse, self.sparse.map(|p| p.place)),
             (Field::Activations, self.activations.map(|p| p.place)),
         ];
-        Origins(
-            fields
-                .into_iter()
-                .filter_map(|(field, place)| Some((field, place?)))
-                .collect(),
-        )
+        Origins(fields.into_iter().filter_map(|(field, place)| Some((field, place?))).collect())
     }
 }
 
 fn bad(owner: &str, must: &'static str, instead: Option<String>) -> ProblemKind {
-    ProblemKind::BadValue {
-        owner: owner.to_string(),
-        must,
-        instead,
-    }
+    ProblemKind::BadValue { owner: owner.to_string(), must, instead }
 }
 
 fn words<T: Copy>(table: &'static [(T, &'static str, &'static str)]) -> Vec<&'static str> {

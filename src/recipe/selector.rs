@@ -85,30 +85,16 @@ impl Fact {
         (Fact::Params, "params", "number of elements"),
         (Fact::Bytes, "bytes", "size in the file"),
         (Fact::Rank, "rank", "number of dimensions"),
-        (
-            Fact::InFeatures,
-            "in_features",
-            "input channels: the axis that groups divide",
-        ),
+        (Fact::InFeatures, "in_features", "input channels: the axis that groups divide"),
         (Fact::OutFeatures, "out_features", "output channels"),
-        (
-            Fact::Kernel,
-            "kernel",
-            "longest side of a convolution's kernel",
-        ),
-        (
-            Fact::Groups,
-            "groups",
-            "groups of a convolution, as its shape tells",
-        ),
+        (Fact::Kernel, "kernel", "longest side of a convolution's kernel"),
+        (Fact::Groups, "groups", "groups of a convolution, as its shape tells"),
         (Fact::Layer, "layer", "the first number in the name"),
     ];
 
     /// Words that conditions compare with a word, not with a number.
-    pub const WORDS: &'static [(&'static str, &'static str)] = &[
-        ("dtype", "element type in the file"),
-        ("ops", "kind of the operators that use the weight"),
-    ];
+    pub const WORDS: &'static [(&'static str, &'static str)] =
+        &[("dtype", "element type in the file"), ("ops", "kind of the operators that use the weight")];
 
     /// Its value for a weight, where the weight has one.
     pub fn of(self, weight: &Weight) -> Option<u64> {
@@ -154,9 +140,7 @@ impl Condition {
                 _ => None,
             },
             Condition::Not(inner) => inner.of(weight).map(|holds| !holds),
-            Condition::Number(left, operator, right) => {
-                Some(operator.holds(&left.of(weight)?, &right.of(weight)?))
-            }
+            Condition::Number(left, operator, right) => Some(operator.holds(&left.of(weight)?, &right.of(weight)?)),
             Condition::DType(dtype, equal) => Some((weight.dtype == *dtype) == *equal),
             Condition::Uses(word, equal) => Some(word.covers(weight.kind) == *equal),
             Condition::Unreadable => None,
@@ -171,9 +155,7 @@ impl Selector {
             Selector::Or(a, b) => a.matches(weight) || b.matches(weight),
             Selector::And(a, b) => a.matches(weight) && b.matches(weight),
             Selector::Not(inner) => weight.never_quantized().is_none() && !inner.matches(weight),
-            Selector::Where(inner, condition) => {
-                inner.matches(weight) && condition.of(weight) == Some(true)
-            }
+            Selector::Where(inner, condition) => inner.matches(weight) && condition.of(weight) == Some(true),
             Selector::Kind(word, _) => kind_matches(*word, weight),
             Selector::Name(pattern, ..) => {
                 names(weight).any(|(full, module)| name_matches(pattern, weight, full, module))
@@ -219,9 +201,7 @@ impl Selector {
     /// Whether a weight is meant by its name alone: some name in the selector fits it. What is matched so
     /// but cannot be quantized deserves a word; what `all` or a kind passes over does not.
     pub fn names_it(&self, weight: &Weight) -> bool {
-        self.leaves()
-            .iter()
-            .any(|leaf| matches!(leaf, Selector::Name(..)) && leaf.matches(weight))
+        self.leaves().iter().any(|leaf| matches!(leaf, Selector::Name(..)) && leaf.matches(weight))
     }
 }
 
@@ -240,9 +220,7 @@ impl Condition {
 fn kind_matches(word: KindWord, weight: &Weight) -> bool {
     let weightless = |kind: Kind| Kind::ALL.iter().any(|(k, _, owns, _)| *k == kind && !owns);
     match word {
-        KindWord::One(kind) if weightless(kind) => {
-            weight.kind == kind && weight.role == Role::Weight
-        }
+        KindWord::One(kind) if weightless(kind) => weight.kind == kind && weight.role == Role::Weight,
         _ => word.covers(weight.kind) && weight.never_quantized().is_none(),
     }
 }

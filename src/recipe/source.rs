@@ -26,11 +26,7 @@ impl Place {
 
     /// The smallest place that covers both; `self` when they are in different texts.
     pub fn to(self, other: Place) -> Place {
-        if self.file == other.file {
-            Place::new(self.file, self.span.to(other.span))
-        } else {
-            self
-        }
+        if self.file == other.file { Place::new(self.file, self.span.to(other.span)) } else { self }
     }
 }
 

@@ -10,8 +10,8 @@ use super::resolve::Resolver;
 use super::selector::{Condition, Fact, NumberTerm, Selector};
 use super::source::{FileId, Place, Placed};
 use super::{
-    Bound, Calibration, Claim, ComputeUnits, Expect, Extend, Metric, NamedScheme, Observer, Rule,
-    TargetChoice, quantity, scheme,
+    Bound, Calibration, Claim, ComputeUnits, Expect, Extend, Metric, NamedScheme, Observer, Rule, TargetChoice,
+    quantity, scheme,
 };
 use crate::coreml::target::Target;
 use crate::dtype::DType;
@@ -19,8 +19,8 @@ use crate::kind::KindWord;
 use crate::scheme::{Arithmetic, FloatType};
 use crate::syntax::Span;
 use crate::syntax::tree::{
-    self, Comparison, Expectation, Number, OptionEntry, Options, Spanned, Statement, StatementKind,
-    Term, Text, Value, Word,
+    self, Comparison, Expectation, Number, OptionEntry, Options, Spanned, Statement, StatementKind, Term, Text, Value,
+    Word,
 };
 
 /// Reads statements of one file.
@@ -55,9 +55,7 @@ impl Reader<'_, '_> {
             }
             StatementKind::Target(words) => self.target(words, place),
             StatementKind::Compute(Some(word)) => {
-                let units = ComputeUnits::ALL
-                    .iter()
-                    .map(|(units, word, ..)| (*units, *word));
+                let units = ComputeUnits::ALL.iter().map(|(units, word, ..)| (*units, *word));
                 if let Some(units) = self.choose("compute", word, units)
                     && self.setting("compute", place)
                 {
@@ -85,31 +83,15 @@ impl Reader<'_, '_> {
                     self.resolver.recipe.threshold = Some(Placed::new(elements, place));
                 }
                 Some(_) => {}
-                None => self.bad(
-                    "threshold",
-                    "a whole number of elements, such as 2048 or 2k",
-                    number.span,
-                    None,
-                ),
+                None => self.bad("threshold", "a whole number of elements, such as 2048 or 2k", number.span, None),
             },
-            StatementKind::Calibrate { path, options } => {
-                self.calibrate(path.as_ref(), options.as_ref(), place)
-            }
-            StatementKind::Scheme {
-                name: Some(name),
-                scheme: Some(scheme),
-            } => self.scheme(name, scheme, place),
+            StatementKind::Calibrate { path, options } => self.calibrate(path.as_ref(), options.as_ref(), place),
+            StatementKind::Scheme { name: Some(name), scheme: Some(scheme) } => self.scheme(name, scheme, place),
             StatementKind::Import(Some(path)) => {
-                self.resolver
-                    .import(Path::new(&path.value), self.place(path.span), place)
+                self.resolver.import(Path::new(&path.value), self.place(path.span), place)
             }
-            StatementKind::Extend {
-                preset: Some(name),
-                options,
-            } => self.extend(name, options.as_ref(), place),
-            StatementKind::Rule {
-                selector, scheme, ..
-            } => self.rule(selector, scheme.as_ref(), place),
+            StatementKind::Extend { preset: Some(name), options } => self.extend(name, options.as_ref(), place),
+            StatementKind::Rule { selector, scheme, .. } => self.rule(selector, scheme.as_ref(), place),
             StatementKind::Expect(Some(expectation)) => {
                 if let Some(claim) = self.claim(expectation) {
                     self.resolver.recipe.expects.push(Expect { place, claim });
@@ -126,14 +108,7 @@ impl Reader<'_, '_> {
     }
 
     fn bad(&mut self, owner: &str, must: &'static str, span: Span, instead: Option<String>) {
-        self.problem(
-            span,
-            ProblemKind::BadValue {
-                owner: owner.to_string(),
-                must,
-                instead,
-            },
-        );
+        self.problem(span, ProblemKind::BadValue { owner: owner.to_string(), must, instead });
     }
 
     fn choose<T>(
@@ -142,20 +117,10 @@ impl Reader<'_, '_> {
         word: &Word,
         choices: impl Iterator<Item = (T, &'static str)> + Clone,
     ) -> Option<T> {
-        let found = choices
-            .clone()
-            .find(|(_, w)| *w == word.value)
-            .map(|(value, _)| value);
+        let found = choices.clone().find(|(_, w)| *w == word.value).map(|(value, _)| value);
         if found.is_none() {
             let choices = choices.map(|(_, w)| w).collect();
-            self.problem(
-                word.span,
-                ProblemKind::UnknownChoice {
-                    setting,
-                    word: word.value.clone(),
-                    choices,
-                },
-            );
+            self.problem(word.span, ProblemKind::UnknownChoice { setting, word: word.value.clone(), choices });
         }
         found
     }
@@ -171,13 +136,7 @@ impl Reader<'_, '_> {
             }
             match Target::parse(&word.value) {
                 Ok(target) => systems.push(Placed::new(target, self.place(word.span))),
-                Err(why) => self.problem(
-                    word.span,
-                    ProblemKind::UnknownTarget {
-                        word: word.value.clone(),
-                        why,
-                    },
-                ),
+                Err(why) => self.problem(word.span, ProblemKind::UnknownTarget { word: word.value.clone(), why }),
             }
         }
         if !words.is_empty() && self.setting("target", place) {
@@ -188,14 +147,8 @@ impl Reader<'_, '_> {
 
     fn calibrate(&mut self, path: Option<&Text>, options: Option<&Options>, place: Place) {
         let path = path.map(|p| self.placed(p));
-        let mut read = Calibration {
-            place,
-            path,
-            samples: None,
-            observer: None,
-            averaging: None,
-            observe_float: false,
-        };
+        let mut read =
+            Calibration { place, path, samples: None, observer: None, averaging: None, observe_float: false };
         for entry in self.entries(options) {
             let Some(value) = &entry.value else { continue };
             let at = self.place(value.span());
@@ -203,15 +156,8 @@ impl Reader<'_, '_> {
                 ("samples", Value::Number(n)) if quantity::count(n).is_some_and(|n| n > 0) => {
                     read.samples = quantity::count(n).map(|n| Placed::new(n, at));
                 }
-                ("samples", _) => self.bad(
-                    "samples",
-                    "a whole number of at least 1",
-                    value.span(),
-                    None,
-                ),
-                ("averaging", Value::Number(n))
-                    if n.unit.is_empty() && n.value > 0.0 && n.value <= 1.0 =>
-                {
+                ("samples", _) => self.bad("samples", "a whole number of at least 1", value.span(), None),
+                ("averaging", Value::Number(n)) if n.unit.is_empty() && n.value > 0.0 && n.value <= 1.0 => {
                     read.averaging = Some(Placed::new(n.value, at));
                 }
                 ("averaging", _) => {
@@ -223,26 +169,14 @@ impl Reader<'_, '_> {
                     );
                 }
                 ("observer", Value::Word(word)) => {
-                    let observers = Observer::ALL
-                        .iter()
-                        .map(|(observer, word, _)| (*observer, *word));
-                    read.observer = self
-                        .choose("observer", word, observers)
-                        .map(|o| Placed::new(o, at));
+                    let observers = Observer::ALL.iter().map(|(observer, word, _)| (*observer, *word));
+                    read.observer = self.choose("observer", word, observers).map(|o| Placed::new(o, at));
                 }
                 ("observe", Value::Word(word)) => {
-                    read.observe_float |= self
-                        .choose("observe", word, [((), "float")].into_iter())
-                        .is_some();
+                    read.observe_float |= self.choose("observe", word, [((), "float")].into_iter()).is_some();
                 }
-                ("observer" | "observe", _) => {
-                    self.bad(&entry.key.value, "a word", value.span(), None)
-                }
-                _ => self.unknown_option(
-                    &entry,
-                    "calibrate",
-                    vec!["samples", "observer", "averaging", "observe"],
-                ),
+                ("observer" | "observe", _) => self.bad(&entry.key.value, "a word", value.span(), None),
+                _ => self.unknown_option(&entry, "calibrate", vec!["samples", "observer", "averaging", "observe"]),
             }
         }
         if self.setting("calibrate", place) {
@@ -268,26 +202,13 @@ impl Reader<'_, '_> {
 
     fn unknown_option(&mut self, entry: &OptionEntry, owner: &str, choices: Vec<&'static str>) {
         let key = entry.key.value.clone();
-        self.problem(
-            entry.key.span,
-            ProblemKind::UnknownOption {
-                key,
-                owner: owner.to_string(),
-                choices,
-            },
-        );
+        self.problem(entry.key.span, ProblemKind::UnknownOption { key, owner: owner.to_string(), choices });
     }
 
     fn scheme(&mut self, name: &Word, written: &tree::Scheme, place: Place) {
         let resolved = scheme::resolve(self.resolver, self.file, written);
         let name = Placed::new(name.value.clone(), self.place(name.span));
-        let named = NamedScheme {
-            name,
-            scheme: resolved.scheme,
-            origins: resolved.origins,
-            place,
-            uses: Vec::new(),
-        };
+        let named = NamedScheme { name, scheme: resolved.scheme, origins: resolved.origins, place, uses: Vec::new() };
         self.resolver.define_scheme(named, resolved.draft);
     }
 
@@ -301,33 +222,15 @@ impl Reader<'_, '_> {
             }
             None => (None, Default::default(), place),
         };
-        let rule = Rule {
-            selector,
-            selector_place,
-            scheme,
-            scheme_place,
-            origins,
-            place,
-        };
+        let rule = Rule { selector, selector_place, scheme, scheme_place, origins, place };
         self.resolver.recipe.rules.push(rule);
     }
 
     fn extend(&mut self, name: &Text, options: Option<&Options>, place: Place) {
         let placed_name = self.placed(name);
         let Some(preset) = Preset::by_name(&name.value) else {
-            self.problem(
-                name.span,
-                ProblemKind::UnknownPreset {
-                    name: name.value.clone(),
-                },
-            );
-            let extend = Extend {
-                preset: None,
-                place,
-                name: placed_name,
-                parameters: Vec::new(),
-                expansion: None,
-            };
+            self.problem(name.span, ProblemKind::UnknownPreset { name: name.value.clone() });
+            let extend = Extend { preset: None, place, name: placed_name, parameters: Vec::new(), expansion: None };
             self.resolver.recipe.extends.push(extend);
             return;
         };
@@ -335,15 +238,11 @@ impl Reader<'_, '_> {
         let mut complete = true;
         for entry in self.entries(options) {
             let Some(parameter) = preset.parameter(&entry.key.value) else {
-                let choices = preset
-                    .all_parameters()
-                    .map(|p| p.short.unwrap_or(p.name))
-                    .collect();
+                let choices = preset.all_parameters().map(|p| p.short.unwrap_or(p.name)).collect();
                 self.unknown_option(&entry, preset.name, choices);
                 continue;
             };
-            if let Some((.., first)) = parameters.iter().find(|(name, ..)| *name == parameter.name)
-            {
+            if let Some((.., first)) = parameters.iter().find(|(name, ..)| *name == parameter.name) {
                 let (first, what) = (*first, format!("option `{}`", parameter.name));
                 self.problem(entry.span, ProblemKind::Duplicate { what, first });
                 continue;
@@ -359,89 +258,43 @@ impl Reader<'_, '_> {
         }
         for parameter in preset.parameters.iter().filter(|p| p.required) {
             let written = |o: &Options| {
-                o.entries.iter().any(|e| {
-                    e.key.value == parameter.name || parameter.short == Some(e.key.value.as_str())
-                })
+                o.entries.iter().any(|e| e.key.value == parameter.name || parameter.short == Some(e.key.value.as_str()))
             };
             if !options.is_some_and(written) {
                 complete = false;
                 let owner = preset.name.to_string();
-                self.problem(
-                    name.span,
-                    ProblemKind::MissingOption {
-                        key: parameter.name,
-                        owner,
-                    },
-                );
+                self.problem(name.span, ProblemKind::MissingOption { key: parameter.name, owner });
             }
         }
-        let text = preset.expand(|key| {
-            parameters
-                .iter()
-                .find(|(k, ..)| *k == key)
-                .map(|(_, value, _)| value)
-        });
+        let text = preset.expand(|key| parameters.iter().find(|(k, ..)| *k == key).map(|(_, value, _)| value));
         let expansion = complete.then(|| self.resolver.expand(preset, text, place));
-        let extend = Extend {
-            preset: Some(preset),
-            place,
-            name: placed_name,
-            parameters,
-            expansion,
-        };
+        let extend = Extend { preset: Some(preset), place, name: placed_name, parameters, expansion };
         self.resolver.recipe.extends.push(extend);
     }
 
     fn claim(&mut self, expectation: &Expectation) -> Option<Claim> {
         Some(match expectation {
-            Expectation::Metric {
-                selector,
-                metric,
-                operator,
-                bound,
-            } => {
+            Expectation::Metric { selector, metric, operator, bound } => {
                 let selector = selector.as_ref().map(|s| self.selector(s));
                 let number = bound.as_ref()?;
                 let (metric, bound) = self.metric(metric, number)?;
-                Claim::Metric {
-                    selector,
-                    metric,
-                    operator: operator.as_ref()?.value,
-                    bound,
-                }
+                Claim::Metric { selector, metric, operator: operator.as_ref()?.value, bound }
             }
-            Expectation::Matches {
-                selector,
-                operator,
-                count,
-            } => {
+            Expectation::Matches { selector, operator, count } => {
                 let selector = self.selector(selector);
                 let number = count.as_ref()?;
                 let Some(count) = quantity::count(number) else {
                     self.bad("matches", "a whole number of weights", number.span, None);
                     return None;
                 };
-                Claim::Matches {
-                    selector,
-                    operator: operator.value,
-                    count,
-                }
+                Claim::Matches { selector, operator: operator.value, count }
             }
-            Expectation::Decides {
-                selector, scheme, ..
-            } => {
+            Expectation::Decides { selector, scheme, .. } => {
                 let selector = self.selector(selector);
                 let resolved = scheme::resolve(self.resolver, self.file, scheme.as_ref()?);
-                Claim::Decides {
-                    selector,
-                    scheme: resolved.scheme?,
-                }
+                Claim::Decides { selector, scheme: resolved.scheme? }
             }
-            Expectation::Quantified {
-                quantifier,
-                selector,
-                state,
-            } => Claim::Quantified {
+            Expectation::Quantified { quantifier, selector, state } => Claim::Quantified {
                 every: quantifier.value == "every",
                 selector: self.selector(selector),
                 quantized: state.as_ref()?.value == "quantized",
@@ -455,42 +308,18 @@ impl Reader<'_, '_> {
         let value = Some(Bound::Value(number.value));
         let (metric, name, bound, may_be) = match word.value.as_str() {
             "size" => {
-                let bytes = quantity::bytes(number)
-                    .filter(|_| !number.unit.is_empty())
-                    .map(Bound::Value);
-                (
-                    Metric::Size,
-                    "size",
-                    share.or(bytes),
-                    "`%`, or bytes such as `12 MB`",
-                )
+                let bytes = quantity::bytes(number).filter(|_| !number.unit.is_empty()).map(Bound::Value);
+                (Metric::Size, "size", share.or(bytes), "`%`, or bytes such as `12 MB`")
             }
-            "bits" => (
-                Metric::Bits,
-                "bits",
-                value.filter(|_| unit(&["", "bits"])),
-                "nothing: bits per weight",
-            ),
-            "sqnr" => (
-                Metric::Sqnr,
-                "sqnr",
-                value.filter(|_| unit(&["", "dB"])),
-                "`dB`",
-            ),
+            "bits" => (Metric::Bits, "bits", value.filter(|_| unit(&["", "bits"])), "nothing: bits per weight"),
+            "sqnr" => (Metric::Sqnr, "sqnr", value.filter(|_| unit(&["", "dB"])), "`dB`"),
             "accuracy drop" => (Metric::AccuracyDrop, "accuracy drop", share, "`%`"),
             "perplexity rise" => (Metric::PerplexityRise, "perplexity rise", share, "`%`"),
             _ => return None,
         };
         if bound.is_none() {
             let unit = number.unit.clone();
-            self.problem(
-                number.span,
-                ProblemKind::BadUnit {
-                    metric: name,
-                    unit,
-                    may_be,
-                },
-            );
+            self.problem(number.span, ProblemKind::BadUnit { metric: name, unit, may_be });
         }
         Some((metric, bound?))
     }
@@ -498,12 +327,8 @@ impl Reader<'_, '_> {
     /// Reads a selector; what cannot be read is reported and matches nothing.
     fn selector(&mut self, written: &tree::Selector) -> Selector {
         match written {
-            tree::Selector::Or(a, b) => {
-                Selector::Or(Box::new(self.selector(a)), Box::new(self.selector(b)))
-            }
-            tree::Selector::And(a, b) => {
-                Selector::And(Box::new(self.selector(a)), Box::new(self.selector(b)))
-            }
+            tree::Selector::Or(a, b) => Selector::Or(Box::new(self.selector(a)), Box::new(self.selector(b))),
+            tree::Selector::And(a, b) => Selector::And(Box::new(self.selector(a)), Box::new(self.selector(b))),
             tree::Selector::Not(inner) => Selector::Not(Box::new(self.selector(&inner.value))),
             tree::Selector::Parens(inner) => self.selector(&inner.value),
             tree::Selector::Where(inner, condition) => {
@@ -512,28 +337,19 @@ impl Reader<'_, '_> {
             tree::Selector::Kind(word) => match KindWord::from_word(&word.value) {
                 Some(kind) => Selector::Kind(kind, self.place(word.span)),
                 None => {
-                    self.problem(
-                        word.span,
-                        ProblemKind::UnknownKind {
-                            word: word.value.clone(),
-                        },
-                    );
+                    self.problem(word.span, ProblemKind::UnknownKind { word: word.value.clone() });
                     Selector::Unreadable
                 }
             },
             tree::Selector::Glob(text) => match Pattern::glob(&text.value) {
-                Ok(pattern) => {
-                    Selector::Name(Arc::new(pattern), text.value.clone(), self.place(text.span))
-                }
+                Ok(pattern) => Selector::Name(Arc::new(pattern), text.value.clone(), self.place(text.span)),
                 Err(why) => {
                     self.problem(text.span, ProblemKind::BadGlob { why });
                     Selector::Unreadable
                 }
             },
             tree::Selector::Regex(text) => match Pattern::regex(&text.value) {
-                Ok(pattern) => {
-                    Selector::Name(Arc::new(pattern), text.value.clone(), self.place(text.span))
-                }
+                Ok(pattern) => Selector::Name(Arc::new(pattern), text.value.clone(), self.place(text.span)),
                 Err(why) => {
                     self.problem(text.span, ProblemKind::BadRegex { why });
                     Selector::Unreadable
@@ -545,30 +361,18 @@ impl Reader<'_, '_> {
 
     fn condition(&mut self, written: &tree::Condition) -> Condition {
         match written {
-            tree::Condition::Or(a, b) => {
-                Condition::Or(Box::new(self.condition(a)), Box::new(self.condition(b)))
-            }
-            tree::Condition::And(a, b) => {
-                Condition::And(Box::new(self.condition(a)), Box::new(self.condition(b)))
-            }
+            tree::Condition::Or(a, b) => Condition::Or(Box::new(self.condition(a)), Box::new(self.condition(b))),
+            tree::Condition::And(a, b) => Condition::And(Box::new(self.condition(a)), Box::new(self.condition(b))),
             tree::Condition::Not(inner) => Condition::Not(Box::new(self.condition(&inner.value))),
             tree::Condition::Parens(inner) => self.condition(&inner.value),
-            tree::Condition::Compare {
-                left,
-                operator,
-                right,
-            } => self.comparison(left, operator, right),
+            tree::Condition::Compare { left, operator, right } => self.comparison(left, operator, right),
             tree::Condition::Missing(_) => Condition::Unreadable,
         }
     }
 
-    fn comparison(
-        &mut self,
-        left: &Term,
-        operator: &Spanned<Comparison>,
-        right: &Term,
-    ) -> Condition {
-        let is_word = |term: &Term| matches!(term, Term::Word(w) if Fact::WORDS.iter().any(|(word, _)| *word == w.value));
+    fn comparison(&mut self, left: &Term, operator: &Spanned<Comparison>, right: &Term) -> Condition {
+        let is_word =
+            |term: &Term| matches!(term, Term::Word(w) if Fact::WORDS.iter().any(|(word, _)| *word == w.value));
         if is_word(right) && !is_word(left) {
             return self.word_comparison(right, operator, left);
         }
@@ -583,12 +387,7 @@ impl Reader<'_, '_> {
     }
 
     /// `dtype == fp16`, `ops != linear`
-    fn word_comparison(
-        &mut self,
-        field: &Term,
-        operator: &Spanned<Comparison>,
-        value: &Term,
-    ) -> Condition {
+    fn word_comparison(&mut self, field: &Term, operator: &Spanned<Comparison>, value: &Term) -> Condition {
         let equal = match operator.value {
             Comparison::Equal => true,
             Comparison::NotEqual => false,
@@ -600,9 +399,7 @@ impl Reader<'_, '_> {
         };
         let (Term::Word(field), Term::Word(word) | Term::Text(word)) = (field, value) else {
             if !matches!(value, Term::Missing(_)) {
-                let why =
-                    "it must be compared with a word, such as `dtype == fp16` or `ops == linear`"
-                        .to_string();
+                let why = "it must be compared with a word, such as `dtype == fp16` or `ops == linear`".to_string();
                 self.problem(value.span(), ProblemKind::BadComparison { why });
             }
             return Condition::Unreadable;
@@ -610,19 +407,12 @@ impl Reader<'_, '_> {
         if field.value == "dtype" {
             let dtypes = DType::NAMES.iter().map(|(dtype, _, name)| (*dtype, *name));
             let dtype = self.choose("dtype", word, dtypes);
-            return dtype.map_or(Condition::Unreadable, |dtype| {
-                Condition::DType(dtype, equal)
-            });
+            return dtype.map_or(Condition::Unreadable, |dtype| Condition::DType(dtype, equal));
         }
         match KindWord::from_word(&word.value) {
             Some(kind) => Condition::Uses(kind, equal),
             None => {
-                self.problem(
-                    word.span,
-                    ProblemKind::UnknownKind {
-                        word: word.value.clone(),
-                    },
-                );
+                self.problem(word.span, ProblemKind::UnknownKind { word: word.value.clone() });
                 Condition::Unreadable
             }
         }
@@ -633,31 +423,19 @@ impl Reader<'_, '_> {
             Term::Word(word) => match Fact::ALL.iter().find(|(_, w, _)| *w == word.value) {
                 Some((fact, ..)) => Some(NumberTerm::Fact(*fact)),
                 None => {
-                    self.problem(
-                        word.span,
-                        ProblemKind::UnknownField {
-                            word: word.value.clone(),
-                        },
-                    );
+                    self.problem(word.span, ProblemKind::UnknownField { word: word.value.clone() });
                     None
                 }
             },
             Term::Number(number) => {
                 let read = quantity::condition(number);
                 if read.is_none() {
-                    self.bad(
-                        "the comparison",
-                        "a number such as 64, 2k, 1.5M or 12 MB",
-                        number.span,
-                        None,
-                    );
+                    self.bad("the comparison", "a number such as 64, 2k, 1.5M or 12 MB", number.span, None);
                 }
                 read.map(NumberTerm::Constant)
             }
             Term::Text(text) => {
-                let why =
-                    "text is compared with nothing here: names are matched outside of `where`"
-                        .to_string();
+                let why = "text is compared with nothing here: names are matched outside of `where`".to_string();
                 self.problem(text.span, ProblemKind::BadComparison { why });
                 None
             }
@@ -679,32 +457,28 @@ impl Reader<'_, '_> {
 
 fn parameter_value(kind: ParameterKind, value: &Value) -> Option<ParameterValue> {
     match (kind, value) {
-        (ParameterKind::Size, Value::Number(n)) => quantity::count(n)
-            .filter(|n| (1..=0x7fff_ffff).contains(n))
-            .map(ParameterValue::Count),
-        (ParameterKind::Bits, Value::Number(n)) => quantity::count(n)
-            .filter(|n| (1..=8).contains(n))
-            .map(ParameterValue::Count),
-        (ParameterKind::Block, value) => scheme::block_option(value)
-            .filter(|extents| extents.len() == 2)
-            .map(ParameterValue::Block),
+        (ParameterKind::Size, Value::Number(n)) => {
+            quantity::count(n).filter(|n| (1..=0x7fff_ffff).contains(n)).map(ParameterValue::Count)
+        }
+        (ParameterKind::Bits, Value::Number(n)) => {
+            quantity::count(n).filter(|n| (1..=8).contains(n)).map(ParameterValue::Count)
+        }
+        (ParameterKind::Block, value) => {
+            scheme::block_option(value).filter(|extents| extents.len() == 2).map(ParameterValue::Block)
+        }
         (ParameterKind::Flag, Value::Word(w)) => match w.value.as_str() {
             "true" => Some(ParameterValue::Flag(true)),
             "false" => Some(ParameterValue::Flag(false)),
             _ => None,
         },
-        (ParameterKind::Target, Value::Word(w)) => Target::parse(&w.value)
-            .ok()
-            .map(|_| ParameterValue::Text(w.value.clone())),
+        (ParameterKind::Target, Value::Word(w)) => {
+            Target::parse(&w.value).ok().map(|_| ParameterValue::Text(w.value.clone()))
+        }
         (ParameterKind::Compute, Value::Word(w)) => {
-            let known = ComputeUnits::ALL
-                .iter()
-                .any(|(_, word, ..)| *word == w.value);
+            let known = ComputeUnits::ALL.iter().any(|(_, word, ..)| *word == w.value);
             known.then(|| ParameterValue::Text(w.value.clone()))
         }
-        (ParameterKind::Filter | ParameterKind::Text, Value::Text(t)) => {
-            Some(ParameterValue::Text(t.value.clone()))
-        }
+        (ParameterKind::Filter | ParameterKind::Text, Value::Text(t)) => Some(ParameterValue::Text(t.value.clone())),
         _ => None,
     }
 }
