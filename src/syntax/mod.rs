@@ -3,6 +3,7 @@
 pub mod allow;
 pub mod error;
 pub mod keywords;
+pub mod lines;
 pub mod nearest;
 pub mod tree;
 
