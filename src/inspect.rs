@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::model::{Model, ModelError, Weight};
-use crate::dtype::DType; // RUN
+use crate::run;
 
 /// Tensors that have something in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,13 +81,7 @@ pub fn values(model: &Model, weights: &[&Weight]) -> Result<Vec<Option<Values>>,
         if !weight.dtype.is_quantizable() {
             return Ok(None);
         }
-        let bytes = data.bytes(weight)?; // RUN
-        let floats: Vec<f32> = match weight.dtype {
-            DType::F32 => bytes.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect(),
-            DType::F16 => bytes.as_chunks::<2>().0.iter().map(|c| half::f16::from_le_bytes(*c).to_f32()).collect(),
-            _ => bytes.as_chunks::<2>().0.iter().map(|c| half::bf16::from_le_bytes(*c).to_f32()).collect(),
-        };
-        Ok(Some(summarize(&floats)))
+        run::read(&data, model, weight).map(|values| Some(summarize(&values.to_f32())))
     };
     weights.par_iter().map(one).collect()
 }

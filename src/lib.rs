@@ -14,5 +14,6 @@ pub mod plan;
 pub mod project;
 pub mod quant;
 pub mod recipe;
+pub mod run;
 pub mod scheme;
 pub mod syntax;

@@ -8,7 +8,7 @@ mod data;
 mod error;
 mod kinds;
 mod listing;
-pub mod near;
+mod near;
 mod open;
 pub mod packed;
 
@@ -19,6 +19,7 @@ use crate::dtype::DType;
 use crate::kind::Kind;
 pub use data::ModelData;
 pub use error::ModelError;
+pub use near::nearest_names;
 
 /// A model as its headers describe it.
 #[derive(Debug, Clone, PartialEq)]

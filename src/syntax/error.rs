@@ -1,5 +1,7 @@
 //! What can be wrong with the text of a recipe, and how that is said.
 
+use std::borrow::Cow;
+
 use super::Span;
 
 /// One mistake in the text.
@@ -11,6 +13,8 @@ pub struct SyntaxError {
     pub kind: SyntaxErrorKind,
     /// An edit that mends it, where one is likely to be meant.
     pub fix: Option<Fix>,
+    /// What to do, where the message does not say it.
+    pub help: Option<String>,
 }
 
 /// An edit of the text that mends a mistake.
@@ -41,7 +45,7 @@ pub enum SyntaxErrorKind {
         /// The text, perhaps shortened.
         text: String,
         /// What it was found behind: "the `target` statement", "the scheme".
-        behind: &'static str,
+        behind: Cow<'static, str>,
     },
     /// A line begins with a word that begins no statement and no rule.
     UnknownStatement {
@@ -117,10 +121,22 @@ pub enum SyntaxErrorKind {
         /// As written.
         close: char,
     },
+    /// Something needed between two parts.
+    MissingBetween {
+        /// What, with its article: "a comma".
+        what: &'static str,
+        /// The text before.
+        before: String,
+        /// The text behind.
+        behind: String,
+    },
+    /// A part that is written in another form.
+    WrongForm {
+        /// As it should be written.
+        meant: String,
+    },
     /// A comment in the style of other languages.
     SlashComment,
-    /// A comment that begins with `bitmill:` and says nothing that is understood.
-    InvalidDirective,
     /// More nested or joined parts than a statement may have.
     TooDeep,
     /// More text than a recipe may have; the rest was not read.
@@ -130,4 +146,51 @@ pub enum SyntaxErrorKind {
         /// How many are not listed.
         more: usize,
     },
+}
+
+impl SyntaxError {
+    /// What is wrong, as one would say it.
+    pub fn message(&self) -> String {
+        match &self.kind {
+            SyntaxErrorKind::Expected { what, after, found } => {
+                let place = after.as_ref().map_or(String::new(), |after| format!(" after `{after}`"));
+                match found {
+                    Some(found) => format!("{what} should stand{place}, not `{found}`"),
+                    None => format!("{what} is missing{place}"),
+                }
+            }
+            SyntaxErrorKind::MissingBetween { what, before, behind } => {
+                format!("{what} is missing between `{before}` and `{behind}`")
+            }
+            SyntaxErrorKind::StrayText { text, behind } => format!("`{text}` does not belong behind {behind}"),
+            SyntaxErrorKind::UnknownStatement { word, nearest: Some(nearest) } => {
+                format!("no statement begins with `{word}`; did you mean `{nearest}`?")
+            }
+            SyntaxErrorKind::UnknownStatement { word, nearest: None } => format!("no statement begins with `{word}`"),
+            SyntaxErrorKind::UnknownWord { word, nearest } => {
+                format!("`{word}` means nothing here; did you mean `{nearest}`?")
+            }
+            SyntaxErrorKind::WrongForm { meant } => format!("this is written `{meant}`"),
+            SyntaxErrorKind::WrongSign { found, meant: "" } => format!("`{found}` is superfluous here"),
+            SyntaxErrorKind::WrongSign { found, meant } => format!("recipes write `{meant}`, not `{found}`"),
+            SyntaxErrorKind::UnknownCharacter { text } => format!("`{text}` means nothing in a recipe"),
+            SyntaxErrorKind::UnterminatedString => "the string has no closing quote on its line".into(),
+            SyntaxErrorKind::UnterminatedRegex => "the regular expression has no closing `/` on its line".into(),
+            SyntaxErrorKind::WrongQuotes => "strings stand in double quotes: `\"…\"`".into(),
+            SyntaxErrorKind::Unquoted { text } => format!("names and paths stand in quotes: `\"{text}\"`"),
+            SyntaxErrorKind::InvalidEscape { character } => {
+                format!("a string has no escape `\\{character}`: only `\\\"` and `\\\\`")
+            }
+            SyntaxErrorKind::NumberTooLarge { text } => format!("the number `{text}` is too large"),
+            SyntaxErrorKind::InvalidNumber { text } => format!("`{text}` is no number"),
+            SyntaxErrorKind::UnknownUnit { unit, .. } => format!("there is no unit `{unit}`"),
+            SyntaxErrorKind::DetachedUnit { unit } => format!("`{unit}` stands directly behind its number"),
+            SyntaxErrorKind::UnclosedBracket { open } => format!("`{open}` is never closed"),
+            SyntaxErrorKind::UnopenedBracket { close } => format!("`{close}` closes nothing"),
+            SyntaxErrorKind::SlashComment => "comments begin with `#`, not with `//`".into(),
+            SyntaxErrorKind::TooDeep => "the statement is nested or joined too deeply: more than anyone writes".into(),
+            SyntaxErrorKind::TooLong => "the recipe is too long; the rest was not read".into(),
+            SyntaxErrorKind::TooMany { more } => format!("{more} more mistakes are not listed"),
+        }
+    }
 }

@@ -89,7 +89,6 @@ pub const OPERAND_PARTS: &[Keyword] = &[
     Keyword { word: "fit", form: "fit kmeans", meaning: "how a palette's entries are found" },
     Keyword { word: "entries", form: "entries int8", meaning: "the type of a palette's entries" },
     Keyword { word: "sparse", form: "sparse 50%", meaning: "pruning, joined to the rest: a share or n:m" },
-    Keyword { word: "sparse-below", form: "sparse-below 0.001", meaning: "pruning of magnitudes below a bound" },
 ];
 
 /// The word that begins the activations of a scheme.
@@ -98,3 +97,20 @@ pub const ACTIVATIONS: Keyword = Keyword {
     form: "int8 per-channel, activations uint8",
     meaning: "quantize activations too, statically",
 };
+
+/// Units that a number can carry.
+pub const UNITS: &[Keyword] = &[
+    Keyword { word: "%", form: "30%", meaning: "hundredths; stands directly behind its number" },
+    Keyword { word: "k", form: "2k", meaning: "thousands" },
+    Keyword { word: "M", form: "1.5M", meaning: "millions" },
+    Keyword { word: "G", form: "1G", meaning: "thousands of millions" },
+    Keyword { word: "B", form: "512B", meaning: "bytes" },
+    Keyword { word: "kB", form: "64kB", meaning: "1000 bytes" },
+    Keyword { word: "MB", form: "12MB", meaning: "1000 kB" },
+    Keyword { word: "GB", form: "1.2GB", meaning: "1000 MB" },
+    Keyword { word: "KiB", form: "64KiB", meaning: "1024 bytes" },
+    Keyword { word: "MiB", form: "12MiB", meaning: "1024 KiB" },
+    Keyword { word: "GiB", form: "1GiB", meaning: "1024 MiB" },
+    Keyword { word: "dB", form: "30 dB", meaning: "decibels" },
+    Keyword { word: "bits", form: "4.5 bits", meaning: "bits per weight" },
+];

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::Finding;
 use crate::recipe::{Place, Recipe};
+pub use crate::syntax::lines::Position;
 use crate::syntax::lines::LineIndex;
 pub use github::github;
 pub use json::Document;
@@ -46,15 +47,6 @@ pub fn distinct(checked: &mut [Checked], canonical: impl Fn(&Path) -> PathBuf) {
             seen.insert((path, finding.place.span, finding.code, finding.message.clone()))
         });
     }
-}
-
-/// A line and a column of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Counted from 1.
-    pub line: usize,
-    /// In characters (Unicode scalar values), counted from 1.
-    pub column: usize,
 }
 
 /// A place as other programs name it.
@@ -98,10 +90,7 @@ impl<'a> Texts<'a> {
     fn position(&self, place: Place, offset: u32) -> Position {
         let index = place.file.0 as usize;
         match (self.recipe.sources.get(index), self.lines(place)) {
-            (Some(source), Some(lines)) => {
-                let at = lines.position(&source.text, offset);
-                Position { line: at.line, column: at.column }
-            }
+            (Some(source), Some(lines)) => lines.position(&source.text, offset),
             _ => Position { line: 1, column: 1 },
         }
     }
