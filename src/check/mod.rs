@@ -5,8 +5,11 @@ mod allow;
 pub mod finding;
 pub mod fix;
 pub mod pages;
+pub mod report;
 pub mod rule;
 pub mod rules;
+pub mod targets;
+pub mod why;
 pub mod words;
 
 use std::path::Path;

@@ -9,6 +9,7 @@ mod flaws;
 mod grammar;
 pub mod keywords;
 pub mod lexer;
+pub mod lines;
 pub mod nearest;
 mod outline;
 mod parse;
