@@ -5,6 +5,7 @@
 //! all threads inside it: memory is bounded by the largest few weights, not by the model.
 
 mod layout;
+pub mod outcome;
 pub mod parts;
 pub mod report;
 mod unpack;
