@@ -45,10 +45,9 @@ pub fn entries() -> Vec<Entry> {
     all.extend(keywords(EXPECTATIONS, "a word of `expect`"));
     all.extend(keywords(METRICS, "what `expect` can measure"));
     all.extend(base_words().iter().map(|(word, doc)| Entry::new(word, "what weights become", doc)));
-    let parts = PART_WORDS.iter().map(|(word, form, doc)| Entry {
-        form: Some(form.to_string()),
-        ..Entry::new(word, "a part of a scheme", doc)
-    });
+    let parts = PART_WORDS
+        .iter()
+        .map(|(word, form, doc)| Entry { form: Some(form.to_string()), ..Entry::new(word, "a part of a scheme", doc) });
     all.extend(parts);
     all.extend(keywords(OPERAND_PARTS, "a part of a scheme"));
     all.push(Entry::keyword(&ACTIVATIONS, "a part of a scheme"));
@@ -61,9 +60,9 @@ pub fn entries() -> Vec<Entry> {
     all.extend(KindWord::words().map(|(word, doc)| Entry::new(word, "a kind of module", doc)));
     all.extend(Fact::ALL.iter().map(|(_, word, doc)| Entry::new(word, "a fact that `where` compares", doc)));
     all.extend(Fact::WORDS.iter().map(|(word, doc)| Entry::new(word, "a fact that `where` compares", doc)));
-    let dtypes = DType::NAMES.iter().map(|(_, stored, word)| {
-        Entry::new(word, "a type of elements", &format!("`{stored}` in safetensors files"))
-    });
+    let dtypes = DType::NAMES
+        .iter()
+        .map(|(_, stored, word)| Entry::new(word, "a type of elements", &format!("`{stored}` in safetensors files")));
     all.extend(dtypes);
     all
 }

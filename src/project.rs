@@ -159,9 +159,7 @@ impl Loader for Disk {
                 io::ErrorKind::InvalidData,
                 format!("it is not UTF-8 text: byte {offset} is {byte:#04x}"),
             ),
-            ProjectError::TooLarge(_) => {
-                io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than any recipe")
-            }
+            ProjectError::TooLarge(_) => io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than any recipe"),
             ProjectError::Io { source, .. } => source,
             ProjectError::Model(error) => io::Error::other(error.to_string()),
         })

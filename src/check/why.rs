@@ -40,9 +40,7 @@ impl Alternative {
     /// Average bits per element, where it fits a weight that has elements.
     pub fn bits(&self, weight: &Weight) -> Option<f64> {
         match self.verdict {
-            Verdict::Fits { bytes, .. } if weight.elements() > 0 => {
-                Some(bytes as f64 * 8.0 / weight.elements() as f64)
-            }
+            Verdict::Fits { bytes, .. } if weight.elements() > 0 => Some(bytes as f64 * 8.0 / weight.elements() as f64),
             _ => None,
         }
     }
@@ -100,11 +98,8 @@ pub fn alternatives(recipe: &Recipe, model: &Model, weight: &Weight, chosen: Opt
         schemes.insert(0, chosen.clone());
     }
     let mut trial = Trial::new(recipe, model, weight);
-    let judge = |scheme: Scheme| Alternative {
-        chosen: Some(&scheme) == chosen,
-        verdict: trial.verdict(&scheme),
-        scheme,
-    };
+    let judge =
+        |scheme: Scheme| Alternative { chosen: Some(&scheme) == chosen, verdict: trial.verdict(&scheme), scheme };
     schemes.into_iter().map(judge).collect()
 }
 
@@ -144,11 +139,8 @@ impl Trial {
     fn verdict(&mut self, scheme: &Scheme) -> Verdict {
         let weight = &self.model.weights[0];
         let set = lowest_set(scheme);
-        let fits = |bytes| Verdict::Fits {
-            bytes,
-            set,
-            too_new: self.target.is_some_and(|target| target.spec < set.spec),
-        };
+        let fits =
+            |bytes| Verdict::Fits { bytes, set, too_new: self.target.is_some_and(|target| target.spec < set.spec) };
         if scheme.weights == WeightScheme::Keep {
             return fits(weight.bytes);
         }
@@ -167,8 +159,7 @@ impl Trial {
             place: Place::default(),
         }];
         let plan = plan::plan(&self.recipe, &self.model);
-        let context =
-            Context { recipe: &self.recipe, model: Some((&self.model, &plan)), model_error: None, run: None };
+        let context = Context { recipe: &self.recipe, model: Some((&self.model, &plan)), model_error: None, run: None };
         let mut findings = check(&context).into_iter();
         match findings.find(|finding| finding.severity == Severity::Error) {
             Some(finding) => Verdict::Refused(finding.message),

@@ -141,12 +141,7 @@ mod tests {
             ("layers.2.down", 3),
             ("layers.10.up", 1),
         ]);
-        let wanted = [
-            ("embed", 1),
-            ("layers.{0..2,10}.up", 4),
-            ("layers.{0,1}.down", 2),
-            ("layers.2.down", 1),
-        ];
+        let wanted = [("embed", 1), ("layers.{0..2,10}.up", 4), ("layers.{0,1}.down", 2), ("layers.2.down", 1)];
         assert_eq!(got, wanted.map(|(name, n)| (name.to_string(), n)));
     }
 

@@ -295,7 +295,8 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let entry = |name: &str| Entry { name: name.into(), is: "linear 2x2 fp16".into(), becomes: "keep (rule)".into() };
+        let entry =
+            |name: &str| Entry { name: name.into(), is: "linear 2x2 fp16".into(), becomes: "keep (rule)".into() };
         let names = ["a.b", "with blank", "with: colon", "\"quoted\"", "new\nline", "", "#", "ünï"];
         let lock = Lock { entries: names.map(entry).to_vec() };
         assert_eq!(Lock::parse(&format!("{HEAD}\n{lock}")), Ok(lock));

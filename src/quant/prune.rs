@@ -71,7 +71,9 @@ pub fn prune<T: Element>(
     }
     let mask = match sparsity {
         Sparsity::Below(bound) if bound >= 0.0 => {
-            values.par_iter().map(|v| !(f64::from(v.to_f32()).abs() < bound)).collect()
+            // NaN is not below anything: it stays, to be seen.
+            let below = |v: &T| f64::from(v.to_f32()).abs() < bound;
+            values.par_iter().map(|v| !below(v)).collect()
         }
         Sparsity::Share(share) if (0.0..=1.0).contains(&share) => {
             smallest(values, (values.len() as f64 * share) as usize)

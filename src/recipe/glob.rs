@@ -237,8 +237,10 @@ mod tests {
 
     #[test]
     fn rows_of_alike_layers_are_globs_that_match_them() {
-        let names: Vec<String> =
-            (0..20).filter(|n| n % 7 != 3).flat_map(|n| [0, 1, 5].map(|m| format!("layers.{n}.experts.{m}.w"))).collect();
+        let names: Vec<String> = (0..20)
+            .filter(|n| n % 7 != 3)
+            .flat_map(|n| [0, 1, 5].map(|m| format!("layers.{n}.experts.{m}.w")))
+            .collect();
         let rows = crate::model::layers::collapse(names.iter().map(|name| (name.as_str(), ())));
         assert_eq!(rows[0].name, "layers.{0..2,4..9,11..16,18,19}.experts.{0,1,5}.w");
         let pattern = Pattern::glob(&rows[0].name).unwrap();

@@ -173,10 +173,7 @@ impl FindingShape {
 
 impl FixShape {
     fn new(fix: &Fix, texts: &Texts) -> FixShape {
-        let edit = |edit: &Edit| EditShape {
-            region: RegionShape::new(edit.place, texts),
-            text: edit.text.clone(),
-        };
+        let edit = |edit: &Edit| EditShape { region: RegionShape::new(edit.place, texts), text: edit.text.clone() };
         FixShape { title: fix.title.clone(), safe: fix.safe, edits: fix.edits.iter().map(edit).collect() }
     }
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::Finding;
 use crate::recipe::{Place, Recipe};
-pub use crate::syntax::lines::Position;
 use crate::syntax::lines::LineIndex;
+pub use crate::syntax::lines::Position;
 pub use github::github;
 pub use json::Document;
 pub use sarif::sarif;

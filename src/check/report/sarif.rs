@@ -116,9 +116,7 @@ fn fix(fix: &Fix, texts: &Texts) -> Value {
             None => changes.push((uri, vec![replacement])),
         }
     }
-    let change = |(uri, replacements): (String, Vec<Value>)| {
-        json!({ "artifactLocation": { "uri": uri }, "replacements": replacements })
-    };
+    let change = |(uri, replacements): (String, Vec<Value>)| json!({ "artifactLocation": { "uri": uri }, "replacements": replacements });
     json!({
         "description": { "text": fix.title },
         "artifactChanges": changes.into_iter().map(change).collect::<Vec<_>>(),
