@@ -463,3 +463,17 @@ fn an_output_over_the_model() {
       or: write to `a/./digits-quantized.safetensors`
     "#);
 }
+
+#[test]
+fn comments_that_silence() {
+    assert_snapshot!(told("# bitmill: allow(no-rules)\nscheme w4 = int4\n"), @"");
+    assert_snapshot!(told("target iOS18\n# bitmill: allow(rule-overtaken)\n\"lm_head\" => keep\nall => int4 per-group(32)\n"), @"");
+}
+
+#[test]
+fn a_rule_that_is_being_written_takes_nothing() {
+    assert_snapshot!(told("target iOS18\nlinear => int4 per-group(32)\nlinear =>\n"), @"
+    error[syntax]: the scheme is missing after `=>`
+      3:8 | =>
+    ");
+}
