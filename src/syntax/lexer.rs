@@ -40,8 +40,8 @@ struct Lexer<'a> {
     at: usize,
 }
 
-impl Lexer<'_> {
-    fn rest(&self) -> &str {
+impl<'a> Lexer<'a> {
+    fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
@@ -275,7 +275,6 @@ impl Lexer<'_> {
         if let Some(text) = self.wrongly_quoted() {
             return text;
         }
-        let rest = self.rest();
         let mut characters = rest.char_indices();
         characters.next();
         let end = characters.find(|(_, c)| begins_token(*c)).map_or(rest.len(), |(at, _)| at);
