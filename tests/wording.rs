@@ -477,3 +477,13 @@ fn a_rule_that_is_being_written_takes_nothing() {
       3:8 | =>
     ");
 }
+
+#[test]
+fn every_part_of_the_language_is_known() {
+    let alone = "target iOS16\nlinear => sparse-below 0.001\nconv => sparse 75%\n";
+    let joined = "target iOS18\nlinear => lut4 per-grouped-channel(16) vector(2) entries int8 fit uniform sparse 50%\n";
+    for recipe in [alone, joined] {
+        let told = told(recipe);
+        assert!(!told.contains("unknown-") && !told.contains("syntax"), "{told}");
+    }
+}
