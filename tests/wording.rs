@@ -463,3 +463,27 @@ fn an_output_over_the_model() {
       or: write to `a/./digits-quantized.safetensors`
     "#);
 }
+
+#[test]
+fn comments_that_silence() {
+    assert_snapshot!(told("# bitmill: allow(no-rules)\nscheme w4 = int4\n"), @"");
+    assert_snapshot!(told("target iOS18\n# bitmill: allow(rule-overtaken)\n\"lm_head\" => keep\nall => int4 per-group(32)\n"), @"");
+}
+
+#[test]
+fn a_rule_that_is_being_written_takes_nothing() {
+    assert_snapshot!(told("target iOS18\nlinear => int4 per-group(32)\nlinear =>\n"), @"
+    error[syntax]: the scheme is missing after `=>`
+      3:8 | =>
+    ");
+}
+
+#[test]
+fn every_part_of_the_language_is_known() {
+    let alone = "target iOS16\nlinear => sparse-below 0.001\nconv => sparse 75%\n";
+    let joined = "target iOS18\nlinear => lut4 per-grouped-channel(16) vector(2) entries int8 fit uniform sparse 50%\n";
+    for recipe in [alone, joined] {
+        let told = told(recipe);
+        assert!(!told.contains("unknown-") && !told.contains("syntax"), "{told}");
+    }
+}

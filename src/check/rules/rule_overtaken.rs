@@ -63,6 +63,8 @@ fn by_text(context: &Context, report: &mut Report, told: &mut [bool]) {
         if !rule.selector.is_readable() {
             continue;
         }
+        // A rule that is still being written will take something, but may not stay as it is.
+        let is_complete = rule.scheme.is_some();
         let key = key(recipe, &rule.selector);
         let same = later.get(&key).copied();
         // What matches nothing in the model is told as that.
@@ -74,10 +76,12 @@ fn by_text(context: &Context, report: &mut Report, told: &mut [bool]) {
             told[index] = true;
             tell_by_text(recipe, rule, &recipe.rules[winner], same.is_some(), report);
         }
-        if takes_all(&rule.selector) {
+        if is_complete && takes_all(&rule.selector) {
             later_all = Some(index);
         }
-        later.insert(key, index);
+        if is_complete {
+            later.insert(key, index);
+        }
     }
 }
 
@@ -143,7 +147,7 @@ fn by_model(recipe: &Recipe, model: &Model, plan: &Plan, report: &mut Report, to
     for (index, rule) in recipe.rules.iter().enumerate().filter(|(index, _)| is_dead(*index)) {
         let Losses { lost, takers, .. } = &losses[index];
         let winners: Vec<&RecipeRule> = takers.iter().map(|(taker, _)| &recipe.rules[*taker]).collect();
-        if is_unexpected(rule, &winners) {
+        if is_unexpected(rule, &winners) && winners.iter().all(|winner| winner.scheme.is_some()) {
             let all = if *lost == 1 { "the one weight".to_string() } else { format!("all {}", count(*lost, "weight")) };
             let message = format!("this rule decides nothing: later rules take {all} that it matches");
             let finding = report.add(rule.selector_place, message);
