@@ -37,7 +37,8 @@ pub(super) struct JsonError {
     pub fault: Fault,
 }
 
-const METADATA: &str = "__metadata__";
+/// The key that is no tensor.
+pub(super) const METADATA: &str = "__metadata__";
 
 /// Parses a header.
 pub(super) fn parse(json: &[u8]) -> Result<Contents, JsonError> {
