@@ -5,7 +5,7 @@ use super::rule::{Needs, Rule};
 use super::rules::{allow_error, allow_unused};
 use super::{Context, pages};
 use crate::recipe::{FileId, Place, Recipe};
-use crate::syntax::allow::Allow;
+use crate::syntax::Allow;
 
 /// A code in a comment that silences nothing.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ fn allowing<'a>(recipe: &'a Recipe, finding: &Finding) -> impl Iterator<Item = (
     let (place, code) = (finding.place, finding.code);
     let source = recipe.sources.get(place.file.0 as usize);
     let allows = source.map_or(&[][..], |source| &source.allows);
-    let here = allows.iter().enumerate().filter(move |(_, allow)| allow.applies_to.touches(place.span.start));
+    let here = allows.iter().enumerate().filter(move |(_, allow)| allow.covers.touches(place.span.start));
     here.flat_map(move |(at, allow)| {
         let codes = allow.codes.iter().enumerate();
         let codes = codes.filter(move |(_, word)| word.value == code);

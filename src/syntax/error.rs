@@ -194,6 +194,9 @@ impl SyntaxErrorKind {
             None => String::new(),
         };
         match self {
+            SyntaxErrorKind::Expected { what, after: None, found: Some(found) } if is_joiner(found) => {
+                format!("{what} is missing before `{found}`")
+            }
             SyntaxErrorKind::Expected { what, found: Some(found), .. } => {
                 format!("{what} should stand here, not `{found}`")
             }
@@ -252,6 +255,11 @@ impl SyntaxErrorKind {
             SyntaxErrorKind::TooMany { more } => format!("and {more} more mistakes in the text"),
         }
     }
+}
+
+/// Whether something can only stand behind something else.
+fn is_joiner(written: &str) -> bool {
+    matches!(written, "=>" | "," | "and" | "or" | "where")
 }
 
 /// Invisible characters are named by their number.

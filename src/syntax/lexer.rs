@@ -264,7 +264,8 @@ impl<'a> Lexer<'a> {
     fn other(&mut self) -> Lexed {
         let rest = self.rest();
         if self.at == 0 && rest.starts_with('\u{feff}') {
-            return self.take('\u{feff}'.len_utf8(), TokenKind::Bom);
+            self.take_while(|c| c == '\u{feff}');
+            return (TokenKind::Bom, None);
         }
         if rest.starts_with(is_blank) {
             return self.blank();

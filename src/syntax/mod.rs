@@ -3,24 +3,29 @@
 //! The way of a text: `lexer` makes [tokens](token) of it, `outline` finds which of them are which statement, the
 //! `grammar` reads one statement at a time, and [`parse`] puts the [tree] and the [errors](error) together.
 
-pub mod allow;
+mod allow;
+mod complete;
 pub mod error;
 mod flaws;
+pub mod format;
 mod grammar;
 pub mod keywords;
 pub mod lexer;
-pub mod lines;
+pub mod line_index;
 pub mod nearest;
 mod outline;
 mod parse;
 pub mod token;
 pub mod tree;
 
+pub use allow::Allow;
+pub use complete::is_complete;
 pub use error::{Fix, SyntaxError, SyntaxErrorKind};
+pub use format::{TextEdit, format, format_edits, format_range};
 pub use lexer::{MAX_TOKENS, lex};
+pub use line_index::{LineColumn, LineIndex, Unit};
 pub use outline::{MAX_JOINED, MAX_NESTING};
 pub use parse::{MAX_ERRORS, Parse, parse, parse_scheme, parse_selector};
-pub use token::{Token, TokenKind};
 
 use std::ops::Range;
 

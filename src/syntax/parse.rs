@@ -1,5 +1,6 @@
 //! The way from a text to its tree and all that is wrong with it.
 
+use super::allow::{Allow, allows};
 use super::grammar::{Context, Tokens, scheme, selector, statement};
 use super::outline::{Outline, Piece, outline};
 use super::token::Token;
@@ -18,6 +19,8 @@ pub struct Parse {
     pub tokens: Vec<Token>,
     /// Mistakes, in the order of the text; at most [`MAX_ERRORS`] and one that counts the rest.
     pub errors: Vec<SyntaxError>,
+    /// Comments that allow findings.
+    pub allows: Vec<Allow>,
     /// Whether the statement of the same index has a mistake.
     pub(super) broken: Vec<bool>,
 }
@@ -42,7 +45,9 @@ pub fn parse(text: &str) -> Parse {
         broken.push(has_errors);
     }
     errors.add_flaws(text, &tokens, &outline);
-    Parse { file, tokens, errors: errors.into_sorted(), broken }
+    let (allows, invalid) = allows(text, &tokens, &file.statements);
+    errors.add_all(invalid.into_iter(), |error| error);
+    Parse { allows, file, tokens, errors: errors.into_sorted(), broken }
 }
 
 /// Reads a selector alone, such as a prompt takes: `linear where rank == 2`.

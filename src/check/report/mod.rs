@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::Finding;
 use crate::recipe::{Place, Recipe};
-use crate::syntax::lines::LineIndex;
-pub use crate::syntax::lines::Position;
+use crate::syntax::{LineIndex, Unit};
 pub use github::github;
 pub use json::Document;
 pub use sarif::sarif;
@@ -25,6 +24,15 @@ pub struct Checked<'a> {
     pub recipe: &'a Recipe,
     /// What was found, in the order of the text.
     pub findings: Vec<&'a Finding>,
+}
+
+/// A line and a column, in characters (Unicode scalar values), both counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
 }
 
 /// A recipe that could not be read.
@@ -90,7 +98,10 @@ impl<'a> Texts<'a> {
     fn position(&self, place: Place, offset: u32) -> Position {
         let index = place.file.0 as usize;
         match (self.recipe.sources.get(index), self.lines(place)) {
-            (Some(source), Some(lines)) => lines.position(&source.text, offset),
+            (Some(source), Some(lines)) => {
+                let at = lines.place(&source.text, offset, Unit::Utf32);
+                Position { line: at.line as usize + 1, column: at.column as usize + 1 }
+            }
             _ => Position { line: 1, column: 1 },
         }
     }

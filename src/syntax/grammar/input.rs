@@ -210,15 +210,25 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Reports that something is missing before the next token.
+    /// Reports that something is missing before the next token. If that token cannot have been meant as what is
+    /// missing, it is what stands before the gap that is pointed at.
     pub(super) fn report_expected(&self, what: &'static str, help: Option<String>) {
         let previous = self.previous();
         let after = (self.at > 0).then(|| excerpt(self.written(previous)));
-        let (span, found) = match self.first() {
+        let next = self.first().filter(|next| self.at == 0 || !self.goes_on(next.kind));
+        let (span, found) = match next {
             Some(token) => (token.span, Some(excerpt(self.written(token.span)))),
             None => (previous, None),
         };
         self.report_with(span, SyntaxErrorKind::Expected { what, after, found }, None, help);
+    }
+
+    /// Whether the next token belongs to what follows something missing.
+    fn goes_on(&self, kind: TokenKind) -> bool {
+        matches!(kind, TokenKind::Arrow | TokenKind::Assign | TokenKind::Comma)
+            || kind.is_closer()
+            || kind.closer().is_some()
+            || self.word_ahead(0).is_some_and(is_reserved)
     }
 
     /// Reports that something is missing between the tokens on both sides, with an edit that puts it there.

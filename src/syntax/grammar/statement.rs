@@ -104,7 +104,7 @@ fn keyword_statement<'a>(keyword: &'static str, input: Tokens<'a>) -> Parsed<'a,
         "import" => path(input, "the path of the recipe in double quotes", form, StatementKind::Import),
         "output" => path(input, "the path of the output in double quotes", form, StatementKind::Output),
         "target" => targets(input, form),
-        "compute" => choice(input, "the processors", form, StatementKind::Compute),
+        "compute" => choice(input, "the choice of processors", form, StatementKind::Compute),
         "precision" => choice(input, "the precision", form, StatementKind::Precision),
         "arithmetic" => choice(input, "the name of the arithmetic", form, StatementKind::Arithmetic),
         "threshold" => {
@@ -223,7 +223,8 @@ fn rule(input: Tokens<'_>) -> Parsed<'_, StatementKind> {
 fn without_arrow(input: Tokens<'_>) -> (Tokens<'_>, Option<Span>) {
     let junk = input.count_until(|kind, _| kind == TokenKind::Arrow);
     if let Some(arrow) = input.rest().get(junk) {
-        input.report_between("`and`, `or` or a comma", None);
+        let fix = insertion(input.previous().end, "and");
+        input.report_between("`and`, `or` or a comma", Some(fix));
         return (input.skip(junk + 1), Some(arrow.span));
     }
     if word(input).is_ok() {
