@@ -3,6 +3,9 @@
 pub mod affine;
 pub mod element;
 pub mod error;
+pub mod pack;
+pub mod power;
+pub mod prune;
 mod simd;
 
 pub use error::QuantError;
