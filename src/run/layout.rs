@@ -12,8 +12,8 @@ use crate::formats::safetensors::TensorInfo;
 use crate::model::packed::{self, Encoding, PackedWeight};
 use crate::model::{ModelData, Weight};
 use crate::plan::fit::{Fitted, storage_bits, working_type};
-use crate::plan::{Outcome, size};
-use crate::scheme::{Mapping, Sparsity};
+use crate::plan::Outcome;
+use crate::scheme::Mapping;
 
 /// What becomes of one tensor of the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,20 +102,14 @@ fn survivors(
     if job.format != OutputFormat::Packed {
         return Ok(None);
     }
-    let elements = match sparse {
-        Sparsity::Below(_) => {
-            let values = values::read(data, job.model, weight)?;
-            match work::survivors(weight, &values, sparse, cancel) {
-                Ok(count) => count,
-                Err(work::Stop::Cancelled) => return Err(RunError::Cancelled),
-                Err(work::Stop::Kernel(source)) => {
-                    return Err(RunError::Kernel { weight: weight.name.clone(), source });
-                }
-                // It will be kept, and then its size is its own.
-                Err(work::Stop::Keep(_)) => weight.elements() as usize,
-            }
-        }
-        known => size::survivors(weight.elements(), Some(known)) as usize,
+    // Zeros of the input go too, so only the values tell.
+    let values = values::read(data, job.model, weight)?;
+    let elements = match work::survivors(weight, &values, sparse, cancel) {
+        Ok(count) => count,
+        Err(work::Stop::Cancelled) => return Err(RunError::Cancelled),
+        Err(work::Stop::Kernel(source)) => return Err(RunError::Kernel { weight: weight.name.clone(), source }),
+        // It will be kept, and then its size is its own.
+        Err(work::Stop::Keep(_)) => weight.elements() as usize,
     };
     Ok(Some(elements))
 }

@@ -72,7 +72,7 @@ impl From<QuantError> for Stop {
 pub fn survivors(weight: &Weight, values: &Values, sparse: Sparsity, cancel: &AtomicBool) -> Result<usize, Stop> {
     let cancelled = || cancel.load(Ordering::Relaxed);
     let mask = with_values!(values, |slice| mask(weight, slice, sparse, &cancelled))?;
-    Ok(mask.count())
+    Ok(mask.present())
 }
 
 fn mask<T: Element>(
@@ -82,7 +82,12 @@ fn mask<T: Element>(
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<prune::Mask, Stop> {
     let axis = weight.input_axis().unwrap_or(weight.shape.len().saturating_sub(1));
-    Ok(prune::prune(values, &weight.shape, axis, sparse, cancelled)?)
+    let mask = match sparse {
+        Sparsity::Share(share) => prune::by_magnitude(values, share),
+        Sparsity::Ratio { n, m } => prune::n_of_m(values, &weight.shape, axis, n, m),
+        Sparsity::Below(bound) => prune::by_threshold(values, bound as f32),
+    }?;
+    if cancelled() { Err(Stop::Cancelled) } else { Ok(mask) }
 }
 
 /// Quantizes a weight.
@@ -106,7 +111,7 @@ fn make_of<T: Element>(
     }
     let mask = fitted.sparse().map(|sparse| mask(weight, values, sparse, cancelled)).transpose()?;
     let pruned: Cow<[T]> = match &mask {
-        Some(mask) => Cow::Owned(mask.apply(values)),
+        Some(mask) => Cow::Owned(pruned_by(mask, values)?),
         None => Cow::Borrowed(values),
     };
     let mut facts = Vec::new();
@@ -126,7 +131,7 @@ fn make_of<T: Element>(
             }
             let mut decoded = quantized.dequantize::<T>()?;
             if let Some(mask) = &mask {
-                decoded = mask.apply(&decoded);
+                mask.apply(&mut decoded)?;
             }
             (Kind::Affine(quantized), Cow::Owned(decoded))
         }
@@ -148,7 +153,7 @@ fn make_of<T: Element>(
             })?;
             let mut decoded = palettized.dequantize::<T>();
             if let Some(mask) = &mask {
-                decoded = mask.apply(&decoded);
+                mask.apply(&mut decoded)?;
             }
             (Kind::Palette(palettized), Cow::Owned(decoded))
         }
@@ -166,8 +171,15 @@ fn make_of<T: Element>(
         }
     };
     let (error, max_error) = compare(values, &decoded);
-    let survivors = mask.as_ref().map(|mask| mask.count() as u64);
+    let survivors = mask.as_ref().map(|mask| mask.present() as u64);
     Ok(Made { kind, decoded: to_bytes(&decoded), mask, survivors, error, max_error, facts })
+}
+
+/// Values with zeros where a mask has none.
+fn pruned_by<T: Element>(mask: &prune::Mask, values: &[T]) -> Result<Vec<T>, QuantError> {
+    let mut pruned = values.to_vec();
+    mask.apply(&mut pruned)?;
+    Ok(pruned)
 }
 
 /// How many values fit a description.
@@ -245,11 +257,11 @@ impl Made {
     pub fn bytes(&self, part: &Part) -> Cow<'_, [u8]> {
         match &self.kind {
             Kind::Dense(bytes) => Cow::Owned(match (part.content, &self.mask) {
-                (Content::Mask, Some(mask)) => mask.bits(),
-                (Content::Values, Some(mask)) if mask.stays().len() != elements(part) => {
-                    let width = bytes.len() / mask.stays().len().max(1);
+                (Content::Mask, Some(mask)) => mask.bytes().to_vec(),
+                (Content::Values, Some(mask)) if mask.len() != elements(part) => {
+                    let width = bytes.len() / mask.len().max(1);
                     let chunks: Vec<&[u8]> = bytes.chunks(width.max(1)).collect();
-                    mask.select(&chunks).concat()
+                    mask.select(&chunks).unwrap_or_default().concat()
                 }
                 _ => return Cow::Borrowed(bytes),
             }),
@@ -261,7 +273,7 @@ impl Made {
     /// Codes that are stored: all, or those of the elements that pruning left.
     fn stored<'c>(&self, codes: &'c [u8]) -> Cow<'c, [u8]> {
         match &self.mask {
-            Some(mask) => Cow::Owned(mask.select(codes)),
+            Some(mask) => Cow::Owned(mask.select(codes).unwrap_or_default()),
             None => Cow::Borrowed(codes),
         }
     }
@@ -278,7 +290,7 @@ impl Made {
             Content::PackedCodes => packed(&self.stored(bytemuck::cast_slice(&quantized.codes))),
             Content::PackedZeroPoints => packed(bytemuck::cast_slice(&quantized.zero_points)),
             Content::Scales => encode(&quantized.scales, quantized.scale_type),
-            Content::Mask => self.mask.as_ref().map(prune::Mask::bits).unwrap_or_default(),
+            Content::Mask => self.mask.as_ref().map(|mask| mask.bytes().to_vec()).unwrap_or_default(),
             _ => return self.decoded.as_slice().into(),
         })
     }
@@ -307,7 +319,7 @@ impl Made {
             }
             Content::TableScale => encode(&[palettized.int8.as_ref().map_or(1.0, |(_, scale)| *scale)], spec.entry),
             Content::ChannelScales => encode(palettized.channel_scales.as_deref().unwrap_or(&[]), spec.entry),
-            Content::Mask => self.mask.as_ref().map(prune::Mask::bits).unwrap_or_default(),
+            Content::Mask => self.mask.as_ref().map(|mask| mask.bytes().to_vec()).unwrap_or_default(),
             _ => return self.decoded.as_slice().into(),
         })
     }

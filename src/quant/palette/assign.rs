@@ -41,7 +41,7 @@ pub(super) fn assign<T: Element>(
     };
     codes.par_chunks_mut(grid.run.max(1)).zip(weights.par_chunks(grid.run.max(1))).enumerate().try_for_each(one)?;
     if let Some(mask) = mask {
-        codes.par_iter_mut().zip(mask.stays()).filter(|(_, stays)| !**stays).for_each(|(code, _)| *code = 0);
+        codes.par_iter_mut().enumerate().filter(|(at, _)| !mask.contains(*at)).for_each(|(_, code)| *code = 0);
     }
     Ok(codes)
 }

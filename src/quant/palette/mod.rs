@@ -128,7 +128,7 @@ fn check(len: usize, shape: &[usize], spec: &PaletteSpec, mask: Option<&Mask>) -
         return Err(QuantError::Bits(spec.bits));
     }
     let described = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    if described != Some(len) || mask.is_some_and(|mask| mask.stays().len() != len) {
+    if described != Some(len) || mask.is_some_and(|mask| mask.len() != len) {
         return Err(QuantError::Length { len, shape: shape.to_vec() });
     }
     if spec.block.len() != shape.len() {
@@ -226,7 +226,7 @@ fn tally<T: Element>(
         }
         Some(mask) => {
             let places = grid.runs(group).flat_map(|start| start..start + grid.run);
-            let stay: Vec<T> = places.filter(|&at| mask.stays()[at]).map(|at| weights[at]).collect();
+            let stay: Vec<T> = places.filter(|&at| mask.contains(at)).map(|at| weights[at]).collect();
             Tally::of(&[&stay], scratch, cancelled).map_err(stopped)
         }
     }

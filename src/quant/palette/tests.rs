@@ -80,12 +80,11 @@ fn masks_int8_entries_and_scales() {
     assert_eq!(scaled.channel_scales.as_ref().unwrap().len(), 64);
     assert!(error(&weights, &scaled.dequantize::<f32>()) < 2.0 * plain_error);
 
-    let stays: Vec<bool> = weights.iter().map(|w| w.abs() > 0.5).collect();
-    let mask = Mask::new(stays.clone());
+    let mask = crate::quant::prune::by_threshold(&weights, 0.5).unwrap();
     let masked = quantize(&weights, &[64, 32], &spec(4, &[16, 32]), Some(&mask), &|| false).unwrap();
-    assert!(masked.codes.iter().zip(&stays).all(|(code, stays)| *stays || *code == 0));
-    let kept: Vec<f32> = mask.select(&weights);
-    assert!(error(&kept, &mask.select(&masked.dequantize::<f32>())) < plain_error);
+    assert!(masked.codes.iter().enumerate().all(|(at, code)| mask.contains(at) || *code == 0));
+    let kept = mask.select(&weights).unwrap();
+    assert!(error(&kept, &mask.select(&masked.dequantize::<f32>()).unwrap()) < plain_error);
 }
 
 #[test]
