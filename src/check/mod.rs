@@ -7,8 +7,11 @@ pub mod fix;
 pub mod needs;
 pub mod pages;
 pub mod places;
+pub mod report;
 pub mod rule;
 pub mod rules;
+pub mod targets;
+pub mod why;
 pub mod words;
 
 use std::path::Path;
@@ -94,7 +97,7 @@ pub fn check(context: &Context) -> Vec<Finding> {
             findings.extend(report.into_findings());
         }
     }
-    allow::silence(context.recipe, &mut findings);
+    allow::silence(context, &mut findings);
     // What comes of one expanded preset may be found at several of its statements, seen at one place.
     findings.sort_by(|a, b| (a.place, a.code, &a.message).cmp(&(b.place, b.code, &b.message)));
     findings.dedup_by(|a, b| a.place == b.place && a.code == b.code && a.message == b.message);

@@ -24,6 +24,41 @@ pub const fn e5m2_to_f32(code: u8) -> f32 {
     E5M2[code as usize]
 }
 
+/// The code of the `Float8_e4m3fn` nearest to a value, ties to even. What rounds beyond 448, and NaN, is NaN, as
+/// in PyTorch.
+pub fn e4m3fn_from_f32(value: f32) -> u8 {
+    // The code of NaN stands where 480 would be, the next magnitude.
+    nearest(value, &E4M3FN, 0x7e, 480.0, 0x7f)
+}
+
+/// The code of the `Float8_e5m2` nearest to a value, ties to even. What rounds beyond 57344 is infinite, as in
+/// PyTorch.
+pub fn e5m2_from_f32(value: f32) -> u8 {
+    nearest(value, &E5M2, 0x7b, 65536.0, 0x7f)
+}
+
+/// Magnitudes rise with their codes up to `largest`; the code behind it stands for `beyond` and more.
+fn nearest(value: f32, table: &[f32; 256], largest: u8, beyond: f32, nan: u8) -> u8 {
+    let sign = if value.is_sign_negative() { 0x80 } else { 0 };
+    let magnitude = value.abs();
+    if magnitude.is_nan() {
+        return sign | nan;
+    }
+    let of = |code: u8| if code > largest { beyond } else { table[code as usize] };
+    let above = table[..=largest as usize].partition_point(|v| *v < magnitude) as u8;
+    if above == 0 || of(above) <= magnitude {
+        return sign | above.min(largest + 1);
+    }
+    let (low, high) = (f64::from(of(above - 1)), f64::from(of(above)));
+    let middle = (low + high) / 2.0;
+    let code = match f64::from(magnitude).total_cmp(&middle) {
+        std::cmp::Ordering::Less => above - 1,
+        std::cmp::Ordering::Greater => above,
+        std::cmp::Ordering::Equal => (above - 1) + ((above - 1) & 1),
+    };
+    sign | code
+}
+
 const fn table(exponent_bits: u32, finite: bool) -> [f32; 256] {
     let mut values = [0.0; 256];
     let mut code = 0;
@@ -77,6 +112,26 @@ mod tests {
             e => (1.0 + fraction) * 2f64.powi(e - bias),
         };
         sign * magnitude
+    }
+
+    #[test]
+    fn every_value_encodes_to_its_code_and_ties_go_to_even() {
+        for code in 0..=255u8 {
+            let (a, b) = (e4m3fn_to_f32(code), e5m2_to_f32(code));
+            if !a.is_nan() {
+                assert_eq!(e4m3fn_from_f32(a), code);
+            }
+            if !b.is_nan() {
+                assert_eq!(e5m2_from_f32(b), code);
+            }
+        }
+        assert_eq!(e4m3fn_from_f32(449.0), 0x7e);
+        assert_eq!(e4m3fn_from_f32(465.0), 0x7f);
+        assert_eq!(e4m3fn_from_f32(1e9), 0x7f);
+        assert_eq!(e5m2_from_f32(-1e9), 0xfc);
+        assert_eq!(e4m3fn_from_f32(1.0625), e4m3fn_from_f32(1.0));
+        assert_eq!(e4m3fn_from_f32(1.1875), e4m3fn_from_f32(1.25));
+        assert_eq!(e5m2_from_f32(0.0), 0);
     }
 
     #[test]

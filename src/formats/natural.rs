@@ -77,7 +77,7 @@ mod tests {
             "layers.100000000000000000000000",
         ];
         names.sort_by(|a, b| natural_order(a, b));
-        insta::assert_compact_debug_snapshot!(names, @"");
+        insta::assert_compact_debug_snapshot!(names, @r#"["layers", "layers.02.a", "layers.2.a", "layers.2.b", "layers.10.a", "layers.99999999999999999999999", "layers.100000000000000000000000", "layers.x", "layers1.9"]"#);
     }
 
     proptest! {

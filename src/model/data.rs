@@ -39,6 +39,15 @@ impl ModelData {
         Ok(reader.tensor(&weight.name)?)
     }
 
+    /// The bytes of a stored tensor of one file.
+    ///
+    /// # Errors
+    /// As [`ModelData::bytes`].
+    pub fn tensor_in(&self, file: usize, name: &str) -> Result<&[u8], ModelError> {
+        let reader = self.readers.get(file).ok_or_else(|| missing(name))?;
+        Ok(reader.tensor(name)?)
+    }
+
     /// A stored tensor by its name in whatever file: its element type and bytes.
     ///
     /// # Errors

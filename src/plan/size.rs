@@ -32,9 +32,14 @@ pub fn survivors(elements: u64, sparse: Option<Sparsity>) -> u64 {
     }
 }
 
-/// Values that become zero for a share of the elements: rounded down, as coremltools does.
+/// Values that become zero for a share of the elements, as coremltools counts them. Zeros that are there
+/// already are not known here.
 pub fn pruned(elements: u64, share: f64) -> u64 {
-    (elements as f64 * share) as u64
+    match share {
+        s if s <= 0.0 => 0,
+        s if s >= 1.0 => elements,
+        s => (elements.saturating_sub(1) as f64 * s) as u64 + 1,
+    }
 }
 
 /// Number of blocks.

@@ -4,6 +4,8 @@ pub mod affine;
 pub mod element;
 pub mod error;
 pub mod pack;
+pub mod palette;
+pub mod power;
 pub mod prune;
 mod simd;
 

@@ -53,11 +53,11 @@ fn refusals_name_the_path_and_the_way_out() {
     let dir = dir.path();
     fs::write(dir.join("old"), "old").unwrap();
     fs::create_dir(dir.join("sub")).unwrap();
-    insta::assert_snapshot!(refusal(dir, "old", false, &[]), @"");
-    insta::assert_snapshot!(refusal(dir, "sub", true, &[]), @"");
-    insta::assert_snapshot!(refusal(dir, "no/out", true, &[]), @"");
-    insta::assert_snapshot!(refusal(dir, "sub/..", true, &[]), @"");
-    insta::assert_snapshot!(refusal(dir, "old", true, &[dir.join("sub/../old")]), @"");
+    insta::assert_snapshot!(refusal(dir, "old", false, &[]), @"DIR/old: exists already; name another output, or overwrite this one with --force");
+    insta::assert_snapshot!(refusal(dir, "sub", true, &[]), @"DIR/sub: is a directory; a file is to be written; name another output, or move away what is there");
+    insta::assert_snapshot!(refusal(dir, "no/out", true, &[]), @"DIR/no/out: cannot be written: the directory DIR/no does not exist; create the directory first, or correct the path");
+    insta::assert_snapshot!(refusal(dir, "sub/..", true, &[]), @"`DIR/sub/..`: does not name a file or directory to write; end the path in the name to write");
+    insta::assert_snapshot!(refusal(dir, "old", true, &[dir.join("sub/../old")]), @"DIR/old: the output would replace the input DIR/sub/../old; name another output: an input is never overwritten, not even with --force");
     assert_eq!(fs::read(dir.join("old")).unwrap(), b"old");
 }
 
@@ -125,10 +125,10 @@ fn a_directory_with_anything_else_is_not_replaced() {
     };
     fs::create_dir(&path).unwrap();
     fs::write(path.join("model.safetensors"), "x").unwrap();
-    insta::assert_snapshot!(create(false, &[]), @"");
-    insta::assert_snapshot!(create(true, &[path.join("model.safetensors")]), @"");
+    insta::assert_snapshot!(create(false, &[]), @"DIR/model: exists already");
+    insta::assert_snapshot!(create(true, &[path.join("model.safetensors")]), @"DIR/model: the output would replace the input DIR/model/model.safetensors");
     fs::write(path.join("thesis.docx"), "x").unwrap();
-    insta::assert_snapshot!(create(true, &[]), @"");
+    insta::assert_snapshot!(create(true, &[]), @"DIR/model: will not be replaced: it holds thesis.docx, which is not part of a model");
     assert_eq!(names(&path).len(), 2);
 }
 

@@ -37,7 +37,8 @@ pub(super) struct JsonError {
     pub fault: Fault,
 }
 
-const METADATA: &str = "__metadata__";
+/// The key that is no tensor.
+pub(super) const METADATA: &str = "__metadata__";
 
 /// Parses a header.
 pub(super) fn parse(json: &[u8]) -> Result<Contents, JsonError> {
@@ -82,9 +83,12 @@ fn without_position(error: &serde_json::Error) -> String {
     const LONGEST: usize = 200;
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    // serde names Rust's types, which mean nothing to whoever has the file.
+    let rust = ["expected usize", "expected u64"].iter().find_map(|end| text.strip_suffix(end));
+    let text = rust.map_or_else(|| text.to_owned(), |start| format!("{start}expected a whole number"));
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text,
     }
 }
 
@@ -132,6 +136,7 @@ impl<'de> Visitor<'de> for Top<'_> {
 
 /// An entry as the format defines it. Other fields are skipped, as the `safetensors` crate does.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `dtype`, `shape` and `data_offsets`")]
 struct RawEntry {
     dtype: DtypeName,
     shape: Shape,

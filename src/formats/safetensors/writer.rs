@@ -1,5 +1,6 @@
 //! Writing a file whose tensors are known beforehand, each at its place and in any order, from any thread.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,8 +10,11 @@ use std::sync::Mutex;
 use serde_json::{Map, Value, json};
 
 use crate::formats::output::{OutputError, PartialFile};
+use crate::formats::shown;
 
-use super::DtypeName;
+use super::header::{data_size, is_good_name};
+use super::json::METADATA;
+use super::{DtypeName, MAX_HEADER, MAX_RANK};
 
 /// A tensor to be written.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,24 +43,25 @@ pub struct Writer {
 impl Writer {
     /// Writes the header and makes room for the data.
     ///
-    /// Tensors lie in the file by falling width of their elements and then in the order given, so that each is
+    /// Tensors lie in the file by falling alignment of their elements and then in the order given, so that each is
     /// aligned to its elements, as readers that map files expect. The bytes of the file depend on the arguments
     /// alone.
     ///
     /// # Errors
-    /// If the file cannot be written; a full disk is noticed here where the system reserves room.
+    /// If the file cannot be written; a full disk is noticed here where the system reserves room. If readers would
+    /// refuse the file: two tensors of one name, sizes that do not fit their shapes, too long a header.
     pub fn create(
         mut file: PartialFile,
         tensors: &[TensorSpec],
         metadata: &[(String, String)],
     ) -> Result<Writer, OutputError> {
+        check(tensors).map_err(|why| wrong(file.path(), why))?;
         let mut order: Vec<usize> = (0..tensors.len()).collect();
-        // Types that bitmill does not know are as wide as can be, so that they stay aligned.
-        order.sort_by_key(|&index| std::cmp::Reverse(tensors[index].dtype.bits().unwrap_or(128)));
+        order.sort_by_key(|&index| std::cmp::Reverse(alignment(&tensors[index])));
         let mut header = Map::new();
         if !metadata.is_empty() {
             let texts = metadata.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
-            header.insert("__metadata__".into(), Value::Object(texts.collect()));
+            header.insert(METADATA.into(), Value::Object(texts.collect()));
         }
         let mut places = vec![(0, 0); tensors.len()];
         let mut end = 0u64;
@@ -70,6 +75,9 @@ impl Writer {
         }
         let mut text = Value::Object(header).to_string().into_bytes();
         text.resize(text.len().next_multiple_of(8), b' ');
+        if text.len() as u64 > MAX_HEADER {
+            return Err(wrong(file.path(), format!("its header would be longer than {MAX_HEADER} bytes")));
+        }
         let data_start = 8 + text.len() as u64;
         for place in &mut places {
             place.0 += data_start;
@@ -105,10 +113,11 @@ impl Writer {
     /// If the data has another length than was specified, or cannot be written.
     pub fn write_at(&self, index: usize, data: &[u8]) -> Result<(), OutputError> {
         let Some(&(offset, bytes)) = self.places.get(index) else {
-            return Err(self.wrong(format!("there is no tensor {index} to write")));
+            return Err(wrong(self.file.path(), format!("there is no tensor {index} to write")));
         };
         if bytes != data.len() as u64 {
-            return Err(self.wrong(format!("a tensor of {bytes} bytes was announced, and has {}", data.len())));
+            let why = format!("a tensor of {bytes} bytes was announced, and has {}", data.len());
+            return Err(wrong(self.file.path(), why));
         }
         self.write_all_at(self.file.as_file(), data, offset).map_err(|e| OutputError::from_io(self.file.path(), e))
     }
@@ -133,10 +142,40 @@ impl Writer {
     pub fn commit(self) -> Result<(), OutputError> {
         self.file.commit()
     }
+}
 
-    fn wrong(&self, why: String) -> OutputError {
-        OutputError::from_io(self.file.path(), io::Error::new(io::ErrorKind::InvalidInput, why))
+/// The power of two, in bits, at which the elements of a tensor lie, told from its size where its type is not
+/// known.
+fn alignment(tensor: &TensorSpec) -> u64 {
+    let elements: u64 = tensor.shape.iter().map(|&dimension| dimension as u64).product();
+    let told = || tensor.bytes.checked_mul(8).filter(|bits| bits.is_multiple_of(elements))?.checked_div(elements);
+    let width = tensor.dtype.bits().or_else(told).unwrap_or(0);
+    width & width.wrapping_neg()
+}
+
+/// Checks what readers check, before anything is written.
+fn check(tensors: &[TensorSpec]) -> Result<(), String> {
+    let mut names = HashSet::with_capacity(tensors.len());
+    for TensorSpec { name, dtype, shape, bytes } in tensors {
+        if !is_good_name(name) || name == METADATA {
+            return Err(format!("`{}` cannot be the name of a tensor", shown(name)));
+        }
+        if !names.insert(name.as_str()) {
+            return Err(format!("two tensors have the name `{}`", shown(name)));
+        }
+        if shape.len() > MAX_RANK {
+            return Err(format!("`{}` has more than {MAX_RANK} dimensions", shown(name)));
+        }
+        let size = data_size(shape, dtype).map_err(|fault| format!("`{}`: {fault}", shown(name)))?;
+        if size.is_some_and(|size| size != *bytes) {
+            return Err(format!("`{}` is announced with {bytes} bytes, which do not fit its shape", shown(name)));
+        }
     }
+    Ok(())
+}
+
+fn wrong(path: &Path, why: String) -> OutputError {
+    OutputError::from_io(path, io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 fn too_large(path: &Path) -> OutputError {
@@ -178,6 +217,21 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(theirs.tensor("s").unwrap().data(), [4, 2]);
+    }
+
+    #[test]
+    fn what_no_reader_takes_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.safetensors");
+        let refused = |tensors: &[TensorSpec]| {
+            let partial = PartialFile::create(&Destination { path: &path, overwrite: false, inputs: &[] }).unwrap();
+            Writer::create(partial, tensors, &[]).unwrap_err().to_string()
+        };
+        assert!(refused(&[spec("a", "U8", &[1], 1), spec("a", "U8", &[1], 1)]).contains("two tensors"));
+        assert!(refused(&[spec("__metadata__", "U8", &[1], 1)]).contains("cannot be the name"));
+        assert!(refused(&[spec("a", "F32", &[2], 4)]).contains("do not fit its shape"));
+        assert!(refused(&[spec("a", "F32", &[usize::MAX], 4)]).contains("too many elements"));
+        assert!(refused(&[spec("a", "U8", &[1; 65], 1)]).contains("more than 64 dimensions"));
     }
 
     #[test]
