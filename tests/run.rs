@@ -83,7 +83,12 @@ fn what_is_kept_is_byte_for_byte_the_input() {
         assert_eq!((report.weights.len(), report.copied), (2, model.weights.len() - 2));
         let written = Reader::open(&output).unwrap();
         for weight in model.weights.iter().filter(|w| !report.weights.iter().any(|r| r.name == w.name)) {
-            assert_eq!(written.tensor(&weight.name).unwrap(), original.tensor(&weight.name).unwrap(), "{}", weight.name);
+            assert_eq!(
+                written.tensor(&weight.name).unwrap(),
+                original.tensor(&weight.name).unwrap(),
+                "{}",
+                weight.name
+            );
         }
     }
 }

@@ -26,8 +26,15 @@ fn compare(python: &str, model: &str, recipe: &str, mapping: &str) -> String {
     let write = |format: OutputFormat| {
         let output = directory.path().join(format.word());
         let plan = analysis.plan.as_ref().unwrap();
-        let job =
-            Job { recipe: &analysis.recipe, model: &model, plan, format, output: &output, overwrite: false, inputs: &[] };
+        let job = Job {
+            recipe: &analysis.recipe,
+            model: &model,
+            plan,
+            format,
+            output: &output,
+            overwrite: false,
+            inputs: &[],
+        };
         run::run(&job, &Quiet, &AtomicBool::new(false)).unwrap();
         output
     };
@@ -42,7 +49,8 @@ fn compare(python: &str, model: &str, recipe: &str, mapping: &str) -> String {
 fn torchao_loads_the_output_and_agrees() {
     let Ok(python) = std::env::var("BITMILL_PYTHON") else {
         // Past the capture of the test runner: a test that did not run must not look as if it had.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: torchao is not compared; set BITMILL_PYTHON to a Python that has it");
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: torchao is not compared; set BITMILL_PYTHON to a Python that has it");
         return;
     };
     let lm = "bytes-lm.safetensors";

@@ -2,11 +2,13 @@
 //! examples and fix. Knows no editors and no terminals.
 
 mod allow;
+mod divides;
 pub mod finding;
 pub mod fix;
 pub mod pages;
 pub mod rule;
 pub mod rules;
+mod schemes;
 pub mod words;
 
 use std::path::Path;
