@@ -2,12 +2,14 @@
 //! examples and fix. Knows no editors and no terminals.
 
 mod allow;
+mod divides;
 pub mod finding;
 pub mod fix;
 pub mod pages;
 pub mod report;
 pub mod rule;
 pub mod rules;
+mod schemes;
 pub mod targets;
 pub mod why;
 pub mod words;

@@ -11,8 +11,8 @@ use crate::check::Fact;
 use crate::formats::safetensors::TensorInfo;
 use crate::model::packed::{self, Encoding, PackedWeight};
 use crate::model::{ModelData, Weight};
-use crate::plan::fit::{Fitted, storage_bits, working_type};
 use crate::plan::Outcome;
+use crate::plan::fit::{Fitted, storage_bits, working_type};
 use crate::scheme::Mapping;
 
 /// What becomes of one tensor of the model.
