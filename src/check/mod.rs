@@ -2,6 +2,7 @@
 //! examples and fix. Knows no editors and no terminals.
 
 mod allow;
+mod divides;
 pub mod finding;
 pub mod fix;
 pub mod needs;
@@ -10,6 +11,7 @@ pub mod places;
 pub mod report;
 pub mod rule;
 pub mod rules;
+mod schemes;
 pub mod targets;
 pub mod why;
 pub mod words;

@@ -76,11 +76,12 @@ pub fn bytes_with(weight: &Weight, fitted: &Fitted, kept: Option<u64>) -> u64 {
         Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, entry, sparse, .. } => {
             let tables = blocks(&weight.shape, block);
             let stored = storage_bits(*bits);
-            let indices = survivors(*sparse) / u64::from((*vector).max(1));
+            let masked = sparse.is_some() && *vector == 1;
+            let indices = if masked { survivors(*sparse) } else { elements / u64::from((*vector).max(1)) };
             let entries = tables.saturating_mul(1 << stored).saturating_mul(u64::from(*vector));
             let table_bytes =
                 if *int8_entries { entries + float_bytes(*entry) } else { entries.saturating_mul(float_bytes(*entry)) };
-            let mask = if sparse.is_some() { stream(elements, 1) } else { 0 };
+            let mask = if masked { stream(elements, 1) } else { 0 };
             let channels = weight.shape.get(*axis).map_or(0, |n| *n as u64);
             let scales = if *scaled { channels * float_bytes(*entry) } else { 0 };
             stream(indices, u64::from(stored)) + table_bytes + mask + scales

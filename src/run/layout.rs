@@ -106,10 +106,9 @@ fn survivors(
     let values = values::read(data, job.model, weight)?;
     let elements = match work::survivors(weight, &values, sparse, cancel) {
         Ok(count) => count,
-        Err(work::Stop::Cancelled) => return Err(RunError::Cancelled),
-        Err(work::Stop::Kernel(source)) => return Err(RunError::Kernel { weight: weight.name.clone(), source }),
         // It will be kept, and then its size is its own.
         Err(work::Stop::Keep(_)) => weight.elements() as usize,
+        Err(stop) => return Err(stop.into_error(weight)),
     };
     Ok(Some(elements))
 }
@@ -175,7 +174,7 @@ fn packed_weight(job: &Job, item: &Item) -> Option<PackedWeight> {
             axis: *axis,
             int8_entries: *int8_entries,
             scaled: *scaled,
-            survivors: item.survivors,
+            survivors: item.survivors.filter(|_| *vector == 1),
         },
     };
     let rule = job.plan.decisions[item.weight].rule?;

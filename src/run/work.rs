@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::RunError;
 use super::parts::{Content, Part};
 use super::values::{Values, with_values};
 use crate::check::{Fact, rule::WeightError};
+use crate::dtype::DType;
 use crate::formats::fp8;
 use crate::model::Weight;
-use crate::plan::fit::{Fitted, storage_bits};
+use crate::plan::fit::Fitted;
 use crate::plan::size;
 use crate::quant::affine::{self, AffineSpec, Quantized};
 use crate::quant::element::Element;
-use crate::quant::palette::{self, PaletteSpec, Palettized};
+use crate::quant::palette::{
+    self, EntryType, PaletteError, PaletteGranularity, PaletteSpec, PaletteVector, Palettized,
+};
 use crate::quant::{QuantError, pack, prune};
 use crate::scheme::{FloatType, Sparsity};
 
@@ -54,6 +58,21 @@ pub enum Stop {
     Cancelled,
     /// The kernel refuses.
     Kernel(QuantError),
+    /// The kernel of palettes refuses.
+    Palette(PaletteError),
+}
+
+impl Stop {
+    /// As the error of a run. A weight that must be kept is no error; where nothing else can be done, it ends as
+    /// if it were stopped.
+    pub fn into_error(self, weight: &Weight) -> RunError {
+        let weight = weight.name.clone();
+        match self {
+            Stop::Keep(_) | Stop::Cancelled => RunError::Cancelled,
+            Stop::Kernel(source) => RunError::Kernel { weight, source },
+            Stop::Palette(source) => RunError::Palette { weight, source },
+        }
+    }
 }
 
 impl From<QuantError> for Stop {
@@ -115,61 +134,66 @@ fn make_of<T: Element>(
         None => Cow::Borrowed(values),
     };
     let mut facts = Vec::new();
-    let (kind, decoded): (Kind, Cow<[T]>) = match fitted {
-        Fitted::Affine { block, bits, signed, mapping, arithmetic, scale, by, .. } => {
-            let spec = AffineSpec {
-                bits: *bits,
-                signed: *signed,
-                mapping: *mapping,
-                arithmetic: *arithmetic,
-                scale: Some(*scale),
-                search: *by,
-            };
-            let quantized = affine::quantize_unless(&pruned, &weight.shape, block, &spec, cancelled)?;
-            if quantized.dead_blocks > 0 {
-                facts.push(Fact::DeadBlocks(quantized.dead_blocks as u64));
-            }
-            let mut decoded = quantized.dequantize::<T>()?;
-            if let Some(mask) = &mask {
-                mask.apply(&mut decoded)?;
-            }
-            (Kind::Affine(quantized), Cow::Owned(decoded))
-        }
-        Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, fit, entry, .. } => {
-            let spec = PaletteSpec {
-                bits: *bits,
-                block: block.clone(),
-                fit: *fit,
-                vector: *vector as usize,
-                axis: *axis,
-                int8_entries: *int8_entries,
-                scaled: *scaled,
-                entry: *entry,
-            };
-            let made = palette::quantize(&pruned, &weight.shape, &spec, mask.as_ref(), cancelled);
-            let palettized = made.map_err(|error| match error {
-                QuantError::Distinct(distinct) => Stop::Keep(Fact::Distinct(distinct)),
-                other => Stop::from(other),
-            })?;
-            let mut decoded = palettized.dequantize::<T>();
-            if let Some(mask) = &mask {
-                mask.apply(&mut decoded)?;
-            }
-            (Kind::Palette(palettized), Cow::Owned(decoded))
-        }
-        Fitted::Sparse(_) => (Kind::Dense(encode(&pruned, T::FLOAT)), pruned),
-        Fitted::Float(float) => {
-            if *float == FloatType::Fp16 {
-                let beyond = count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
-                if beyond > 0 {
-                    facts.push(Fact::BeyondFp16(beyond));
+    let (kind, decoded): (Kind, Cow<[T]>) =
+        match fitted {
+            Fitted::Affine { block, bits, signed, mapping, arithmetic, scale, by, .. } => {
+                let spec = AffineSpec {
+                    bits: *bits,
+                    signed: *signed,
+                    mapping: *mapping,
+                    arithmetic: *arithmetic,
+                    scale: Some(*scale),
+                    search: *by,
+                };
+                let quantized = affine::quantize_unless(&pruned, &weight.shape, block, &spec, cancelled)?;
+                if quantized.dead_blocks > 0 {
+                    facts.push(Fact::DeadBlocks(quantized.dead_blocks as u64));
                 }
+                let mut decoded = quantized.dequantize::<T>()?;
+                if let Some(mask) = &mask {
+                    mask.apply(&mut decoded)?;
+                }
+                (Kind::Affine(quantized), Cow::Owned(decoded))
             }
-            let bytes = encode(values, *float);
-            let decoded: Vec<T> = values.par_iter().map(|v| T::from_f32(cast(v.to_f32(), *float))).collect();
-            (Kind::Dense(bytes), Cow::Owned(decoded))
-        }
-    };
+            Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, fit, entry, .. } => {
+                let spec = PaletteSpec {
+                    bits: *bits,
+                    granularity: PaletteGranularity::Block(block.iter().map(|extent| Some(*extent)).collect()),
+                    fit: *fit,
+                    vector: (*vector > 1).then_some(PaletteVector { size: *vector as usize, axis: *axis }),
+                    entries: if *entry == FloatType::Fp32 { EntryType::Fp32 } else { EntryType::Fp16 },
+                    int8_entries: *int8_entries,
+                    scaled: scaled.then_some(*axis),
+                };
+                // Vectors cannot be pruned in part: with them, zeros are values like others.
+                let stays: Option<Vec<bool>> = match (&mask, vector) {
+                    (Some(mask), 1) => Some((0..mask.len()).map(|at| mask.contains(at)).collect()),
+                    _ => None,
+                };
+                let palettized = palette::quantize(&pruned, &weight.shape, &spec, stays.as_deref(), cancelled)
+                    .map_err(|error| match error {
+                        PaletteError::Cancelled => Stop::Cancelled,
+                        PaletteError::TooManyValues { distinct, .. } => Stop::Keep(Fact::Distinct(distinct as u64)),
+                        PaletteError::TooLarge { .. } => Stop::Keep(Fact::BeyondFp16(1)),
+                        PaletteError::NotFinite { .. } => Stop::Keep(Fact::NotFinite(1)),
+                        other => Stop::Palette(other),
+                    })?;
+                let decoded = palettized.dequantize::<T>();
+                (Kind::Palette(palettized), Cow::Owned(decoded))
+            }
+            Fitted::Sparse(_) => (Kind::Dense(encode(&pruned, T::FLOAT)), pruned),
+            Fitted::Float(float) => {
+                if *float == FloatType::Fp16 {
+                    let beyond = count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
+                    if beyond > 0 {
+                        facts.push(Fact::BeyondFp16(beyond));
+                    }
+                }
+                let bytes = encode(values, *float);
+                let decoded: Vec<T> = values.par_iter().map(|v| T::from_f32(cast(v.to_f32(), *float))).collect();
+                (Kind::Dense(bytes), Cow::Owned(decoded))
+            }
+        };
     let (error, max_error) = compare(values, &decoded);
     let survivors = mask.as_ref().map(|mask| mask.present() as u64);
     Ok(Made { kind, decoded: to_bytes(&decoded), mask, survivors, error, max_error, facts })
@@ -298,27 +322,31 @@ impl Made {
 
 impl Made {
     fn palette(&self, palettized: &Palettized, part: &Part) -> Cow<'_, [u8]> {
-        let spec = &palettized.spec;
-        let stored = storage_bits(spec.bits);
+        let stored = palettized.storage_bits();
+        let table = palettized.entries() * palettized.vector_size();
         // Tables have as many entries as the stored indices can name; those beyond are never used.
-        let wide = |values: &[f32]| -> Vec<f32> {
-            let entry = spec.vector << spec.bits;
-            values.chunks(entry).flat_map(|table| fill(table, 0.0, spec.vector << stored)).collect()
+        let wide = if elements(part) == palettized.tables.len() { table } else { palettized.vector_size() << stored };
+        let entry = match part.dtype.dtype() {
+            DType::F32 => FloatType::Fp32,
+            _ => FloatType::Fp16,
         };
+        let packed = |codes: &[u8]| pack::pack(codes, stored).unwrap_or_default();
         Cow::Owned(match part.content {
             Content::Codes => palettized.codes.clone(),
-            Content::PackedCodes if spec.vector > 1 => pack::pack(&palettized.codes, stored).unwrap_or_default(),
-            Content::PackedCodes => pack::pack(&self.stored(&palettized.codes), stored).unwrap_or_default(),
-            Content::Tables if elements(part) == palettized.tables.len() => encode(&palettized.tables, spec.entry),
-            Content::Tables => encode(&wide(&palettized.tables), spec.entry),
-            Content::Int8Tables => {
-                let codes = palettized.int8.as_ref().map_or(&[][..], |(codes, _)| codes);
-                let entry = spec.vector << spec.bits;
-                let tables = codes.chunks(entry).flat_map(|table| fill(table, 0, spec.vector << stored));
-                tables.map(i8::cast_unsigned).collect()
+            Content::PackedCodes if palettized.vector.is_some() => packed(&palettized.codes),
+            Content::PackedCodes => packed(&self.stored(&palettized.codes)),
+            Content::Tables => {
+                let tables = palettized.tables.chunks(table).flat_map(|entries| fill(entries, 0.0, wide));
+                encode(&tables.collect::<Vec<f32>>(), entry)
             }
-            Content::TableScale => encode(&[palettized.int8.as_ref().map_or(1.0, |(_, scale)| *scale)], spec.entry),
-            Content::ChannelScales => encode(palettized.channel_scales.as_deref().unwrap_or(&[]), spec.entry),
+            Content::Int8Tables => {
+                let values = palettized.int8_tables.as_ref().map_or(&[][..], |tables| &tables.values);
+                values.chunks(table).flat_map(|entries| fill(entries, 0, wide)).map(i8::cast_unsigned).collect()
+            }
+            Content::TableScale => encode(&[palettized.int8_tables.as_ref().map_or(1.0, |tables| tables.scale)], entry),
+            Content::ChannelScales => {
+                encode(palettized.channel_scale.as_ref().map_or(&[][..], |scale| &scale.scales), entry)
+            }
             Content::Mask => self.mask.as_ref().map(|mask| mask.bytes().to_vec()).unwrap_or_default(),
             _ => return self.decoded.as_slice().into(),
         })
