@@ -28,7 +28,7 @@ For older systems `lut4` has the same number of bits, with one table per tensor,
         Example::recipe("target iOS16\nlinear => int4 per-channel\n", "target iOS18\nlinear => int4 per-channel\n"),
         Example::recipe(
             "target macOS13, iOS18\nscheme w4 = int4 per-group(32) symmetric\nembedding => w4\nlinear => w4\n",
-            "target macOS13, iOS18\nscheme w4 = lut4\nembedding => w4\nlinear => w4\n",
+            "target macOS15, iOS18\nscheme w4 = int4 per-group(32) symmetric\nembedding => w4\nlinear => w4\n",
         ),
     ],
     sources: &[

@@ -23,7 +23,7 @@ For older systems use `lut4`, or `lut2` where the loss can be borne.
 ",
     examples: &[
         Example::recipe("target iOS16\nlinear => lut3\n", "target iOS16\nlinear => lut4\n"),
-        Example::recipe("target watchOS10\nlinear => lut3\n", "target watchOS11\nlinear => lut3\n"),
+        Example::recipe("target tvOS17\nlinear => lut3\n", "target tvOS18\nlinear => lut3\n"),
     ],
     sources: &["coremltools: converters/mil/mil/ops/defs/iOS16/constexpr_ops.py:197-199"],
     check,
