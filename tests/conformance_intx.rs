@@ -1,5 +1,7 @@
 //! Every case of torchao's `IntxWeightOnlyConfig`, bit for bit.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use bitmill::quant::affine::{AffineSpec, Quantized, quantize};

@@ -1,40 +1,14 @@
 //! Every rule's failing example gives exactly its finding, and its mended example none.
 
+#[path = "common/checker.rs"]
+mod checker;
+
 use std::collections::HashSet;
-use std::io;
-use std::path::Path;
 
-use bitmill::check::{self, Analysis, Example, Facts, Known, fix, rules::RULES};
-use bitmill::model::Model;
-use bitmill::recipe::{FileId, Loader};
+use bitmill::check::{self, fix, rules::RULES};
+use bitmill::recipe::FileId;
 
-struct Files(&'static [(&'static str, &'static str)]);
-
-impl Loader for Files {
-    fn load(&self, path: &Path) -> io::Result<String> {
-        let found = self.0.iter().find(|(name, _)| Path::new(name) == path);
-        found.map(|(_, text)| text.to_string()).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-/// Analyses a recipe in the world of an example. A model that begins with `!` cannot be read.
-fn analyze(example: &Example, text: &str) -> Analysis {
-    let path = Path::new("recipe.bitmill");
-    let recipe = bitmill::recipe::resolve(path, text, &Files(example.files));
-    let facts = Facts {
-        weights: example.facts.iter().map(|(name, fact)| (name.to_string(), *fact)).collect(),
-        ..Facts::default()
-    };
-    let run = (!example.facts.is_empty()).then_some(&facts);
-    match example.model.strip_prefix('!') {
-        Some(why) => check::analyze_recipe(recipe, Known::Unreadable(why), run),
-        None if example.model.is_empty() => check::analyze_recipe(recipe, Known::Nothing, run),
-        None => {
-            let model = Model::listing(example.model).expect("the listing reads");
-            check::analyze_recipe(recipe, Known::Model(&model), run)
-        }
-    }
-}
+use checker::analyze;
 
 #[test]
 fn failing_examples_fail_and_mended_ones_do_not() {

@@ -2,11 +2,18 @@
 //! examples and fix. Knows no editors and no terminals.
 
 mod allow;
+mod divides;
 pub mod finding;
 pub mod fix;
+pub mod needs;
 pub mod pages;
+pub mod places;
+pub mod report;
 pub mod rule;
 pub mod rules;
+mod schemes;
+pub mod targets;
+pub mod why;
 pub mod words;
 
 use std::path::Path;
@@ -92,7 +99,7 @@ pub fn check(context: &Context) -> Vec<Finding> {
             findings.extend(report.into_findings());
         }
     }
-    allow::silence(context.recipe, &mut findings);
+    allow::silence(context, &mut findings);
     // What comes of one expanded preset may be found at several of its statements, seen at one place.
     findings.sort_by(|a, b| (a.place, a.code, &a.message).cmp(&(b.place, b.code, &b.message)));
     findings.dedup_by(|a, b| a.place == b.place && a.code == b.code && a.message == b.message);

@@ -38,7 +38,9 @@ pub fn markdown(rule: &Rule) -> String {
 }
 
 fn show(page: &mut String, example: &Example) {
-    if !example.model.is_empty() {
+    if let Some(why) = example.model.strip_prefix('!') {
+        _ = write!(page, "\n## The model cannot be read\n\n```\n{why}\n```\n");
+    } else if !example.model.is_empty() {
         _ = write!(page, "\n## A model\n\n```\n{}\n```\n", example.model.trim_end());
     }
     _ = write!(page, "\n## Fails\n\n```bitmill\n{}\n```\n", example.bad.trim_end());

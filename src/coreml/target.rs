@@ -180,17 +180,23 @@ impl Target {
         if let Some(set) = OPERATOR_SETS.iter().find(is) {
             return Ok(Target { platform, set });
         }
-        let number = |text: &str| text.parse::<f64>().unwrap_or(f64::INFINITY);
         let below = OPERATOR_SETS
             .iter()
             .rev()
-            .find(|set| set.systems[platform as usize].is_some_and(|known| number(known) <= number(&version)));
+            .find(|set| set.systems[platform as usize].is_some_and(|known| components(known) <= components(&version)));
         Err(NotATarget::Version {
             platform,
             version: written.to_string(),
             below: below.and_then(|set| set.on(platform)),
         })
     }
+}
+
+/// The numbers of a version, so that 10.9 comes before 10.15.
+fn components(version: &str) -> Vec<u64> {
+    let digits = |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>();
+    let parts = version.split('.');
+    parts.map(|part| digits(part).parse().unwrap_or(u64::MAX)).collect()
 }
 
 #[cfg(test)]
@@ -215,6 +221,8 @@ mod tests {
         };
         assert_eq!(below("iOS19").as_deref(), Some("iOS18"));
         assert_eq!(below("macOS16").as_deref(), Some("macOS15"));
+        assert_eq!(below("iOS17.4.1").as_deref(), Some("iOS17"));
+        assert_eq!(below("macOS10.9"), None);
         assert_eq!(below("iOS12"), None);
         assert_eq!(Target::parse("android14"), Err(NotATarget::Platform));
         assert_eq!(Target::parse("iOS"), Err(NotATarget::Platform));

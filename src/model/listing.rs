@@ -8,6 +8,15 @@ use crate::dtype::DType;
 use crate::formats::natural::natural_order;
 use crate::kind::Kind;
 
+/// A tensor as it is written down.
+struct Row {
+    name: String,
+    kind: Option<Kind>,
+    shape: Vec<usize>,
+    dtype: DType,
+    tied: Vec<String>,
+}
+
 impl Model {
     /// Reads a model as it is written down: a tensor a line, its name, perhaps its kind, its shape and type,
     /// perhaps another name for it. `{0..3}` stands for a line for each number.
@@ -20,7 +29,7 @@ impl Model {
     /// # Errors
     /// Says which line cannot be read and why.
     pub fn listing(text: &str) -> Result<Model, String> {
-        let mut rows: Vec<(String, Option<Kind>, Vec<usize>, DType, Vec<String>)> = Vec::new();
+        let mut rows: Vec<Row> = Vec::new();
         for (number, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or("").trim();
             if line.is_empty() {
@@ -45,11 +54,11 @@ impl Model {
             }
             let shape = shape.ok_or_else(|| why("there is no shape such as 64x64".into()))?;
             for name in expand(name).map_err(why)? {
-                rows.push((name, kind, shape.clone(), dtype, tied.clone()));
+                rows.push(Row { name, kind, shape: shape.clone(), dtype, tied: tied.clone() });
             }
         }
-        let names = Names::new(None, rows.iter().map(|(name, ..)| name.as_str()));
-        let of_row = |(name, kind, shape, dtype, tied): &(String, Option<Kind>, Vec<usize>, DType, Vec<String>)| {
+        let names = Names::new(None, rows.iter().map(|row| row.name.as_str()));
+        let of_row = |Row { name, kind, shape, dtype, tied }: &Row| {
             let told = names.tell(name, shape);
             let elements: u64 = shape.iter().map(|&d| d as u64).product();
             Weight {

@@ -2,6 +2,7 @@
 //! read here; the bytes stay in the file until a run asks for them. Knows no recipes.
 
 mod facts;
+pub mod layers;
 
 mod data;
 mod error;

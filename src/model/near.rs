@@ -32,7 +32,7 @@ pub fn nearest_names(model: &Model, pattern: &str, most: usize) -> Vec<String> {
     let score = |name: &str| corrected.iter().filter(|(part, _)| name.split('.').any(|c| c == *part)).count();
     let names = weights().map(|w| if w.module_len > 0 { w.module() } else { w.name.as_str() });
     let mut found: Vec<(usize, &str)> = names.map(|name| (score(name), name)).filter(|(score, _)| *score > 0).collect();
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     found.dedup();
     found.into_iter().take(most).map(|(_, name)| name.to_string()).collect()
 }

@@ -2,7 +2,9 @@
 //! Made from a recipe and headers alone; no weights are read. Knows no kernels.
 
 pub mod fit;
+pub mod lock;
 pub mod size;
+pub mod words;
 
 use rayon::prelude::*;
 

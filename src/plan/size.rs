@@ -32,9 +32,14 @@ pub fn survivors(elements: u64, sparse: Option<Sparsity>) -> u64 {
     }
 }
 
-/// Values that become zero for a share of the elements: rounded down, as coremltools does.
+/// Values that become zero for a share of the elements, as coremltools counts them. Zeros that are there
+/// already are not known here.
 pub fn pruned(elements: u64, share: f64) -> u64 {
-    (elements as f64 * share) as u64
+    match share {
+        s if s <= 0.0 => 0,
+        s if s >= 1.0 => elements,
+        s => (elements.saturating_sub(1) as f64 * s) as u64 + 1,
+    }
 }
 
 /// Number of blocks.
@@ -71,11 +76,12 @@ pub fn bytes_with(weight: &Weight, fitted: &Fitted, kept: Option<u64>) -> u64 {
         Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, entry, sparse, .. } => {
             let tables = blocks(&weight.shape, block);
             let stored = storage_bits(*bits);
-            let indices = survivors(*sparse) / u64::from((*vector).max(1));
+            let masked = sparse.is_some() && *vector == 1;
+            let indices = if masked { survivors(*sparse) } else { elements / u64::from((*vector).max(1)) };
             let entries = tables.saturating_mul(1 << stored).saturating_mul(u64::from(*vector));
             let table_bytes =
                 if *int8_entries { entries + float_bytes(*entry) } else { entries.saturating_mul(float_bytes(*entry)) };
-            let mask = if sparse.is_some() { stream(elements, 1) } else { 0 };
+            let mask = if masked { stream(elements, 1) } else { 0 };
             let channels = weight.shape.get(*axis).map_or(0, |n| *n as u64);
             let scales = if *scaled { channels * float_bytes(*entry) } else { 0 };
             stream(indices, u64::from(stored)) + table_bytes + mask + scales

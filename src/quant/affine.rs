@@ -23,7 +23,7 @@
 //! [`ScaleSearch::Hqq`] ignores the mapping, as upstream does, and is symmetric.
 
 mod blocks;
-mod decode;
+pub(super) mod decode;
 mod encode;
 mod formula;
 mod search;

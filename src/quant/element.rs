@@ -101,6 +101,10 @@ impl Element for f16 {
         Self::from_bits(f32_to_f16_bits(value))
     }
     #[inline(always)]
+    fn round(value: f32) -> f32 {
+        round_to_f16(value)
+    }
+    #[inline(always)]
     fn signed_bits(self) -> i16 {
         self.to_bits().cast_signed()
     }
@@ -196,6 +200,19 @@ fn f32_to_f16_bits(value: f32) -> u16 {
         normal
     };
     (half | sign) as u16
+}
+
+/// As going to binary16 and back, without leaving 32-bit lanes.
+#[inline(always)]
+fn round_to_f16(value: f32) -> f32 {
+    let sign = value.to_bits() & 0x8000_0000;
+    let magnitude = value.to_bits() & 0x7fff_ffff;
+    let normal = magnitude.wrapping_add(0xfff + ((magnitude >> 13) & 1)) & !0x1fff;
+    let normal = if normal >= 0x4780_0000 { f32::INFINITY.to_bits() } else { normal };
+    let subnormal = (f32::from_bits(magnitude) + 0.5 - 0.5).to_bits();
+    let rounded = if magnitude < F16_SMALLEST_NORMAL { subnormal } else { normal };
+    let rounded = f32::from_bits(rounded | sign);
+    if value.is_nan() { value } else { rounded }
 }
 
 #[cfg(test)]

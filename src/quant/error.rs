@@ -82,9 +82,6 @@ pub enum QuantError {
     /// A sparsity outside 0…1, or n:m with n > m or m = 0.
     #[error("{0} is not a sparsity")]
     Sparsity(String),
-    /// A table of distinct values has room for fewer.
-    #[error("there are {0} distinct values, more than the table has entries")]
-    Distinct(u64),
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,

@@ -1,172 +1,363 @@
-//! Pruning: which elements become zero.
+//! Pruning: which weights stay, as a mask, and setting the others to zero.
 //!
-//! - a share: the elements of the smallest magnitude, so many as the share of all, rounded down; among equals
-//!   the earlier ones;
-//! - n:m: of every m neighbours along an axis the n smallest;
-//! - a bound: every magnitude below it.
+//! The choices follow coremltools' `OpMagnitudePrunerConfig` and `OpThresholdPrunerConfig`, with one
+//! difference: among weights of equal magnitude the earlier ones go first, so that the sparsity asked for is
+//! met. Upstream takes all that equal the threshold, which for a weight of few distinct values may be all.
 
 use rayon::prelude::*;
 
-use super::QuantError;
 use super::element::Element;
-use crate::scheme::Sparsity;
+use super::error::QuantError;
 
-/// Which elements stay.
+/// Elements that one task works on; a multiple of 8, so that its bytes of a mask are its own.
+const PIECE: usize = 1 << 16;
+
+/// Which elements of a row-major tensor are present: one bit each, 1 for present, the lowest bit of a byte
+/// first, unused bits 0. Core ML stores masks so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mask(Vec<bool>);
+pub struct Mask {
+    bytes: Vec<u8>,
+    len: usize,
+}
 
 impl Mask {
-    /// A mask from one flag per element: true for those that stay.
-    pub fn new(stays: Vec<bool>) -> Mask {
-        Mask(stays)
-    }
-
-    /// One flag per element.
-    pub fn stays(&self) -> &[bool] {
-        &self.0
-    }
-
-    /// Elements that stay.
-    pub fn count(&self) -> usize {
-        self.0.iter().filter(|stays| **stays).count()
-    }
-
-    /// The values with zeros where the mask says so.
-    pub fn apply<T: Element>(&self, values: &[T]) -> Vec<T> {
-        let zero = T::from_f32(0.0);
-        values.par_iter().zip(&self.0).map(|(value, stays)| if *stays { *value } else { zero }).collect()
-    }
-
-    /// Those of `items`, one per element, whose element stays.
-    pub fn select<I: Copy>(&self, items: &[I]) -> Vec<I> {
-        items.iter().zip(&self.0).filter(|(_, stays)| **stays).map(|(item, _)| *item).collect()
-    }
-
-    /// One bit per element, the lowest bit of a byte first.
-    pub fn bits(&self) -> Vec<u8> {
-        let byte = |eight: &[bool]| eight.iter().rev().fold(0u8, |byte, stays| byte << 1 | u8::from(*stays));
-        self.0.chunks(8).map(byte).collect()
-    }
-}
-
-/// Magnitudes order as these keys do; NaN is above all.
-fn key<T: Element>(value: T) -> u32 {
-    value.to_f32().to_bits() & 0x7fff_ffff
-}
-
-/// Chooses the elements that stay. `axis` is the one along which n:m counts neighbours.
-///
-/// # Errors
-/// If the shape does not describe the values, the axis is not there or not a multiple of m, the sparsity is no
-/// sparsity, or `cancelled`.
-pub fn prune<T: Element>(
-    values: &[T],
-    shape: &[usize],
-    axis: usize,
-    sparsity: Sparsity,
-    cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<Mask, QuantError> {
-    if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(values.len()) {
-        return Err(QuantError::Length { len: values.len(), shape: shape.to_vec() });
-    }
-    let mask = match sparsity {
-        Sparsity::Below(bound) if bound >= 0.0 => {
-            values.par_iter().map(|v| !(f64::from(v.to_f32()).abs() < bound)).collect()
+    /// A mask of `len` elements from its bytes.
+    ///
+    /// # Errors
+    /// If the number of bytes is not that of `len` bits, or an unused bit is set.
+    pub fn from_bytes(bytes: Vec<u8>, len: usize) -> Result<Self, QuantError> {
+        if bytes.len() != len.div_ceil(8) {
+            return Err(QuantError::PackedLength {
+                count: len,
+                bits: 1,
+                expected: len.div_ceil(8),
+                found: bytes.len(),
+            });
         }
-        Sparsity::Share(share) if (0.0..=1.0).contains(&share) => {
-            smallest(values, (values.len() as f64 * share) as usize)
+        match bytes.last() {
+            Some(last) if !len.is_multiple_of(8) && last >> (len % 8) != 0 => Err(QuantError::Padding),
+            _ => Ok(Self { bytes, len }),
         }
-        Sparsity::Ratio { n, m } if m > 0 && n <= m => ratio(values, shape, axis, n, m)?,
-        other => return Err(QuantError::Sparsity(other.to_string())),
-    };
-    if cancelled() { Err(QuantError::Cancelled) } else { Ok(Mask(mask)) }
-}
-
-/// All but the `count` smallest.
-fn smallest<T: Element>(values: &[T], count: usize) -> Vec<bool> {
-    if count == 0 {
-        return vec![true; values.len()];
     }
-    let mut keys: Vec<u32> = values.par_iter().map(|v| key(*v)).collect();
-    let (_, &mut bound, _) = keys.select_nth_unstable(count - 1);
-    let below = values.par_iter().filter(|v| key(**v) < bound).count();
-    // Of those that equal the bound, the first ones go.
-    let mut equals = count - below;
-    let stays = |value: &T| {
-        let key = key(*value);
-        if key == bound && equals > 0 {
-            equals -= 1;
-            return false;
+
+    /// The mask of the elements that `present` says are present, given their index and value.
+    fn of<T: Element>(weights: &[T], present: impl Fn(usize, T) -> bool + Sync) -> Self {
+        let mut bytes = vec![0; weights.len().div_ceil(8)];
+        weights.par_chunks(PIECE).zip(bytes.par_chunks_mut(PIECE / 8)).enumerate().for_each(
+            |(piece, (weights, bytes))| {
+                for (i, (eight, byte)) in weights.chunks(8).zip(bytes).enumerate() {
+                    for (bit, weight) in eight.iter().enumerate() {
+                        let index = piece * PIECE + i * 8 + bit;
+                        *byte |= u8::from(present(index, *weight)) << bit;
+                    }
+                }
+            },
+        );
+        Self { bytes, len: weights.len() }
+    }
+
+    /// Elements, present or not.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the mask covers no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bits, as Core ML stores them.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Elements that are present.
+    pub fn present(&self) -> usize {
+        self.bytes.iter().map(|b| b.count_ones() as usize).sum()
+    }
+
+    /// The share of elements that are not present, 0 to 1; 0 of no elements.
+    pub fn sparsity(&self) -> f64 {
+        if self.len == 0 {
+            return 0.0;
         }
-        key >= bound
-    };
-    values.iter().map(stays).collect()
-}
+        (self.len - self.present()) as f64 / self.len as f64
+    }
 
-fn ratio<T: Element>(values: &[T], shape: &[usize], axis: usize, n: usize, m: usize) -> Result<Vec<bool>, QuantError> {
-    let length = *shape.get(axis).ok_or(QuantError::Axis { axis, rank: shape.len() })?;
-    if !length.is_multiple_of(m) {
-        return Err(QuantError::BlockSize { axis, size: length, block: m });
+    /// Whether an element is present; not beyond the last.
+    pub fn contains(&self, index: usize) -> bool {
+        let byte = self.bytes.get(index / 8).copied().unwrap_or(0);
+        byte >> (index % 8) & 1 == 1
     }
-    let inner: usize = shape[axis + 1..].iter().product();
-    let mut stays = vec![true; values.len()];
-    if values.is_empty() {
-        return Ok(stays);
+
+    /// Sets the elements that are not present to zero.
+    ///
+    /// # Errors
+    /// If the mask is of another length.
+    pub fn apply<T: Element>(&self, weights: &mut [T]) -> Result<(), QuantError> {
+        self.check(weights.len())?;
+        weights.par_chunks_mut(PIECE).zip(self.bytes.par_chunks(PIECE / 8)).for_each(|(weights, bytes)| {
+            for (eight, byte) in weights.chunks_mut(8).zip(bytes) {
+                for (bit, weight) in eight.iter_mut().enumerate() {
+                    if byte >> bit & 1 == 0 {
+                        *weight = T::from_f32(0.0);
+                    }
+                }
+            }
+        });
+        Ok(())
     }
-    let group = |(values, stays): (&[T], &mut [bool])| {
-        let mut order: Vec<usize> = Vec::with_capacity(m);
-        for start in 0..inner {
-            order.clear();
-            order.extend((0..m).map(|i| start + i * inner));
-            order.sort_by_key(|&at| key(values[at]));
-            for &at in &order[..n] {
-                stays[at] = false;
+
+    /// The values of the elements that are present, in order: weights, or codes of a joint scheme.
+    ///
+    /// # Errors
+    /// If the mask is of another length.
+    pub fn select<V: Copy>(&self, values: &[V]) -> Result<Vec<V>, QuantError> {
+        self.check(values.len())?;
+        let mut selected = Vec::with_capacity(self.present());
+        for (eight, &byte) in values.chunks(8).zip(&self.bytes) {
+            let mut rest = byte;
+            while rest != 0 {
+                selected.push(eight[rest.trailing_zeros() as usize]);
+                rest &= rest - 1;
             }
         }
+        Ok(selected)
+    }
+
+    fn check(&self, len: usize) -> Result<(), QuantError> {
+        if len == self.len {
+            return Ok(());
+        }
+        Err(QuantError::Length { len, shape: vec![self.len] })
+    }
+}
+
+/// Prunes the weights of smallest magnitude. Zeros are never present, whatever the sparsity.
+///
+/// With `sparsity` s strictly between 0 and 1 and n weights, ⌊(n − 1)·s⌋ + 1 go: those that numpy's
+/// interpolated percentile, which coremltools compares with, is not below. NaN counts as the largest.
+///
+/// # Errors
+/// If `sparsity` is not between 0 and 1.
+pub fn by_magnitude<T: Element>(weights: &[T], sparsity: f64) -> Result<Mask, QuantError> {
+    if !(0.0..=1.0).contains(&sparsity) {
+        return Err(QuantError::Sparsity(sparsity.to_string()));
+    }
+    let n = weights.len();
+    let count = if n == 0 || sparsity == 0.0 {
+        0
+    } else if sparsity == 1.0 {
+        n
+    } else {
+        (((n - 1) as f64 * sparsity).floor() as usize + 1).min(n)
     };
-    values.par_chunks(m * inner).zip(stays.par_chunks_mut(m * inner)).for_each(group);
-    Ok(stays)
+    let Some(last) = count.checked_sub(1) else {
+        return Ok(Mask::of(weights, |_, w| w.to_f32() != 0.0));
+    };
+    let (threshold, below) = nth_magnitude(weights, last);
+    let end = place_after(weights, threshold, count - below);
+    Ok(Mask::of(weights, |index, weight| {
+        let magnitude = magnitude(weight);
+        magnitude != 0 && (magnitude > threshold || (magnitude == threshold && index >= end))
+    }))
+}
+
+/// The magnitude's bits, which order as magnitudes do.
+#[inline(always)]
+fn magnitude<T: Element>(weight: T) -> u32 {
+    weight.to_f32().to_bits() & 0x7fff_ffff
+}
+
+/// The magnitude at place `n`, counted from the smallest at 0, and how many are smaller.
+fn nth_magnitude<T: Element>(weights: &[T], n: usize) -> (u32, usize) {
+    // Two passes: the upper half of the bits, then the lower half where the upper is the one found.
+    let upper = histogram(weights, |magnitude| Some(magnitude >> 16));
+    let (high, below) = place_in(&upper, n);
+    let lower = histogram(weights, |magnitude| (magnitude >> 16 == high).then_some(magnitude & 0xffff));
+    let (low, further) = place_in(&lower, n - below);
+    (high << 16 | low, below + further)
+}
+
+fn histogram<T: Element>(weights: &[T], bin: impl Fn(u32) -> Option<u32> + Sync) -> Vec<usize> {
+    const BINS: usize = 1 << 16;
+    /// Elements that pay for a histogram of their own.
+    const SHARE: usize = 1 << 22;
+    weights
+        .par_chunks(SHARE)
+        .fold(
+            || vec![0; BINS],
+            |mut bins, weights| {
+                for weight in weights {
+                    if let Some(bin) = bin(magnitude(*weight)) {
+                        bins[bin as usize] += 1;
+                    }
+                }
+                bins
+            },
+        )
+        .reduce(
+            || vec![0; BINS],
+            |mut a, b| {
+                a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+                a
+            },
+        )
+}
+
+/// The bin that holds place `n`, and how many are in the bins before it.
+fn place_in(bins: &[usize], n: usize) -> (u32, usize) {
+    let mut before = 0;
+    for (bin, count) in bins.iter().enumerate() {
+        if n < before + count {
+            return (bin as u32, before);
+        }
+        before += count;
+    }
+    (0, 0)
+}
+
+/// The index after the `count`-th weight of this magnitude.
+fn place_after<T: Element>(weights: &[T], wanted: u32, count: usize) -> usize {
+    weights
+        .iter()
+        .enumerate()
+        .filter(|(_, w)| magnitude(**w) == wanted)
+        .nth(count.saturating_sub(1))
+        .map_or(weights.len(), |(index, _)| index + 1)
+}
+
+/// Prunes the weights of magnitude `threshold` and less; NaN stays.
+///
+/// # Errors
+/// If `threshold` is negative or NaN.
+pub fn by_threshold<T: Element>(weights: &[T], threshold: f32) -> Result<Mask, QuantError> {
+    if threshold < 0.0 || threshold.is_nan() {
+        return Err(QuantError::Sparsity(format!("a threshold of {threshold}")));
+    }
+    Ok(Mask::of(weights, |_, weight| {
+        let magnitude = weight.to_f32().abs();
+        magnitude > threshold || magnitude.is_nan()
+    }))
+}
+
+/// Prunes `pruned` of every `of` consecutive weights along an axis: those of smallest magnitude, the earlier
+/// of equals first. Where `of` does not divide the axis, the last weights are filled up with zeros, which go
+/// first, as in coremltools. Zeros are never present.
+///
+/// # Errors
+/// If `pruned` exceeds `of` or `of` is 0, if there is no such axis, or if the shape does not describe
+/// `weights`.
+pub fn n_of_m<T: Element>(
+    weights: &[T],
+    shape: &[usize],
+    axis: usize,
+    pruned: usize,
+    of: usize,
+) -> Result<Mask, QuantError> {
+    if of == 0 || pruned > of {
+        return Err(QuantError::Sparsity(format!("{pruned}:{of}")));
+    }
+    let Some(&channels) = shape.get(axis) else {
+        let rank = shape.len();
+        return Err(QuantError::Axis { axis, rank });
+    };
+    let len = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+    if len != Some(weights.len()) {
+        return Err(QuantError::Length { len: weights.len(), shape: shape.to_vec() });
+    }
+    let stride = shape[axis + 1..].iter().product::<usize>().max(1);
+    let slab = (channels * stride).max(1);
+    let mut present = vec![true; weights.len()];
+    present.par_chunks_mut(slab).zip(weights.par_chunks(slab)).for_each(|(present, weights)| {
+        let mut places = Vec::with_capacity(of.min(channels));
+        for (first, inner) in (0..channels).step_by(of).flat_map(|c| (0..stride).map(move |i| (c, i))) {
+            let last = first.saturating_add(of).min(channels);
+            places.clear();
+            places.extend((first..last).map(|channel| channel * stride + inner));
+            // A stable sort keeps equals in order.
+            places.sort_by_key(|place| magnitude(weights[*place]));
+            let filled = of - places.len();
+            for place in places.iter().take(pruned.saturating_sub(filled)) {
+                present[*place] = false;
+            }
+        }
+    });
+    Ok(Mask::of(weights, |index, weight| present[index] && weight.to_f32() != 0.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use half::f16;
     use proptest::prelude::*;
 
-    fn mask(values: &[f32], shape: &[usize], axis: usize, sparsity: Sparsity) -> Vec<u8> {
-        let mask = prune(values, shape, axis, sparsity, &|| false).unwrap();
-        mask.stays().iter().map(|stays| u8::from(*stays)).collect()
+    fn kept(mask: &Mask) -> Vec<usize> {
+        (0..mask.len()).filter(|i| mask.contains(*i)).collect()
     }
 
     #[test]
-    fn the_smallest_go() {
-        let values = [0.5, -0.1, 3.0, -2.0, 0.1, 0.0];
-        assert_eq!(mask(&values, &[6], 0, Sparsity::Share(0.5)), [1, 0, 1, 1, 0, 0]);
-        assert_eq!(mask(&values, &[6], 0, Sparsity::Share(0.34)), [1, 0, 1, 1, 1, 0]);
-        assert_eq!(mask(&values, &[6], 0, Sparsity::Below(0.5)), [1, 0, 1, 1, 0, 0]);
-        assert_eq!(mask(&values, &[6], 0, Sparsity::Ratio { n: 1, m: 2 }), [1, 0, 1, 0, 1, 0]);
-        assert_eq!(mask(&values, &[2, 3], 0, Sparsity::Ratio { n: 1, m: 2 }), [0, 0, 1, 1, 1, 0]);
-        assert!(prune(&values, &[6], 0, Sparsity::Ratio { n: 1, m: 4 }, &|| false).is_err());
+    fn the_smallest_go_and_the_earlier_of_equals() {
+        let weights = [3.0f32, -1.0, 1.0, 2.0, -1.0, 4.0, 0.5, 1.0];
+        assert_eq!(kept(&by_magnitude(&weights, 0.5).unwrap()), [0, 3, 5, 7]);
+        assert_eq!(kept(&by_magnitude(&weights, 0.0).unwrap()).len(), 8);
+        assert_eq!(by_magnitude(&weights, 1.0).unwrap().present(), 0);
+        assert!(by_magnitude(&weights, 1.5).is_err());
+        assert!(by_magnitude(&weights, f64::NAN).is_err());
     }
 
     #[test]
-    fn masks_pack_and_select() {
-        let mask = Mask::new(vec![true, false, true, true, false, false, false, true, true, true]);
-        assert_eq!(mask.bits(), [0x8d, 0x03]);
-        assert_eq!(mask.select(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), [1, 3, 4, 8, 9, 10]);
+    fn zeros_are_never_present_and_nan_always_is() {
+        let weights = [0.0f32, 1.0, -0.0, f32::NAN, 2.0];
+        assert_eq!(kept(&by_magnitude(&weights, 0.0).unwrap()), [1, 3, 4]);
+        assert_eq!(kept(&by_magnitude(&weights, 0.7).unwrap()), [3, 4]);
+        assert_eq!(kept(&by_threshold(&weights, 1.0).unwrap()), [3, 4]);
+    }
+
+    #[test]
+    fn two_of_four_along_either_axis() {
+        let weights = [1.0f32, 2.0, 3.0, 4.0, 8.0, 7.0, 6.0, 5.0];
+        let kept_along = |axis| kept(&n_of_m(&weights, &[2, 4], axis, 2, 4).unwrap());
+        assert_eq!(kept_along(1), [2, 3, 4, 5]);
+        assert_eq!(kept_along(0), [0, 1, 2, 3, 4, 5, 6, 7], "two zeros fill each column up");
+        assert!(n_of_m(&weights, &[2, 4], 2, 2, 4).is_err());
+        assert!(n_of_m(&weights, &[2, 4], 1, 5, 4).is_err());
+        assert!(n_of_m(&weights, &[2, 4], 1, 0, 0).is_err());
+        assert!(n_of_m(&weights, &[2, 5], 1, 2, 4).is_err());
+        assert!(n_of_m::<f32>(&[], &[0, 4], 1, 2, 4).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_mask_applies_and_selects() {
+        let mask = Mask::from_bytes(vec![0b1010_0101, 0b1], 9).unwrap();
+        let mut weights: Vec<f32> = (1..10).map(|i| i as f32).collect();
+        assert_eq!(mask.select(&weights).unwrap(), [1.0, 3.0, 6.0, 8.0, 9.0]);
+        mask.apply(&mut weights).unwrap();
+        assert_eq!(weights, [1.0, 0.0, 3.0, 0.0, 0.0, 6.0, 0.0, 8.0, 9.0]);
+        assert_eq!((mask.present(), mask.len()), (5, 9));
+        assert!(mask.apply(&mut weights[1..]).is_err());
+        assert!(Mask::from_bytes(vec![0, 2], 9).is_err());
+        assert!(Mask::from_bytes(vec![0], 9).is_err());
     }
 
     proptest! {
         #[test]
-        fn so_many_as_asked_and_none_larger_than_one_that_stays(values in proptest::collection::vec(-4i8..4, 1..200), percent in 0u32..=100) {
-            let values: Vec<f32> = values.into_iter().map(f32::from).collect();
-            let share = f64::from(percent) / 100.0;
-            let mask = prune(&values, &[values.len()], 0, Sparsity::Share(share), &|| false).unwrap();
-            prop_assert_eq!(values.len() - mask.count(), (values.len() as f64 * share) as usize);
-            let most = |stays: bool| values.iter().zip(mask.stays()).filter(move |(_, s)| **s == stays).map(|(v, _)| v.abs());
-            let gone = most(false).fold(0.0, f32::max);
-            let left = most(true).fold(f32::INFINITY, f32::min);
-            prop_assert!(gone <= left);
+        fn magnitudes_are_pruned_as_a_stable_sort_says(
+            bits in proptest::collection::vec(prop_oneof![any::<u16>(), 0u16..4], 1..300),
+            sparsity in 0.0f64..1.0,
+        ) {
+            let weights: Vec<f16> = bits.iter().map(|b| f16::from_bits(*b)).collect();
+            let mask = by_magnitude(&weights, sparsity).unwrap();
+            let mut order: Vec<usize> = (0..weights.len()).collect();
+            order.sort_by_key(|i| magnitude(weights[*i]));
+            let count = match sparsity {
+                0.0 => 0,
+                s => ((weights.len() - 1) as f64 * s).floor() as usize + 1,
+            };
+            let mut expected = order[count..].to_vec();
+            expected.retain(|i| weights[*i].to_f32() != 0.0);
+            expected.sort_unstable();
+            prop_assert_eq!(kept(&mask), expected);
         }
     }
 }

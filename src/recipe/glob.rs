@@ -173,29 +173,32 @@ impl Translator {
         Ok(())
     }
 
-    /// `{0..3}`, behind the brace. False when the brace holds something else.
+    /// `{0..3}` or `{0..3,7}`, behind the brace. False when the brace holds no range.
     fn range(&mut self) -> Result<bool, String> {
         let Some(length) = self.chars[self.at..].iter().position(|&c| c == '}') else {
             return Ok(false);
         };
         let body: String = self.chars[self.at..self.at + length].iter().collect();
-        let Some((from, to)) = body.split_once("..") else {
+        if !body.contains("..") {
             return Ok(false);
-        };
-        let (Ok(from), Ok(to)) = (from.trim().parse::<u64>(), to.trim().parse::<u64>()) else {
-            return Err(format!("`{{{body}}}` is no range of numbers"));
-        };
-        if from > to {
-            return Err(format!("the range `{{{body}}}` runs backwards"));
-        }
-        if to - from >= WIDEST_RANGE {
-            return Err(format!("the range `{{{body}}}` holds more than {WIDEST_RANGE} numbers"));
         }
         self.at += length + 1;
-        self.out.push_str("(?:");
-        for n in from..=to {
-            let bar = if n == from { "" } else { "|" };
-            let _ = write!(self.out, "{bar}{n}");
+        let mut bar = "(?:";
+        for part in body.split(',') {
+            let no_range = || format!("`{{{body}}}` is no range of numbers");
+            let (from, to) = part.split_once("..").unwrap_or((part, part));
+            let from = from.trim().parse::<u64>().map_err(|_| no_range())?;
+            let to = to.trim().parse::<u64>().map_err(|_| no_range())?;
+            if from > to {
+                return Err(format!("the range `{{{body}}}` runs backwards"));
+            }
+            if to - from >= WIDEST_RANGE {
+                return Err(format!("the range `{{{body}}}` holds more than {WIDEST_RANGE} numbers"));
+            }
+            for n in from..=to {
+                let _ = write!(self.out, "{bar}{n}");
+                bar = "|";
+            }
         }
         self.out.push(')');
         Ok(true)
@@ -224,11 +227,24 @@ mod tests {
         matches("model.*", &["model.a.b"], &["model", "xmodel.a"]);
         matches("*.layers.{0,1}.*", &["m.layers.0.a", "m.layers.1.b"], &["m.layers.10.a", "m.layers.2.a"]);
         matches("l.{0..11}.w", &["l.0.w", "l.11.w"], &["l.12.w", "l..w"]);
+        matches("l.{0..2,10}.w", &["l.0.w", "l.2.w", "l.10.w"], &["l.3.w", "l.1.v"]);
         matches("a?c.[0-9]", &["abc.4"], &["ac.4", "abc.x"]);
         matches("[!a]x", &["bx"], &["ax"]);
         matches("a\\*b", &["a*b"], &["aXb"]);
         matches("{q,k,v}_proj", &["q_proj", "v_proj"], &["o_proj"]);
         matches("a+b.*.c", &["a+b.x.c"], &["aab.x.c"]);
+    }
+
+    #[test]
+    fn rows_of_alike_layers_are_globs_that_match_them() {
+        let names: Vec<String> = (0..20)
+            .filter(|n| n % 7 != 3)
+            .flat_map(|n| [0, 1, 5].map(|m| format!("layers.{n}.experts.{m}.w")))
+            .collect();
+        let rows = crate::model::layers::collapse(names.iter().map(|name| (name.as_str(), ())));
+        assert_eq!(rows[0].name, "layers.{0..2,4..9,11..16,18,19}.experts.{0,1,5}.w");
+        let pattern = Pattern::glob(&rows[0].name).unwrap();
+        assert!(rows.len() == 1 && names.iter().all(|name| pattern.matches(name)));
     }
 
     #[test]

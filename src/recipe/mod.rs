@@ -1,6 +1,7 @@
 //! What a recipe means: names resolved, imports and presets expanded, schemes as types, rules in order.
 //! Knows models only as things that selectors match; knows nothing of how anything is quantized.
 
+pub mod fragment;
 pub mod glob;
 pub mod preset;
 pub mod problem;
@@ -9,6 +10,7 @@ mod resolve;
 mod scheme;
 pub mod selector;
 pub mod source;
+pub mod starter;
 mod statement;
 
 use crate::coreml::target::{OperatorSet, Target};

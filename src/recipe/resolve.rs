@@ -58,8 +58,8 @@ impl Resolver<'_> {
     fn source(&mut self, path: PathBuf, text: String, included_at: Option<Place>, preset: bool) -> FileId {
         let file = FileId(self.recipe.sources.len() as u32);
         let parsed = syntax::parse(&text);
-        let allows = syntax::allow::allows(&text, &parsed);
-        let source = Source { path, text, tree: Default::default(), allows, included_at, preset };
+        let source =
+            Source { path, text, tree: Default::default(), allows: parsed.allows.clone(), included_at, preset };
         self.recipe.sources.push(source);
         for error in parsed.errors {
             let place = Place::new(file, error.span);
@@ -144,6 +144,11 @@ impl Resolver<'_> {
         self.names.insert(named.name.value.clone(), self.recipe.schemes.len());
         self.recipe.schemes.push(named);
         self.drafts.push(draft);
+    }
+
+    /// Whether a scheme of that name is defined so far.
+    pub fn is_scheme(&self, name: &str) -> bool {
+        self.names.contains_key(name)
     }
 
     /// The parts of a named scheme, noting that it is used.

@@ -196,11 +196,10 @@ impl Reader<'_, '_> {
         let place = self.place(part.span);
         let word = part.word.value.as_str();
         if let Some(arguments) = &part.arguments
-            && !matches!(word, "per-channel" | "per-group" | "per-grouped-channel" | "block" | "vector")
+            && self.takes_no_arguments(word)
         {
-            let must = "nothing in brackets: it takes no arguments";
             let arguments = self.place(arguments.span);
-            return self.problem(arguments, bad(word, must, Some(String::new())));
+            return self.problem(arguments, bad(word, "nothing in brackets", Some(String::new())));
         }
         if let Some(base) = Base::from_word(word) {
             set!(self, base, Field::Base, base, place);
@@ -217,6 +216,15 @@ impl Reader<'_, '_> {
             let place = self.place(part.word.span);
             self.problem(place, kind);
         }
+    }
+
+    /// Whether a word has a meaning, and none in which brackets follow it.
+    fn takes_no_arguments(&self, word: &str) -> bool {
+        matches!(word, "per-tensor" | "scaled")
+            || Base::from_word(word).is_some()
+            || Mapping::from_word(word).is_some()
+            || crate::syntax::keywords::OPERAND_PARTS.iter().any(|k| k.word == word)
+            || self.resolver.is_scheme(word)
     }
 
     fn inherit(&mut self, draft: Draft, place: Place) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::syntax::{Span, allow::Allow, tree};
+use crate::syntax::{Allow, Span, tree};
 
 /// One of the texts of a recipe: an index into `Recipe::sources`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

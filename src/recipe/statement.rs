@@ -392,14 +392,18 @@ impl Reader<'_, '_> {
             Comparison::Equal => true,
             Comparison::NotEqual => false,
             _ => {
-                let why = "it is a word: `==` and `!=` are the comparisons that it has".to_string();
+                let name = match field {
+                    Term::Word(word) => word.value.as_str(),
+                    _ => "this",
+                };
+                let why = format!("`{name}` is a word, which only `==` and `!=` compare");
                 self.problem(operator.span, ProblemKind::BadComparison { why });
                 return Condition::Unreadable;
             }
         };
         let (Term::Word(field), Term::Word(word) | Term::Text(word)) = (field, value) else {
             if !matches!(value, Term::Missing(_)) {
-                let why = "it must be compared with a word, such as `dtype == fp16` or `ops == linear`".to_string();
+                let why = "a word is compared with a word: `dtype == fp16` or `ops == linear`".to_string();
                 self.problem(value.span(), ProblemKind::BadComparison { why });
             }
             return Condition::Unreadable;
@@ -435,7 +439,7 @@ impl Reader<'_, '_> {
                 read.map(NumberTerm::Constant)
             }
             Term::Text(text) => {
-                let why = "text is compared with nothing here: names are matched outside of `where`".to_string();
+                let why = "names are matched outside of `where`, and compared with nothing".to_string();
                 self.problem(text.span, ProblemKind::BadComparison { why });
                 None
             }

@@ -11,9 +11,9 @@ use crate::check::Fact;
 use crate::formats::safetensors::TensorInfo;
 use crate::model::packed::{self, Encoding, PackedWeight};
 use crate::model::{ModelData, Weight};
+use crate::plan::Outcome;
 use crate::plan::fit::{Fitted, storage_bits, working_type};
-use crate::plan::{Outcome, size};
-use crate::scheme::{Mapping, Sparsity};
+use crate::scheme::Mapping;
 
 /// What becomes of one tensor of the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,20 +102,13 @@ fn survivors(
     if job.format != OutputFormat::Packed {
         return Ok(None);
     }
-    let elements = match sparse {
-        Sparsity::Below(_) => {
-            let values = values::read(data, job.model, weight)?;
-            match work::survivors(weight, &values, sparse, cancel) {
-                Ok(count) => count,
-                Err(work::Stop::Cancelled) => return Err(RunError::Cancelled),
-                Err(work::Stop::Kernel(source)) => {
-                    return Err(RunError::Kernel { weight: weight.name.clone(), source });
-                }
-                // It will be kept, and then its size is its own.
-                Err(work::Stop::Keep(_)) => weight.elements() as usize,
-            }
-        }
-        known => size::survivors(weight.elements(), Some(known)) as usize,
+    // Zeros of the input go too, so only the values tell.
+    let values = values::read(data, job.model, weight)?;
+    let elements = match work::survivors(weight, &values, sparse, cancel) {
+        Ok(count) => count,
+        // It will be kept, and then its size is its own.
+        Err(work::Stop::Keep(_)) => weight.elements() as usize,
+        Err(stop) => return Err(stop.into_error(weight)),
     };
     Ok(Some(elements))
 }
@@ -181,7 +174,7 @@ fn packed_weight(job: &Job, item: &Item) -> Option<PackedWeight> {
             axis: *axis,
             int8_entries: *int8_entries,
             scaled: *scaled,
-            survivors: item.survivors,
+            survivors: item.survivors.filter(|_| *vector == 1),
         },
     };
     let rule = job.plan.decisions[item.weight].rule?;

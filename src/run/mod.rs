@@ -5,6 +5,7 @@
 //! all threads inside it: memory is bounded by the largest few weights, not by the model.
 
 mod layout;
+pub mod outcome;
 pub mod parts;
 pub mod report;
 mod unpack;
@@ -25,6 +26,7 @@ use crate::formats::output::OutputError;
 use crate::model::{Model, ModelData, ModelError};
 use crate::plan::{Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
+use crate::quant::palette::PaletteError;
 use crate::recipe::Recipe;
 use layout::{Item, Layout};
 pub use parts::OutputFormat;
@@ -71,6 +73,14 @@ pub enum RunError {
         weight: String,
         /// Why.
         source: QuantError,
+    },
+    /// As [`RunError::Kernel`], for palettes.
+    #[error("`{weight}` cannot be palettized: {source}")]
+    Palette {
+        /// The weight.
+        weight: String,
+        /// Why.
+        source: PaletteError,
     },
     /// Two stored tensors would have one name.
     #[error("the output would hold two tensors named `{0}`: rename the one in the model")]
@@ -230,10 +240,7 @@ fn change(
     let made = match work::make(weight, &values, fitted, cancel) {
         Ok(made) => made,
         Err(work::Stop::Keep(fact)) => return Ok(Err(fact)),
-        Err(work::Stop::Cancelled) => return Err(RunError::Cancelled),
-        Err(work::Stop::Kernel(source)) => {
-            return Err(RunError::Kernel { weight: weight.name.clone(), source });
-        }
+        Err(stop) => return Err(stop.into_error(weight)),
     };
     let decision = &job.plan.decisions[item.weight];
     let rule = decision.rule.unwrap_or(0);

@@ -209,7 +209,9 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
         }
         Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, entry, sparse, .. } => {
             let indices = index_shape(weight, *axis, *vector).iter().product::<usize>();
-            let kept = if sparse.is_some() { survivors.unwrap_or(indices) } else { indices };
+            // Vectors cannot be pruned in part: their zeros are stored like other values.
+            let masked = sparse.is_some() && *vector == 1;
+            let kept = if masked { survivors.unwrap_or(indices) } else { indices };
             let stored = storage_bits(*bits);
             let tables = table_shape(weight, block, stored, *vector);
             parts.push(part(Content::PackedCodes, "codes", DType::U8, vec![packed_bytes(kept, stored)]));
@@ -223,7 +225,7 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
                 let channels = weight.shape.get(*axis).copied().unwrap_or(1);
                 parts.push(part(Content::ChannelScales, "channel_scale", dtype(*entry), vec![channels]));
             }
-            if sparse.is_some() {
+            if masked {
                 parts.push(mask());
             }
         }

@@ -90,7 +90,7 @@ impl Reader<'_> {
 
     fn codes(&self, suffix: &str, count: usize, bits: u8) -> Result<Vec<u8>, ModelError> {
         let bytes = self.bytes(suffix, DType::U8, packed_bytes(count, bits))?;
-        pack::unpack(bytes, count, bits).map_err(|error| self.broken(&error.to_string()))
+        pack::unpack::<u8>(bytes, count, bits).map_err(|error| self.broken(&error.to_string()))
     }
 
     fn mask(&self) -> Result<Vec<bool>, ModelError> {

@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::RunError;
 use super::parts::{Content, Part};
 use super::values::{Values, with_values};
 use crate::check::{Fact, rule::WeightError};
+use crate::dtype::DType;
 use crate::formats::fp8;
 use crate::model::Weight;
-use crate::plan::fit::{Fitted, storage_bits};
+use crate::plan::fit::Fitted;
 use crate::plan::size;
 use crate::quant::affine::{self, AffineSpec, Quantized};
 use crate::quant::element::Element;
-use crate::quant::palette::{self, PaletteSpec, Palettized};
+use crate::quant::palette::{
+    self, EntryType, PaletteError, PaletteGranularity, PaletteSpec, PaletteVector, Palettized,
+};
 use crate::quant::{QuantError, pack, prune};
 use crate::scheme::{FloatType, Sparsity};
 
@@ -54,6 +58,21 @@ pub enum Stop {
     Cancelled,
     /// The kernel refuses.
     Kernel(QuantError),
+    /// The kernel of palettes refuses.
+    Palette(PaletteError),
+}
+
+impl Stop {
+    /// As the error of a run. A weight that must be kept is no error; where nothing else can be done, it ends as
+    /// if it were stopped.
+    pub fn into_error(self, weight: &Weight) -> RunError {
+        let weight = weight.name.clone();
+        match self {
+            Stop::Keep(_) | Stop::Cancelled => RunError::Cancelled,
+            Stop::Kernel(source) => RunError::Kernel { weight, source },
+            Stop::Palette(source) => RunError::Palette { weight, source },
+        }
+    }
 }
 
 impl From<QuantError> for Stop {
@@ -72,7 +91,7 @@ impl From<QuantError> for Stop {
 pub fn survivors(weight: &Weight, values: &Values, sparse: Sparsity, cancel: &AtomicBool) -> Result<usize, Stop> {
     let cancelled = || cancel.load(Ordering::Relaxed);
     let mask = with_values!(values, |slice| mask(weight, slice, sparse, &cancelled))?;
-    Ok(mask.count())
+    Ok(mask.present())
 }
 
 fn mask<T: Element>(
@@ -82,7 +101,12 @@ fn mask<T: Element>(
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<prune::Mask, Stop> {
     let axis = weight.input_axis().unwrap_or(weight.shape.len().saturating_sub(1));
-    Ok(prune::prune(values, &weight.shape, axis, sparse, cancelled)?)
+    let mask = match sparse {
+        Sparsity::Share(share) => prune::by_magnitude(values, share),
+        Sparsity::Ratio { n, m } => prune::n_of_m(values, &weight.shape, axis, n, m),
+        Sparsity::Below(bound) => prune::by_threshold(values, bound as f32),
+    }?;
+    if cancelled() { Err(Stop::Cancelled) } else { Ok(mask) }
 }
 
 /// Quantizes a weight.
@@ -106,68 +130,80 @@ fn make_of<T: Element>(
     }
     let mask = fitted.sparse().map(|sparse| mask(weight, values, sparse, cancelled)).transpose()?;
     let pruned: Cow<[T]> = match &mask {
-        Some(mask) => Cow::Owned(mask.apply(values)),
+        Some(mask) => Cow::Owned(pruned_by(mask, values)?),
         None => Cow::Borrowed(values),
     };
     let mut facts = Vec::new();
-    let (kind, decoded): (Kind, Cow<[T]>) = match fitted {
-        Fitted::Affine { block, bits, signed, mapping, arithmetic, scale, by, .. } => {
-            let spec = AffineSpec {
-                bits: *bits,
-                signed: *signed,
-                mapping: *mapping,
-                arithmetic: *arithmetic,
-                scale: Some(*scale),
-                search: *by,
-            };
-            let quantized = affine::quantize_unless(&pruned, &weight.shape, block, &spec, cancelled)?;
-            if quantized.dead_blocks > 0 {
-                facts.push(Fact::DeadBlocks(quantized.dead_blocks as u64));
-            }
-            let mut decoded = quantized.dequantize::<T>()?;
-            if let Some(mask) = &mask {
-                decoded = mask.apply(&decoded);
-            }
-            (Kind::Affine(quantized), Cow::Owned(decoded))
-        }
-        Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, fit, entry, .. } => {
-            let spec = PaletteSpec {
-                bits: *bits,
-                block: block.clone(),
-                fit: *fit,
-                vector: *vector as usize,
-                axis: *axis,
-                int8_entries: *int8_entries,
-                scaled: *scaled,
-                entry: *entry,
-            };
-            let made = palette::quantize(&pruned, &weight.shape, &spec, mask.as_ref(), cancelled);
-            let palettized = made.map_err(|error| match error {
-                QuantError::Distinct(distinct) => Stop::Keep(Fact::Distinct(distinct)),
-                other => Stop::from(other),
-            })?;
-            let mut decoded = palettized.dequantize::<T>();
-            if let Some(mask) = &mask {
-                decoded = mask.apply(&decoded);
-            }
-            (Kind::Palette(palettized), Cow::Owned(decoded))
-        }
-        Fitted::Sparse(_) => (Kind::Dense(encode(&pruned, T::FLOAT)), pruned),
-        Fitted::Float(float) => {
-            if *float == FloatType::Fp16 {
-                let beyond = count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
-                if beyond > 0 {
-                    facts.push(Fact::BeyondFp16(beyond));
+    let (kind, decoded): (Kind, Cow<[T]>) =
+        match fitted {
+            Fitted::Affine { block, bits, signed, mapping, arithmetic, scale, by, .. } => {
+                let spec = AffineSpec {
+                    bits: *bits,
+                    signed: *signed,
+                    mapping: *mapping,
+                    arithmetic: *arithmetic,
+                    scale: Some(*scale),
+                    search: *by,
+                };
+                let quantized = affine::quantize_unless(&pruned, &weight.shape, block, &spec, cancelled)?;
+                if quantized.dead_blocks > 0 {
+                    facts.push(Fact::DeadBlocks(quantized.dead_blocks as u64));
                 }
+                let mut decoded = quantized.dequantize::<T>()?;
+                if let Some(mask) = &mask {
+                    mask.apply(&mut decoded)?;
+                }
+                (Kind::Affine(quantized), Cow::Owned(decoded))
             }
-            let bytes = encode(values, *float);
-            let decoded: Vec<T> = values.par_iter().map(|v| T::from_f32(cast(v.to_f32(), *float))).collect();
-            (Kind::Dense(bytes), Cow::Owned(decoded))
-        }
-    };
+            Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, fit, entry, .. } => {
+                let spec = PaletteSpec {
+                    bits: *bits,
+                    granularity: PaletteGranularity::Block(block.iter().map(|extent| Some(*extent)).collect()),
+                    fit: *fit,
+                    vector: (*vector > 1).then_some(PaletteVector { size: *vector as usize, axis: *axis }),
+                    entries: if *entry == FloatType::Fp32 { EntryType::Fp32 } else { EntryType::Fp16 },
+                    int8_entries: *int8_entries,
+                    scaled: scaled.then_some(*axis),
+                };
+                // Vectors cannot be pruned in part: with them, zeros are values like others.
+                let stays: Option<Vec<bool>> = match (&mask, vector) {
+                    (Some(mask), 1) => Some((0..mask.len()).map(|at| mask.contains(at)).collect()),
+                    _ => None,
+                };
+                let palettized = palette::quantize(&pruned, &weight.shape, &spec, stays.as_deref(), cancelled)
+                    .map_err(|error| match error {
+                        PaletteError::Cancelled => Stop::Cancelled,
+                        PaletteError::TooManyValues { distinct, .. } => Stop::Keep(Fact::Distinct(distinct as u64)),
+                        PaletteError::TooLarge { .. } => Stop::Keep(Fact::BeyondFp16(1)),
+                        PaletteError::NotFinite { .. } => Stop::Keep(Fact::NotFinite(1)),
+                        other => Stop::Palette(other),
+                    })?;
+                let decoded = palettized.dequantize::<T>();
+                (Kind::Palette(palettized), Cow::Owned(decoded))
+            }
+            Fitted::Sparse(_) => (Kind::Dense(encode(&pruned, T::FLOAT)), pruned),
+            Fitted::Float(float) => {
+                if *float == FloatType::Fp16 {
+                    let beyond = count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
+                    if beyond > 0 {
+                        facts.push(Fact::BeyondFp16(beyond));
+                    }
+                }
+                let bytes = encode(values, *float);
+                let decoded: Vec<T> = values.par_iter().map(|v| T::from_f32(cast(v.to_f32(), *float))).collect();
+                (Kind::Dense(bytes), Cow::Owned(decoded))
+            }
+        };
     let (error, max_error) = compare(values, &decoded);
-    let survivors = mask.as_ref().map(|mask| mask.count() as u64);
+    let survivors = mask.as_ref().map(|mask| mask.present() as u64);
     Ok(Made { kind, decoded: to_bytes(&decoded), mask, survivors, error, max_error, facts })
+}
+
+/// Values with zeros where a mask has none.
+fn pruned_by<T: Element>(mask: &prune::Mask, values: &[T]) -> Result<Vec<T>, QuantError> {
+    let mut pruned = values.to_vec();
+    mask.apply(&mut pruned)?;
+    Ok(pruned)
 }
 
 /// How many values fit a description.
@@ -245,11 +281,11 @@ impl Made {
     pub fn bytes(&self, part: &Part) -> Cow<'_, [u8]> {
         match &self.kind {
             Kind::Dense(bytes) => Cow::Owned(match (part.content, &self.mask) {
-                (Content::Mask, Some(mask)) => mask.bits(),
-                (Content::Values, Some(mask)) if mask.stays().len() != elements(part) => {
-                    let width = bytes.len() / mask.stays().len().max(1);
+                (Content::Mask, Some(mask)) => mask.bytes().to_vec(),
+                (Content::Values, Some(mask)) if mask.len() != elements(part) => {
+                    let width = bytes.len() / mask.len().max(1);
                     let chunks: Vec<&[u8]> = bytes.chunks(width.max(1)).collect();
-                    mask.select(&chunks).concat()
+                    mask.select(&chunks).unwrap_or_default().concat()
                 }
                 _ => return Cow::Borrowed(bytes),
             }),
@@ -261,7 +297,7 @@ impl Made {
     /// Codes that are stored: all, or those of the elements that pruning left.
     fn stored<'c>(&self, codes: &'c [u8]) -> Cow<'c, [u8]> {
         match &self.mask {
-            Some(mask) => Cow::Owned(mask.select(codes)),
+            Some(mask) => Cow::Owned(mask.select(codes).unwrap_or_default()),
             None => Cow::Borrowed(codes),
         }
     }
@@ -278,7 +314,7 @@ impl Made {
             Content::PackedCodes => packed(&self.stored(bytemuck::cast_slice(&quantized.codes))),
             Content::PackedZeroPoints => packed(bytemuck::cast_slice(&quantized.zero_points)),
             Content::Scales => encode(&quantized.scales, quantized.scale_type),
-            Content::Mask => self.mask.as_ref().map(prune::Mask::bits).unwrap_or_default(),
+            Content::Mask => self.mask.as_ref().map(|mask| mask.bytes().to_vec()).unwrap_or_default(),
             _ => return self.decoded.as_slice().into(),
         })
     }
@@ -286,28 +322,32 @@ impl Made {
 
 impl Made {
     fn palette(&self, palettized: &Palettized, part: &Part) -> Cow<'_, [u8]> {
-        let spec = &palettized.spec;
-        let stored = storage_bits(spec.bits);
+        let stored = palettized.storage_bits();
+        let table = palettized.entries() * palettized.vector_size();
         // Tables have as many entries as the stored indices can name; those beyond are never used.
-        let wide = |values: &[f32]| -> Vec<f32> {
-            let entry = spec.vector << spec.bits;
-            values.chunks(entry).flat_map(|table| fill(table, 0.0, spec.vector << stored)).collect()
+        let wide = if elements(part) == palettized.tables.len() { table } else { palettized.vector_size() << stored };
+        let entry = match part.dtype.dtype() {
+            DType::F32 => FloatType::Fp32,
+            _ => FloatType::Fp16,
         };
+        let packed = |codes: &[u8]| pack::pack(codes, stored).unwrap_or_default();
         Cow::Owned(match part.content {
             Content::Codes => palettized.codes.clone(),
-            Content::PackedCodes if spec.vector > 1 => pack::pack(&palettized.codes, stored).unwrap_or_default(),
-            Content::PackedCodes => pack::pack(&self.stored(&palettized.codes), stored).unwrap_or_default(),
-            Content::Tables if elements(part) == palettized.tables.len() => encode(&palettized.tables, spec.entry),
-            Content::Tables => encode(&wide(&palettized.tables), spec.entry),
-            Content::Int8Tables => {
-                let codes = palettized.int8.as_ref().map_or(&[][..], |(codes, _)| codes);
-                let entry = spec.vector << spec.bits;
-                let tables = codes.chunks(entry).flat_map(|table| fill(table, 0, spec.vector << stored));
-                tables.map(i8::cast_unsigned).collect()
+            Content::PackedCodes if palettized.vector.is_some() => packed(&palettized.codes),
+            Content::PackedCodes => packed(&self.stored(&palettized.codes)),
+            Content::Tables => {
+                let tables = palettized.tables.chunks(table).flat_map(|entries| fill(entries, 0.0, wide));
+                encode(&tables.collect::<Vec<f32>>(), entry)
             }
-            Content::TableScale => encode(&[palettized.int8.as_ref().map_or(1.0, |(_, scale)| *scale)], spec.entry),
-            Content::ChannelScales => encode(palettized.channel_scales.as_deref().unwrap_or(&[]), spec.entry),
-            Content::Mask => self.mask.as_ref().map(prune::Mask::bits).unwrap_or_default(),
+            Content::Int8Tables => {
+                let values = palettized.int8_tables.as_ref().map_or(&[][..], |tables| &tables.values);
+                values.chunks(table).flat_map(|entries| fill(entries, 0, wide)).map(i8::cast_unsigned).collect()
+            }
+            Content::TableScale => encode(&[palettized.int8_tables.as_ref().map_or(1.0, |tables| tables.scale)], entry),
+            Content::ChannelScales => {
+                encode(palettized.channel_scale.as_ref().map_or(&[][..], |scale| &scale.scales), entry)
+            }
+            Content::Mask => self.mask.as_ref().map(|mask| mask.bytes().to_vec()).unwrap_or_default(),
             _ => return self.decoded.as_slice().into(),
         })
     }

@@ -1,49 +1,129 @@
-//! Comments that silence findings.
+//! Comments that allow findings: `# bitmill: allow(CODE, CODE)`.
+//!
+//! Behind a statement, such a comment is about its line; on a line of its own, about the statement that follows.
 
-use super::tree::Word;
-use super::{Parse, Span, TokenKind};
+use super::token::{Token, TokenKind};
+use super::tree::{Spanned, Statement, Word};
+use super::{Span, SyntaxError, SyntaxErrorKind};
 
-/// A comment `# bitmill: allow(CODE, …)`.
-#[derive(Debug, Clone, PartialEq)]
+/// One comment that allows findings.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allow {
-    /// The codes it silences, each with its place.
-    pub codes: Vec<Word>,
-    /// The bytes it applies to: its line, or the next statement when it has a line of its own.
-    pub applies_to: Span,
     /// The comment.
     pub span: Span,
+    /// The codes it names, in its order.
+    pub codes: Vec<Word>,
+    /// Findings that begin in here are allowed; empty if no statement follows.
+    pub covers: Span,
 }
 
-/// The comments of a text that silence findings.
-pub fn allows(text: &str, parsed: &Parse) -> Vec<Allow> {
-    let comments = parsed.tokens.iter().filter(|token| token.kind == TokenKind::Comment);
-    comments.filter_map(|token| allow(text, parsed, token.span)).collect()
-}
+/// How a comment begins, behind `#` and blanks, that is read.
+const PREFIX: &str = "bitmill:";
 
-fn allow(text: &str, parsed: &Parse, span: Span) -> Option<Allow> {
-    let comment = &text[span.range()];
-    let directive = comment.trim_start_matches('#').trim_start().strip_prefix("bitmill:")?.trim_start();
-    let inside = directive.strip_prefix("allow")?.trim_start().strip_prefix('(')?;
-    let inside = &inside[..inside.find(')')?];
-    // `inside` is a part of `text`: its place is the distance of the two.
-    let mut at = span.start + (inside.as_ptr() as usize - comment.as_ptr() as usize) as u32;
-    let mut codes = Vec::new();
-    for part in inside.split(',') {
-        let code = part.trim();
-        let start = at + (part.len() - part.trim_start().len()) as u32;
-        if !code.is_empty() {
-            codes.push(Word::new(code.to_string(), Span::new(start, start + code.len() as u32)));
+/// Finds the comments that allow findings, and those that look so and are none. Pass the tokens and statements of
+/// the same text, in order.
+pub(super) fn allows(text: &str, tokens: &[Token], statements: &[Statement]) -> (Vec<Allow>, Vec<SyntaxError>) {
+    let (mut allows, mut errors) = (Vec::new(), Vec::new());
+    let mut line_start = 0;
+    let mut alone = true;
+    for (index, token) in tokens.iter().enumerate() {
+        match token.kind {
+            TokenKind::Newline => (line_start, alone) = (token.span.end, true),
+            TokenKind::Comment => {
+                let Some(codes) = read(text, token.span) else {
+                    continue;
+                };
+                let line_end = tokens.get(index + 1..).unwrap_or_default();
+                let line_end = line_end.iter().find(|t| t.kind == TokenKind::Newline);
+                let covers = match alone {
+                    true => next_statement(statements, token.span),
+                    false => Span::new(line_start, line_end.map_or(token.span.end, |newline| newline.span.start)),
+                };
+                match codes {
+                    Some(codes) => allows.push(Allow { span: token.span, codes, covers }),
+                    None => errors.push(SyntaxError {
+                        span: token.span,
+                        kind: SyntaxErrorKind::InvalidDirective,
+                        fix: None,
+                        help: Some("for instance `# bitmill: allow(CODE)`".to_owned()),
+                    }),
+                }
+            }
+            kind => alone &= kind.is_blank(),
         }
-        at += part.len() as u32 + 1;
     }
-    let line_start = text[..span.start as usize].rfind('\n').map_or(0, |n| n + 1);
-    let alone =
-        text[line_start..span.start as usize].trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').is_empty();
-    let line = Span::new(line_start as u32, span.end);
-    let covered = parsed.file.statements.iter().find(|statement| match alone {
-        true => statement.span.start >= span.end,
-        false => statement.span.start < span.end && statement.span.end >= line.start,
-    });
-    let applies_to = covered.map_or(line, |statement| statement.span);
-    Some(Allow { codes, applies_to, span })
+    (allows, errors)
+}
+
+/// The statement behind a comment, or the rest of the one that the comment stands in.
+fn next_statement(statements: &[Statement], comment: Span) -> Span {
+    let next = statements.partition_point(|statement| statement.span.end <= comment.end);
+    let Some(next) = statements.get(next) else {
+        return Span::new(comment.end, comment.end);
+    };
+    Span::new(next.span.start.max(comment.end), next.span.end)
+}
+
+/// The codes that a comment allows. `None` for other comments, `Some(None)` for one that says something else.
+fn read(text: &str, comment: Span) -> Option<Option<Vec<Word>>> {
+    let written = &text[comment.range()];
+    let directive = written.strip_prefix('#')?.trim_start().strip_prefix(PREFIX)?;
+    Some(codes(text, directive.trim(), comment.end))
+}
+
+/// Reads `allow(CODE, CODE)`, which ends at byte `end`.
+fn codes(text: &str, directive: &str, end: u32) -> Option<Vec<Word>> {
+    let list = directive.strip_prefix("allow")?.trim_start().strip_prefix('(')?;
+    let list = list.strip_suffix(')')?;
+    let mut start = end as usize - 1 - list.len();
+    debug_assert!(text[start..].starts_with(list), "the comment ends with its list");
+    let mut codes = Vec::new();
+    for written in list.split(',') {
+        let code = written.trim();
+        let is_code = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if code.is_empty() || !code.chars().all(is_code) {
+            return None;
+        }
+        let from = start + written.len() - written.trim_start().len();
+        let span = Span::new(from as u32, (from + code.len()) as u32);
+        codes.push(Spanned::new(code.to_owned(), span));
+        start += written.len() + 1;
+    }
+    Some(codes)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::syntax::parse;
+
+    /// What is allowed where, one line for each comment.
+    fn shown(text: &str) -> String {
+        let parse = parse(text);
+        let mut shown = String::new();
+        for allow in &parse.allows {
+            let codes: Vec<_> = allow.codes.iter().map(|code| &text[code.span.range()]).collect();
+            shown += &format!("{codes:?} in {:?}\n", &text[allow.covers.range()]);
+        }
+        for error in &parse.errors {
+            shown += &format!("{}: {}\n", &text[error.span.range()], error.message());
+        }
+        shown
+    }
+
+    #[test]
+    fn about_its_line_or_the_next_statement() {
+        insta::assert_snapshot!(shown("\
+linear => int4  # bitmill: allow(BM001)
+# bitmill: allow(BM002,  lut-bits )
+#bitmill:allow(BM003)
+
+embedding => lut3 # other
+# bitmill: allow(BM004)
+"), @"");
+    }
+
+    #[test]
+    fn says_when_it_is_not_understood() {
+        insta::assert_snapshot!(shown("# bitmill: alow(BM001)\n# bitmill: allow()\n# bitmill: allow(a b) c\nall => keep"), @"");
+    }
 }

@@ -1,8 +1,7 @@
 //! What can be wrong with the text of a recipe, and how that is said.
 
-use std::borrow::Cow;
-
 use super::Span;
+use super::outline::{MAX_JOINED, MAX_NESTING};
 
 /// One mistake in the text.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +12,7 @@ pub struct SyntaxError {
     pub kind: SyntaxErrorKind,
     /// An edit that mends it, where one is likely to be meant.
     pub fix: Option<Fix>,
-    /// What to do, where the message does not say it.
+    /// What may be done, or an example, where the message does not say it already.
     pub help: Option<String>,
 }
 
@@ -45,7 +44,21 @@ pub enum SyntaxErrorKind {
         /// The text, perhaps shortened.
         text: String,
         /// What it was found behind: "the `target` statement", "the scheme".
-        behind: Cow<'static, str>,
+        behind: String,
+    },
+    /// Something that belongs between two pieces of text is not there.
+    MissingBetween {
+        /// What, with its article: "a comma".
+        what: &'static str,
+        /// The text before.
+        before: String,
+        /// The text behind.
+        behind: String,
+    },
+    /// Something is written in another form than recipes have for it, such as `scale(fp16)`.
+    WrongForm {
+        /// The right form.
+        meant: String,
     },
     /// A line begins with a word that begins no statement and no rule.
     UnknownStatement {
@@ -121,22 +134,10 @@ pub enum SyntaxErrorKind {
         /// As written.
         close: char,
     },
-    /// Something needed between two parts.
-    MissingBetween {
-        /// What, with its article: "a comma".
-        what: &'static str,
-        /// The text before.
-        before: String,
-        /// The text behind.
-        behind: String,
-    },
-    /// A part that is written in another form.
-    WrongForm {
-        /// As it should be written.
-        meant: String,
-    },
     /// A comment in the style of other languages.
     SlashComment,
+    /// A comment that begins with `bitmill:` and says nothing that is understood.
+    InvalidDirective,
     /// More nested or joined parts than a statement may have.
     TooDeep,
     /// More text than a recipe may have; the rest was not read.
@@ -149,48 +150,127 @@ pub enum SyntaxErrorKind {
 }
 
 impl SyntaxError {
-    /// What is wrong, as one would say it.
+    /// What is wrong, in one line, as a user would say it.
     pub fn message(&self) -> String {
-        match &self.kind {
-            SyntaxErrorKind::Expected { what, after, found } => {
-                let place = after.as_ref().map_or(String::new(), |after| format!(" after `{after}`"));
-                match found {
-                    Some(found) => format!("{what} should stand{place}, not `{found}`"),
-                    None => format!("{what} is missing{place}"),
-                }
+        self.kind.message()
+    }
+}
+
+impl SyntaxErrorKind {
+    /// The name of the kind, which never changes.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            SyntaxErrorKind::Expected { .. } => "expected",
+            SyntaxErrorKind::StrayText { .. } => "stray-text",
+            SyntaxErrorKind::MissingBetween { .. } => "missing-between",
+            SyntaxErrorKind::WrongForm { .. } => "wrong-form",
+            SyntaxErrorKind::UnknownStatement { .. } => "unknown-statement",
+            SyntaxErrorKind::UnknownWord { .. } => "unknown-word",
+            SyntaxErrorKind::WrongSign { .. } => "wrong-sign",
+            SyntaxErrorKind::UnknownCharacter { .. } => "unknown-character",
+            SyntaxErrorKind::UnterminatedString => "unterminated-string",
+            SyntaxErrorKind::UnterminatedRegex => "unterminated-regex",
+            SyntaxErrorKind::WrongQuotes => "wrong-quotes",
+            SyntaxErrorKind::Unquoted { .. } => "unquoted",
+            SyntaxErrorKind::InvalidEscape { .. } => "invalid-escape",
+            SyntaxErrorKind::NumberTooLarge { .. } => "number-too-large",
+            SyntaxErrorKind::InvalidNumber { .. } => "invalid-number",
+            SyntaxErrorKind::UnknownUnit { .. } => "unknown-unit",
+            SyntaxErrorKind::DetachedUnit { .. } => "detached-unit",
+            SyntaxErrorKind::UnclosedBracket { .. } => "unclosed-bracket",
+            SyntaxErrorKind::UnopenedBracket { .. } => "unopened-bracket",
+            SyntaxErrorKind::SlashComment => "slash-comment",
+            SyntaxErrorKind::InvalidDirective => "invalid-directive",
+            SyntaxErrorKind::TooDeep => "too-deep",
+            SyntaxErrorKind::TooLong => "too-long",
+            SyntaxErrorKind::TooMany { .. } => "too-many",
+        }
+    }
+
+    /// What is wrong, in one line, as a user would say it.
+    pub fn message(&self) -> String {
+        let did_you_mean = |nearest: &Option<&str>| match nearest {
+            Some(word) => format!("; did you mean `{word}`?"),
+            None => String::new(),
+        };
+        match self {
+            SyntaxErrorKind::Expected { what, after: None, found: Some(found) } if is_joiner(found) => {
+                format!("{what} is missing before `{found}`")
+            }
+            SyntaxErrorKind::Expected { what, found: Some(found), .. } => {
+                format!("{what} should stand here, not `{found}`")
+            }
+            SyntaxErrorKind::Expected { what, after: Some(after), .. } => format!("{what} is missing after `{after}`"),
+            SyntaxErrorKind::Expected { what, .. } => format!("{what} is missing"),
+            SyntaxErrorKind::StrayText { text, behind } => {
+                format!("`{text}` is no part of {behind}")
             }
             SyntaxErrorKind::MissingBetween { what, before, behind } => {
                 format!("{what} is missing between `{before}` and `{behind}`")
             }
-            SyntaxErrorKind::StrayText { text, behind } => format!("`{text}` does not belong behind {behind}"),
-            SyntaxErrorKind::UnknownStatement { word, nearest: Some(nearest) } => {
-                format!("no statement begins with `{word}`; did you mean `{nearest}`?")
-            }
-            SyntaxErrorKind::UnknownStatement { word, nearest: None } => format!("no statement begins with `{word}`"),
-            SyntaxErrorKind::UnknownWord { word, nearest } => {
-                format!("`{word}` means nothing here; did you mean `{nearest}`?")
-            }
             SyntaxErrorKind::WrongForm { meant } => format!("this is written `{meant}`"),
-            SyntaxErrorKind::WrongSign { found, meant: "" } => format!("`{found}` is superfluous here"),
-            SyntaxErrorKind::WrongSign { found, meant } => format!("recipes write `{meant}`, not `{found}`"),
-            SyntaxErrorKind::UnknownCharacter { text } => format!("`{text}` means nothing in a recipe"),
-            SyntaxErrorKind::UnterminatedString => "the string has no closing quote on its line".into(),
-            SyntaxErrorKind::UnterminatedRegex => "the regular expression has no closing `/` on its line".into(),
-            SyntaxErrorKind::WrongQuotes => "strings stand in double quotes: `\"…\"`".into(),
-            SyntaxErrorKind::Unquoted { text } => format!("names and paths stand in quotes: `\"{text}\"`"),
+            SyntaxErrorKind::UnknownStatement { word, nearest: None } => {
+                format!("no statement begins with `{word}`, and no `=>` makes this a rule")
+            }
+            SyntaxErrorKind::UnknownStatement { word, nearest } => {
+                format!("no statement begins with `{word}`{}", did_you_mean(nearest))
+            }
+            SyntaxErrorKind::UnknownWord { word, nearest } => {
+                format!("`{word}` has no meaning here{}", did_you_mean(&Some(nearest)))
+            }
+            SyntaxErrorKind::WrongSign { found, meant: "" } => {
+                format!("there is no `{found}` here")
+            }
+            SyntaxErrorKind::WrongSign { found, meant } => {
+                format!("recipes write `{meant}` for `{found}`")
+            }
+            SyntaxErrorKind::UnknownCharacter { text } => unknown_character(text),
+            SyntaxErrorKind::UnterminatedString => "the string has no closing `\"` on its line".to_owned(),
+            SyntaxErrorKind::UnterminatedRegex => "the regular expression has no closing `/` on its line".to_owned(),
+            SyntaxErrorKind::WrongQuotes => "strings stand in double quotes".to_owned(),
+            SyntaxErrorKind::Unquoted { text } => {
+                format!("names and paths stand in double quotes: `\"{text}\"`")
+            }
             SyntaxErrorKind::InvalidEscape { character } => {
-                format!("a string has no escape `\\{character}`: only `\\\"` and `\\\\`")
+                format!("`\\{character}` means nothing in a string; a backslash is written `\\\\`")
             }
             SyntaxErrorKind::NumberTooLarge { text } => format!("the number `{text}` is too large"),
             SyntaxErrorKind::InvalidNumber { text } => format!("`{text}` is no number"),
-            SyntaxErrorKind::UnknownUnit { unit, .. } => format!("there is no unit `{unit}`"),
-            SyntaxErrorKind::DetachedUnit { unit } => format!("`{unit}` stands directly behind its number"),
+            SyntaxErrorKind::UnknownUnit { unit, nearest } => {
+                format!("there is no unit `{unit}`{}", did_you_mean(nearest))
+            }
+            SyntaxErrorKind::DetachedUnit { unit } => {
+                format!("`{unit}` has to stand directly behind its number")
+            }
             SyntaxErrorKind::UnclosedBracket { open } => format!("`{open}` is never closed"),
             SyntaxErrorKind::UnopenedBracket { close } => format!("`{close}` closes nothing"),
-            SyntaxErrorKind::SlashComment => "comments begin with `#`, not with `//`".into(),
-            SyntaxErrorKind::TooDeep => "the statement is nested or joined too deeply: more than anyone writes".into(),
-            SyntaxErrorKind::TooLong => "the recipe is too long; the rest was not read".into(),
-            SyntaxErrorKind::TooMany { more } => format!("{more} more mistakes are not listed"),
+            SyntaxErrorKind::SlashComment => "comments begin with `#`".to_owned(),
+            SyntaxErrorKind::InvalidDirective => {
+                "this comment is read as `# bitmill: allow(CODE, …)`, but is none".to_owned()
+            }
+            SyntaxErrorKind::TooDeep => format!(
+                "this statement is too complex: more than {MAX_NESTING} nested brackets or {MAX_JOINED} joined selectors"
+            ),
+            SyntaxErrorKind::TooLong => "this text is too long for a recipe; the rest is not read".to_owned(),
+            SyntaxErrorKind::TooMany { more } => format!("and {more} more mistakes in the text"),
         }
     }
+}
+
+/// Whether something can only stand behind something else.
+fn is_joiner(written: &str) -> bool {
+    matches!(written, "=>" | "," | "and" | "or" | "where")
+}
+
+/// Invisible characters are named by their number.
+fn unknown_character(text: &str) -> String {
+    match text.chars().find(|c| c.is_control() || !c.is_ascii() && !is_seen(*c)) {
+        Some(c) => format!("the invisible character U+{:04X} has no meaning in a recipe", c as u32),
+        None => format!("`{text}` has no meaning in a recipe"),
+    }
+}
+
+/// Whether a character leaves a mark. `Debug` escapes those that do not.
+fn is_seen(c: char) -> bool {
+    c.escape_debug().len() == 1
 }

@@ -40,8 +40,8 @@ struct Lexer<'a> {
     at: usize,
 }
 
-impl Lexer<'_> {
-    fn rest(&self) -> &str {
+impl<'a> Lexer<'a> {
+    fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
@@ -264,7 +264,8 @@ impl Lexer<'_> {
     fn other(&mut self) -> Lexed {
         let rest = self.rest();
         if self.at == 0 && rest.starts_with('\u{feff}') {
-            return self.take('\u{feff}'.len_utf8(), TokenKind::Bom);
+            self.take_while(|c| c == '\u{feff}');
+            return (TokenKind::Bom, None);
         }
         if rest.starts_with(is_blank) {
             return self.blank();
@@ -275,7 +276,6 @@ impl Lexer<'_> {
         if let Some(text) = self.wrongly_quoted() {
             return text;
         }
-        let rest = self.rest();
         let mut characters = rest.char_indices();
         characters.next();
         let end = characters.find(|(_, c)| begins_token(*c)).map_or(rest.len(), |(at, _)| at);

@@ -1,75 +1,33 @@
 //! Text to tree: tokens, the grammar, the tree with spans, the formatter. Knows no files and no models.
+//!
+//! The way of a text: `lexer` makes [tokens](token) of it, `outline` finds which of them are which statement, the
+//! `grammar` reads one statement at a time, and [`parse`] puts the [tree] and the [errors](error) together.
 
-pub mod allow;
+mod allow;
+mod complete;
 pub mod error;
 mod flaws;
+pub mod format;
 mod grammar;
 pub mod keywords;
 pub mod lexer;
+pub mod line_index;
 pub mod nearest;
 mod outline;
+mod parse;
 pub mod token;
 pub mod tree;
 
+pub use allow::Allow;
+pub use complete::is_complete;
 pub use error::{Fix, SyntaxError, SyntaxErrorKind};
-
-pub use token::{Token, TokenKind};
+pub use format::{TextEdit, format, format_edits, format_range};
+pub use lexer::{MAX_TOKENS, lex};
+pub use line_index::{LineColumn, LineIndex, Unit};
+pub use outline::{MAX_JOINED, MAX_NESTING};
+pub use parse::{MAX_ERRORS, Parse, parse, parse_scheme, parse_selector};
 
 use std::ops::Range;
-
-/// How many mistakes of a text are told one by one.
-pub const MAX_ERRORS: usize = 1000;
-
-/// What reading a text gives: always a tree, and what is wrong with the text.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Parse {
-    /// The statements, broken ones too.
-    pub file: tree::File,
-    /// Every token, blanks and comments too; they tile the text.
-    pub tokens: Vec<Token>,
-    /// Mistakes, in the order of the text.
-    pub errors: Vec<SyntaxError>,
-}
-
-/// Reads a recipe.
-pub fn parse(text: &str) -> Parse {
-    let tokens = lexer::lex(text);
-    let outline = outline::outline(text, &tokens);
-    let mut errors = flaws::flaws(text, &tokens, &outline);
-    let mut statements = Vec::with_capacity(outline.pieces.len());
-    let mut more = 0;
-    for piece in &outline.pieces {
-        let kind = match piece.too_deep {
-            Some(span) => {
-                errors.push(SyntaxError { span, kind: SyntaxErrorKind::TooDeep, fix: None, help: None });
-                tree::StatementKind::Error
-            }
-            None => {
-                let significant = &outline.significant[piece.significant.clone()];
-                let context = grammar::Context::new(text, piece);
-                let kind = grammar::statement(grammar::Tokens::new(significant, &context));
-                let (found, beyond) = context.into_errors(significant);
-                errors.extend(found);
-                more += beyond;
-                kind
-            }
-        };
-        statements.push(tree::Statement { span: piece.span, kind });
-    }
-    errors.sort_by_key(|error| error.span);
-    more += errors.len().saturating_sub(MAX_ERRORS);
-    errors.truncate(MAX_ERRORS);
-    if more > 0 {
-        let end = text.len() as u32;
-        errors.push(SyntaxError {
-            span: Span::new(end, end),
-            kind: SyntaxErrorKind::TooMany { more },
-            fix: None,
-            help: None,
-        });
-    }
-    Parse { file: tree::File { statements }, tokens, errors }
-}
 
 /// A range of bytes in one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::Span;
 use super::keywords::STATEMENTS;
-use super::token::{Flaw, Token, TokenKind, meant};
+use super::token::{Flaw, Token, TokenKind};
 
 /// How deeply brackets may nest in a statement.
 pub const MAX_NESTING: usize = 200;
@@ -36,7 +36,7 @@ pub(super) struct Significant {
 }
 
 /// The tokens of one statement.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Piece {
     /// From the first visible token to the last.
     pub span: Span,
@@ -320,7 +320,7 @@ impl Size {
         self.joined += usize::from(match kind {
             TokenKind::Percent => true,
             TokenKind::Comma => self.lists == 0,
-            TokenKind::Word => matches!(meant(written).unwrap_or(written), "and" | "or" | "not"),
+            TokenKind::Word => matches!(written, "and" | "or" | "not" | "&" | "&&" | "|" | "||" | "!"),
             _ => false,
         });
         self.depth > MAX_NESTING || self.joined > MAX_JOINED

@@ -124,6 +124,7 @@ pub enum Flaw {
 /// Longer ones first.
 pub const LOOKALIKES: &[(&str, TokenKind, &str)] = &[
     ("->", TokenKind::Arrow, "=>"),
+    (":=", TokenKind::Assign, "="),
     ("=<", TokenKind::LessOrEqual, "<="),
     ("<>", TokenKind::NotEqual, "!="),
     ("&&", TokenKind::Word, "and"),

@@ -1,8 +1,8 @@
 //! Integers of 1, 2, 3, 5, 6 and 7 bits do not exist in Core ML.
 
+use crate::check::schemes::affine_parts;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::Field;
-use crate::scheme::WeightScheme;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -12,18 +12,24 @@ pub const RULE: Rule = Rule {
     binds: Binds::CoreMl,
     needs: Needs::Recipe,
     page: "
-Core ML stores integer weights in 4 or 8 bits: `int4`, `uint4`, `int8`, `uint8`. Widths of 1, 2, 3 and 6 bits
-exist for the indices of palettes only, 5 and 7 not at all.
+Core ML stores integer weights in 4 or 8 bits: `int4`, `uint4`, `int8`, `uint8`. Widths of 1, 2, 3 and 6 bits exist
+for the indices of palettes only, 5 and 7 not at all.
 
-torchao takes every width from `int1` to `int8` and quantizes without a word. The failure comes at lowering,
-after minutes: `Unsupported quantization range: -4 to 3. CoreML only supports 4-bit and 8-bit quantization`.
+torchao takes every width from `int1` to `int8` and quantizes without a word. The failure comes at lowering, after
+minutes: `Unsupported quantization range: -4 to 3. CoreML only supports 4-bit and 8-bit quantization`.
 
 A palette of the same width is the nearest thing that Core ML has, and usually the more exact one.
 ",
-    examples: &[Example::recipe(
-        "target iOS18\nlinear => int3 per-channel\n",
-        "target iOS18\nlinear => int4 per-channel\n",
-    )],
+    examples: &[
+        Example::recipe(
+            "target iOS18\nlinear => int3 per-channel\n",
+            "target iOS18\nlinear => int4 per-channel\n",
+        ),
+        Example::recipe(
+            "target iOS18\nscheme w = uint6 per-group(32) asymmetric\nlinear => w\nembedding => w\n",
+            "target iOS18\nscheme w = uint8 per-group(32) asymmetric\nlinear => w\nembedding => w\n",
+        ),
+    ],
     sources: &[
         "coremltools: converters/mil/mil/ops/defs/iOS18/compression.py, constexpr_blockwise_shift_scale",
         "ExecuTorch: backends/apple/coreml/compiler/torch_ops.py, dequantize_affine",
@@ -32,19 +38,18 @@ A palette of the same width is the nearest thing that Core ML has, and usually t
 };
 
 fn check(context: &Context, report: &mut Report) {
-    for rule in &context.recipe.rules {
-        let Some(WeightScheme::Affine(affine)) = rule.scheme.as_ref().map(|s| &s.weights) else { continue };
-        if matches!(affine.bits, 4 | 8) {
-            continue;
-        }
-        let place = rule.origins.get(Field::Base).unwrap_or(rule.scheme_place);
+    for (part, affine) in affine_parts(context.recipe, Field::Base, |affine| !matches!(affine.bits, 4 | 8)) {
         let (sign, bits) = (if affine.signed { "" } else { "u" }, affine.bits);
         let wider = if bits < 4 { 4 } else { 8 };
-        let finding = report.add(place, format!("Core ML has no integers of {bits} bits, only of 4 and 8"));
+        let finding = report.add(part.place, format!("Core ML has no integers of {bits} bits, only of 4 and 8"));
         finding
             .here(format!("{bits}-bit integers"))
             .upstream("torchao quantizes, and lowering then fails with `Unsupported quantization range`")
-            .help(format!("`{sign}int{wider}` keeps more precision; `lut{bits}` keeps the width, as a palette"))
-            .suggest(format!("use {sign}int{wider}"), place, format!("{sign}int{wider}"));
+            .help(format!("`{sign}int{wider}` keeps more precision; `lut{bits}` keeps the width, as a palette"));
+        part.label_uses(finding);
+        part.suggest(context.recipe, finding, format!("use {sign}int{wider}"), &[(
+            Field::Base,
+            &format!("{sign}int{wider}"),
+        )]);
     }
 }

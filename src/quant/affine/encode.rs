@@ -139,19 +139,17 @@ multiversion! {
             let group = segment.group - first.1;
             if blocks.run_in_block() {
                 let (factor, zero_point) = (coding.factors[group], coding.zero_points[group]);
-                let code = |weight: T| {
-                    let steps = in_steps::<T, P, DIVIDE>(weight, factor);
-                    to_code(steps, zero_point, lowest, highest) as i8
-                };
                 let (chunks, rest) = run.as_chunks::<LANES>();
                 let (code_chunks, code_rest) = codes.as_chunks_mut::<LANES>();
                 for (chunk, codes) in chunks.iter().zip(code_chunks) {
                     for lane in 0..LANES {
-                        codes[lane] = code(chunk[lane]);
+                        let steps = in_steps::<T, P, DIVIDE>(chunk[lane], factor);
+                        codes[lane] = to_code(steps, zero_point, lowest, highest) as i8;
                     }
                 }
                 for (weight, out) in rest.iter().zip(code_rest) {
-                    *out = code(*weight);
+                    let steps = in_steps::<T, P, DIVIDE>(*weight, factor);
+                    *out = to_code(steps, zero_point, lowest, highest) as i8;
                 }
             } else {
                 let of_group = coding.factors[group..].iter().zip(&coding.zero_points[group..]);

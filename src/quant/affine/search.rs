@@ -151,6 +151,23 @@ fn squared_errors<T: Element, S: Element, P: Element>(
     errors
 }
 
+#[inline(always)]
+fn squared_error<T: Element, P: Element, V: Element, const TORCHAO: bool>(
+    weight: T,
+    range: (i32, i32),
+    choice: &Choice,
+) -> f64 {
+    let steps = if TORCHAO {
+        in_steps::<T, P, false>(weight, choice.factor)
+    } else {
+        in_steps::<T, P, true>(weight, choice.factor)
+    };
+    let code = to_code(steps, choice.zero_point, range.0, range.1);
+    let value = value::<T, V, TORCHAO>(code - choice.zero_point, choice.scale);
+    let error = f64::from(weight.to_f32()) - f64::from(value);
+    error * error
+}
+
 multiversion! {
     /// The squared error of every candidate. `P` rounds steps, `V` values; not torchao means coremltools.
     fn add_errors<T: Element, P: Element, V: Element; const TORCHAO: bool>(
@@ -159,17 +176,6 @@ multiversion! {
         candidates: &[Choice; SHRINKAGES],
         errors: &mut [f64; SHRINKAGES],
     ) {
-        let squared_error = |weight: T, choice: &Choice| {
-            let steps = if TORCHAO {
-                in_steps::<T, P, false>(weight, choice.factor)
-            } else {
-                in_steps::<T, P, true>(weight, choice.factor)
-            };
-            let code = to_code(steps, choice.zero_point, range.0, range.1);
-            let value = value::<T, V, TORCHAO>(code - choice.zero_point, choice.scale);
-            let error = f64::from(weight.to_f32()) - f64::from(value);
-            error * error
-        };
         /// Few enough weights to stay in the nearest cache while every candidate is tried.
         const NEAR: usize = 4096;
         for near in weights.chunks(NEAR) {
@@ -178,11 +184,11 @@ multiversion! {
                 let mut lanes = [0.0; LANES];
                 for chunk in chunks {
                     for lane in 0..LANES {
-                        lanes[lane] += squared_error(chunk[lane], choice);
+                        lanes[lane] += squared_error::<T, P, V, TORCHAO>(chunk[lane], range, choice);
                     }
                 }
                 for (lane, weight) in rest.iter().enumerate() {
-                    lanes[lane] += squared_error(*weight, choice);
+                    lanes[lane] += squared_error::<T, P, V, TORCHAO>(*weight, range, choice);
                 }
                 *error += add_lanes(lanes);
             }
@@ -249,27 +255,29 @@ fn at_least_eps(scale: f32) -> f32 {
     if scale < f32::EPSILON { f32::EPSILON } else { scale }
 }
 
+#[inline(always)]
+fn fit_terms<T: Element>(weight: T, scale: f32, range: (i32, i32)) -> (f64, f64) {
+    let weight = weight.to_f32();
+    let steps = weight / scale;
+    let code = rint(steps).max(range.0).min(range.1) as f32;
+    let code = if steps.is_nan() { steps } else { code };
+    (f64::from(weight * code), f64::from(code * code))
+}
+
 multiversion! {
     /// The sums of weight · code and of code², for codes of the given scale.
     fn fit<T: Element>(weights: &[T], scale: f32, range: (i32, i32)) -> [f64; 2] {
-        let terms = |weight: T| {
-            let weight = weight.to_f32();
-            let steps = weight / scale;
-            let code = rint(steps).max(range.0).min(range.1) as f32;
-            let code = if steps.is_nan() { steps } else { code };
-            (f64::from(weight * code), f64::from(code * code))
-        };
         let (mut products, mut squares) = ([0.0; LANES], [0.0; LANES]);
         let (chunks, rest) = weights.as_chunks::<LANES>();
         for chunk in chunks {
             for lane in 0..LANES {
-                let (product, square) = terms(chunk[lane]);
+                let (product, square) = fit_terms(chunk[lane], scale, range);
                 products[lane] += product;
                 squares[lane] += square;
             }
         }
         for (lane, weight) in rest.iter().enumerate() {
-            let (product, square) = terms(*weight);
+            let (product, square) = fit_terms(*weight, scale, range);
             products[lane] += product;
             squares[lane] += square;
         }

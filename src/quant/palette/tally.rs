@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::Cancelled;
+use super::spec::Cancelled;
 use crate::quant::element::Element;
 use crate::scheme::FloatType;
 

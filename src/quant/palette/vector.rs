@@ -1,205 +1,302 @@
-//! Tables of vectors: Lloyd's algorithm, seeded and deterministic. Finding the optimum in more than one
-//! dimension is hard in general; this is the usual heuristic, the best of several starts.
+//! Entries of several weights: k-means in more than one dimension.
+//!
+//! There is no fast exact algorithm here, so this is a heuristic: k-means++ seeds, then Lloyd's iteration. It
+//! is run a few times on a sample, from fixed seeds, and the best of these goes on with all vectors. All
+//! random numbers and all orders of summation are fixed, so the result is the same on every machine and with
+//! any number of threads.
+
+use std::collections::BTreeSet;
 
 use rayon::prelude::*;
 
-use super::PaletteSpec;
-use super::grid::{Channel, Grid};
-use super::rounded;
-use crate::quant::QuantError;
-use crate::quant::element::Element;
+use super::spec::{Cancelled, PaletteError};
 use crate::scheme::PaletteFit;
 
-/// Starts of which the best result is taken.
-const STARTS: u64 = 3;
-/// Rounds after which a start ends even if it still gets better.
-const ROUNDS: usize = 60;
-/// A round that gains less than this share of the error is the last.
-const GAIN: f64 = 1e-5;
-/// Vectors in one task.
-const PIECE: usize = 1 << 12;
+/// Vectors that seeds are drawn from and tried on.
+const SAMPLE: usize = 8192;
+/// Seedings tried on the sample.
+const TRIALS: u64 = 4;
+/// Iterations on the sample, and with all vectors.
+const ITERATIONS: [usize; 2] = [20, 100];
+/// Iteration ends when the error falls by less than this part of it.
+const ENOUGH: f64 = 1e-6;
+/// Vectors handled as one piece; sums of pieces are added in order.
+const PIECE: usize = 4096;
+/// Vectors compared with a centre at once.
+const LANES: usize = 8;
 
-/// The indices, one per vector, and the tables.
-pub(super) fn palettize<T: Element>(
-    weights: &[T],
-    shape: &[usize],
-    spec: &PaletteSpec,
-    cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<(Vec<u8>, Vec<f32>), QuantError> {
-    let vector = spec.vector;
-    let channel = Channel::new(shape, spec.axis);
-    // Blocks of codes: those of the elements, with the axis of vectors divided by their length.
-    let shortened = |extents: &[usize]| {
-        let mut extents = extents.to_vec();
-        extents[spec.axis] /= vector;
-        extents
-    };
-    let grid = Grid::new(&shortened(shape), &shortened(&spec.block));
-    let fit = |group: usize| -> Result<(Vec<usize>, Vec<u8>, Vec<f32>), QuantError> {
-        let slots: Vec<usize> = grid.runs(group).flat_map(|start| start..start + grid.run).collect();
-        let points: Vec<f32> = slots
-            .iter()
-            .flat_map(|&slot| (0..vector).map(move |within| channel.element(slot, within, vector)))
-            .map(|element| weights[element].to_f32())
-            .collect();
-        let size = 1usize << spec.bits;
-        let (codes, table) = match spec.fit {
-            PaletteFit::Unique => distinct(&points, vector, size)?,
-            _ => cluster(&points, vector, size, cancelled)?,
-        };
-        let table = table.iter().map(|&value| rounded(value, spec.entry)).collect();
-        Ok((slots, codes, table))
-    };
-    let mut codes = vec![0u8; weights.len() / vector];
-    let mut tables = Vec::new();
-    let fitted: Vec<_> = (0..grid.groups()).into_par_iter().map(fit).collect::<Result<_, _>>()?;
-    for (slots, group, table) in fitted {
-        for (slot, code) in slots.into_iter().zip(group) {
-            codes[slot] = code;
-        }
-        tables.extend(table);
-    }
-    Ok((codes, tables))
+/// Vectors, component by component.
+pub(super) struct Vectors {
+    pub components: Vec<Vec<f32>>,
 }
 
-/// The distinct vectors as the table, in ascending order.
-fn distinct(points: &[f32], vector: usize, size: usize) -> Result<(Vec<u8>, Vec<f64>), QuantError> {
-    // Zero has one sign.
-    let key = |point: &[f32]| point.iter().map(|v| (v + 0.0).to_bits()).collect::<Vec<u32>>();
-    let mut keys: Vec<Vec<u32>> = points.chunks(vector).map(key).collect();
-    let all = keys.clone();
-    keys.sort_unstable();
-    keys.dedup();
-    if keys.len() > size {
-        return Err(QuantError::Distinct(keys.len() as u64));
-    }
-    let codes = all.iter().map(|k| keys.binary_search(k).unwrap_or(0) as u8).collect();
-    let mut table: Vec<f64> = keys.iter().flatten().map(|&bits| f64::from(f32::from_bits(bits))).collect();
-    table.resize(size * vector, 0.0);
-    Ok((codes, table))
+/// Centres, one after the other.
+pub(super) struct Centres {
+    pub size: usize,
+    pub values: Vec<f64>,
 }
 
-/// The best of several starts.
-fn cluster(
-    points: &[f32],
-    vector: usize,
-    size: usize,
-    cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<(Vec<u8>, Vec<f64>), QuantError> {
-    let mut best: Option<(f64, Vec<u8>, Vec<f64>)> = None;
-    for start in 0..STARTS {
-        let mut table = seed(points, vector, size, start, cancelled)?;
-        let mut last = f64::INFINITY;
-        for _ in 0..ROUNDS {
-            if cancelled() {
-                return Err(QuantError::Cancelled);
+impl Centres {
+    fn count(&self) -> usize {
+        self.values.len() / self.size
+    }
+}
+
+/// What one assignment of vectors to centres comes to.
+struct Assigned {
+    codes: Vec<u8>,
+    /// Per centre, the number of its vectors and their sums.
+    counts: Vec<f64>,
+    sums: Vec<f64>,
+    error: f64,
+    /// The vector furthest from its centre.
+    furthest: (f64, usize),
+}
+
+impl Vectors {
+    pub(super) fn len(&self) -> usize {
+        self.components.first().map_or(0, Vec::len)
+    }
+
+    /// Entries for these vectors, in lexicographic order; at most `capacity`.
+    pub(super) fn fit(
+        &self,
+        kind: PaletteFit,
+        capacity: usize,
+        table: usize,
+        cancel: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Centres, PaletteError> {
+        let size = self.components.len();
+        let centres = match (kind, self.distinct(capacity)) {
+            (PaletteFit::Uniform, _) => return Err(PaletteError::VectorFit { fit: kind }),
+            (_, Ok(few)) => return Ok(Centres { size, values: few }),
+            (PaletteFit::Unique, Err(distinct)) => {
+                return Err(PaletteError::TooManyValues { table, distinct, capacity });
             }
-            let (codes, error) = nearest(points, vector, &table);
-            table = means(points, vector, &codes, &table);
-            if error >= last * (1.0 - GAIN) {
+            (PaletteFit::Kmeans, Err(_)) => self.kmeans(capacity, cancel)?,
+        };
+        let mut sorted: Vec<&[f64]> = centres.values.chunks(size).collect();
+        sorted.sort_by(|a, b| {
+            let pairs = a.iter().zip(b.iter());
+            pairs.map(|(x, y)| x.total_cmp(y)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        });
+        Ok(Centres { size, values: sorted.concat() })
+    }
+
+    /// The distinct vectors if they are at most `capacity`, else how many there are.
+    fn distinct(&self, capacity: usize) -> Result<Vec<f64>, usize> {
+        let key = |i: usize| -> Vec<u32> {
+            let ordered = |c: &Vec<f32>| {
+                let bits = (c[i] + 0.0).to_bits();
+                bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 0x8000_0000)
+            };
+            self.components.iter().map(ordered).collect()
+        };
+        let value = |key: u32| {
+            let flip = ((!key).cast_signed() >> 31).cast_unsigned() | 0x8000_0000;
+            f64::from(f32::from_bits(key ^ flip))
+        };
+        let set: BTreeSet<Vec<u32>> = (0..self.len()).map(key).collect();
+        if set.len() > capacity {
+            return Err(set.len());
+        }
+        Ok(set.into_iter().flatten().map(value).collect())
+    }
+
+    fn kmeans(&self, capacity: usize, cancel: &(dyn Fn() -> bool + Sync)) -> Result<Centres, Cancelled> {
+        let sample = self.sample();
+        let mut best: Option<(f64, Centres)> = None;
+        for trial in 0..TRIALS {
+            let seeds = sample.seeds(capacity, trial);
+            let (centres, error) = sample.iterate(seeds, ITERATIONS[0], cancel)?;
+            if best.as_ref().is_none_or(|(least, _)| error < *least) {
+                best = Some((error, centres));
+            }
+        }
+        let start = match best {
+            Some((_, centres)) => centres,
+            None => sample.seeds(capacity, 0),
+        };
+        Ok(self.iterate(start, ITERATIONS[1], cancel)?.0)
+    }
+
+    /// Evenly spaced vectors.
+    fn sample(&self) -> Vectors {
+        let count = self.len().min(SAMPLE);
+        let picked = |c: &Vec<f32>| (0..count).map(|i| c[i * c.len() / count]).collect();
+        Vectors { components: self.components.iter().map(picked).collect() }
+    }
+
+    /// k-means++: each seed is drawn with a probability in proportion to its squared distance from those before.
+    fn seeds(&self, capacity: usize, trial: u64) -> Centres {
+        let (size, count) = (self.components.len(), self.len());
+        let mut random = Random(trial);
+        let mut nearest = vec![f64::INFINITY; count];
+        let mut at = (random.next() * count as f64) as usize;
+        let mut values = Vec::with_capacity(capacity * size);
+        for _ in 0..capacity {
+            let seed: Vec<f64> = self.components.iter().map(|c| f64::from(c[at])).collect();
+            let mut total = 0.0;
+            for (i, nearest) in nearest.iter_mut().enumerate() {
+                let pairs = self.components.iter().zip(&seed);
+                let distance: f64 = pairs.map(|(c, s)| (f64::from(c[i]) - s).powi(2)).sum();
+                *nearest = nearest.min(distance);
+                total += *nearest;
+            }
+            values.extend(seed);
+            let mut left = random.next() * total;
+            at = nearest
+                .iter()
+                .position(|d| {
+                    left -= d;
+                    left < 0.0
+                })
+                .unwrap_or(count - 1);
+        }
+        Centres { size, values }
+    }
+
+    /// Lloyd's iteration; returns the centres and the error of the last assignment.
+    fn iterate(
+        &self,
+        mut centres: Centres,
+        iterations: usize,
+        cancel: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(Centres, f64), Cancelled> {
+        let mut error = f64::INFINITY;
+        for _ in 0..iterations {
+            let assigned = self.assign(&centres, cancel)?;
+            let size = centres.size;
+            let mut taken = false;
+            for (i, centre) in centres.values.chunks_mut(size).enumerate() {
+                if assigned.counts[i] > 0.0 {
+                    for (value, sum) in centre.iter_mut().zip(&assigned.sums[i * size..]) {
+                        *value = sum / assigned.counts[i];
+                    }
+                } else if !taken {
+                    // A centre without vectors moves to the one that is served worst, one at a time.
+                    taken = true;
+                    for (value, c) in centre.iter_mut().zip(&self.components) {
+                        *value = f64::from(c[assigned.furthest.1]);
+                    }
+                }
+            }
+            let done = !taken && assigned.error >= error * (1.0 - ENOUGH);
+            error = assigned.error;
+            if done {
                 break;
             }
-            last = error;
         }
-        let (codes, error) = nearest(points, vector, &table);
-        if best.as_ref().is_none_or(|(least, ..)| error < *least) {
-            best = Some((error, codes, table));
-        }
+        Ok((centres, error))
     }
-    let (_, codes, table) = best.unwrap_or_default();
-    Ok((codes, table))
+
+    /// The nearest centre of every vector, of equally near ones the first; and the squared error.
+    pub(super) fn codes(
+        &self,
+        centres: &Centres,
+        cancel: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(Vec<u8>, f64), Cancelled> {
+        let assigned = self.assign(centres, cancel)?;
+        Ok((assigned.codes, assigned.error))
+    }
+
+    fn assign(&self, centres: &Centres, cancel: &(dyn Fn() -> bool + Sync)) -> Result<Assigned, Cancelled> {
+        let pieces: Vec<Assigned> = (0..self.len().div_ceil(PIECE))
+            .into_par_iter()
+            .map(|piece| {
+                if cancel() {
+                    return Err(Cancelled);
+                }
+                let from = piece * PIECE;
+                Ok(self.assign_piece(centres, from, (from + PIECE).min(self.len())))
+            })
+            .collect::<Result<_, _>>()?;
+        let mut whole = Assigned {
+            codes: Vec::with_capacity(self.len()),
+            counts: vec![0.0; centres.count()],
+            sums: vec![0.0; centres.values.len()],
+            error: 0.0,
+            furthest: (-1.0, 0),
+        };
+        for piece in pieces {
+            whole.codes.extend(piece.codes);
+            for (whole, part) in whole.counts.iter_mut().zip(piece.counts) {
+                *whole += part;
+            }
+            for (whole, part) in whole.sums.iter_mut().zip(piece.sums) {
+                *whole += part;
+            }
+            whole.error += piece.error;
+            if piece.furthest.0 > whole.furthest.0 {
+                whole.furthest = piece.furthest;
+            }
+        }
+        Ok(whole)
+    }
+
+    fn assign_piece(&self, centres: &Centres, from: usize, to: usize) -> Assigned {
+        let size = centres.size;
+        let mut piece = Assigned {
+            codes: vec![0; to - from],
+            counts: vec![0.0; centres.count()],
+            sums: vec![0.0; centres.values.len()],
+            error: 0.0,
+            furthest: (-1.0, 0),
+        };
+        for start in (from..to).step_by(LANES) {
+            let length = LANES.min(to - start);
+            let (code, distance) = self.nearest(centres, start, length);
+            for lane in 0..length {
+                let (at, centre) = (start + lane, code[lane]);
+                piece.codes[at - from] = centre as u8;
+                piece.counts[centre] += 1.0;
+                let sums = &mut piece.sums[centre * size..(centre + 1) * size];
+                for (sum, c) in sums.iter_mut().zip(&self.components) {
+                    *sum += f64::from(c[at]);
+                }
+                piece.error += distance[lane];
+                if distance[lane] > piece.furthest.0 {
+                    piece.furthest = (distance[lane], at);
+                }
+            }
+        }
+        piece
+    }
+
+    /// The nearest centres of up to eight vectors, and the squared distances.
+    fn nearest(&self, centres: &Centres, start: usize, length: usize) -> ([usize; LANES], [f64; LANES]) {
+        let mut best = [f64::INFINITY; LANES];
+        let mut code = [0usize; LANES];
+        for (i, centre) in centres.values.chunks(centres.size).enumerate() {
+            let mut distance = [0.0f64; LANES];
+            for (c, &value) in self.components.iter().zip(centre) {
+                let mut x = [0.0f32; LANES];
+                x[..length].copy_from_slice(&c[start..start + length]);
+                for lane in 0..LANES {
+                    let off = f64::from(x[lane]) - value;
+                    distance[lane] += off * off;
+                }
+            }
+            for lane in 0..LANES {
+                let nearer = distance[lane] < best[lane];
+                best[lane] = if nearer { distance[lane] } else { best[lane] };
+                code[lane] = if nearer { i } else { code[lane] };
+            }
+        }
+        (code, best)
+    }
 }
 
-/// k-means++ with a fixed generator: each entry is a point, drawn in proportion to its squared distance from
-/// those drawn before.
-fn seed(
-    points: &[f32],
-    vector: usize,
-    size: usize,
-    start: u64,
-    cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<Vec<f64>, QuantError> {
-    let count = points.len() / vector;
-    let mut table = vec![0.0; size * vector];
-    if count == 0 {
-        return Ok(table);
-    }
-    let mut state = 0x9e37_79b9_7f4a_7c15 ^ (start << 32 | count as u64);
-    // SplitMix64, as a fraction of 1.
-    let mut random = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    /// A number in [0, 1).
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    };
-    let mut far = vec![f64::INFINITY; count];
-    let mut chosen = ((random() * count as f64) as usize).min(count - 1);
-    for entry in 0..size {
-        if cancelled() {
-            return Err(QuantError::Cancelled);
-        }
-        let point = &points[chosen * vector..(chosen + 1) * vector];
-        for (out, value) in table[entry * vector..].iter_mut().zip(point) {
-            *out = f64::from(*value);
-        }
-        let entry = &table[entry * vector..(entry + 1) * vector];
-        let closer = |(far, point): (&mut f64, &[f32])| *far = far.min(distance(point, entry));
-        far.par_iter_mut().zip(points.par_chunks(vector)).with_min_len(PIECE).for_each(closer);
-        let total: f64 = far.iter().sum();
-        let mut left = random() * total;
-        chosen = far
-            .iter()
-            .position(|d| {
-                left -= d;
-                left < 0.0
-            })
-            .unwrap_or(chosen);
     }
-    Ok(table)
-}
-
-fn distance(point: &[f32], entry: &[f64]) -> f64 {
-    point.iter().zip(entry).map(|(a, b)| (f64::from(*a) - b).powi(2)).sum()
-}
-
-/// The nearest entry of every point, the first among equals, and the squared error.
-fn nearest(points: &[f32], vector: usize, table: &[f64]) -> (Vec<u8>, f64) {
-    let of = |point: &[f32]| {
-        let mut best = (0, f64::INFINITY);
-        for (code, entry) in table.chunks(vector).enumerate() {
-            let d = distance(point, entry);
-            if d < best.1 {
-                best = (code, d);
-            }
-        }
-        best
-    };
-    // Sums piece by piece, so that they do not depend on threads.
-    let of_piece = |piece: &[f32]| {
-        let found: Vec<(usize, f64)> = piece.chunks(vector).map(of).collect();
-        let error: f64 = found.iter().map(|(_, d)| d).sum();
-        (found.into_iter().map(|(code, _)| code as u8).collect::<Vec<u8>>(), error)
-    };
-    let pieces: Vec<_> = points.par_chunks(PIECE * vector).map(of_piece).collect();
-    let error = pieces.iter().map(|(_, error)| error).sum();
-    (pieces.into_iter().flat_map(|(codes, _)| codes).collect(), error)
-}
-
-/// The mean of the points of each entry; an entry without points stays where it is.
-fn means(points: &[f32], vector: usize, codes: &[u8], table: &[f64]) -> Vec<f64> {
-    let size = table.len() / vector;
-    let (mut sums, mut counts) = (vec![0.0; table.len()], vec![0u64; size]);
-    for (point, &code) in points.chunks(vector).zip(codes) {
-        counts[usize::from(code)] += 1;
-        for (sum, value) in sums[usize::from(code) * vector..].iter_mut().zip(point) {
-            *sum += f64::from(*value);
-        }
-    }
-    for (entry, &count) in counts.iter().enumerate() {
-        for at in entry * vector..(entry + 1) * vector {
-            sums[at] = if count == 0 { table[at] } else { sums[at] / count as f64 };
-        }
-    }
-    sums
 }

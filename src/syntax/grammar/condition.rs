@@ -4,7 +4,7 @@ use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::map;
 
-use super::input::{Parsed, Tokens, not_here, number, replacement, text, token, word};
+use super::input::{Parsed, Tokens, excerpt, not_here, number, replacement, text, token, word};
 use super::selector::{chain, ends_operand, negations};
 use crate::syntax::token::{TokenKind, is_unit};
 use crate::syntax::tree::{Comparison, Condition, Spanned, Term};
@@ -155,7 +155,12 @@ fn without_operator(input: Tokens<'_>, left: Term) -> (Tokens<'_>, Condition) {
         }
         Err(_) => Term::Missing(gap),
     };
-    input.report_expected("a comparison", Some(help.to_owned()));
+    let kind = SyntaxErrorKind::Expected {
+        what: "a comparison",
+        after: Some(excerpt(input.written(left.span()))),
+        found: None,
+    };
+    input.report_with(left.span(), kind, None, Some(help.to_owned()));
     let junk = input.count_until(ends_operand);
     (input.skip(junk), Condition::Compare { left, operator, right })
 }

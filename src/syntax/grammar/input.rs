@@ -6,7 +6,7 @@ use nom::error::{ErrorKind, ParseError};
 use nom::{IResult, Input, Needed, Parser};
 
 use crate::syntax::flaws;
-use crate::syntax::outline::{Piece, Significant};
+use crate::syntax::outline::{Piece, Significant, is_statement_keyword};
 use crate::syntax::token::{TokenKind, meant, number_value, regex_value, text_value};
 use crate::syntax::tree::{Number, Spanned, Text, Word};
 use crate::syntax::{Fix, MAX_ERRORS, Span, SyntaxError, SyntaxErrorKind};
@@ -193,7 +193,8 @@ impl<'a> Tokens<'a> {
 
     pub(super) fn report_with(&self, span: Span, kind: SyntaxErrorKind, fix: Option<Fix>, help: Option<String>) {
         let reported = match self.first() {
-            Some(next) => next.after_flaw,
+            // The quotes of a path are what is missing, whatever the pieces of the path look like.
+            Some(next) => next.after_flaw || next.flaw.is_some() && !matches!(kind, SyntaxErrorKind::Unquoted { .. }),
             // A bracket that was never closed has swallowed the end, or what follows was meant to be inside.
             None => self.context.flaw_at_end || self.all.iter().any(|token| token.unclosed),
         };
@@ -209,15 +210,25 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Reports that something is missing before the next token.
+    /// Reports that something is missing before the next token. If that token cannot have been meant as what is
+    /// missing, it is what stands before the gap that is pointed at.
     pub(super) fn report_expected(&self, what: &'static str, help: Option<String>) {
         let previous = self.previous();
         let after = (self.at > 0).then(|| excerpt(self.written(previous)));
-        let (span, found) = match self.first() {
+        let next = self.first().filter(|next| self.at == 0 || !self.goes_on(next.kind));
+        let (span, found) = match next {
             Some(token) => (token.span, Some(excerpt(self.written(token.span)))),
             None => (previous, None),
         };
         self.report_with(span, SyntaxErrorKind::Expected { what, after, found }, None, help);
+    }
+
+    /// Whether the next token belongs to what follows something missing.
+    fn goes_on(&self, kind: TokenKind) -> bool {
+        matches!(kind, TokenKind::Arrow | TokenKind::Assign | TokenKind::Comma)
+            || kind.is_closer()
+            || kind.closer().is_some()
+            || self.word_ahead(0).is_some_and(is_reserved)
     }
 
     /// Reports that something is missing between the tokens on both sides, with an edit that puts it there.
@@ -232,6 +243,24 @@ impl<'a> Tokens<'a> {
             behind: excerpt(self.written(next.span)),
         };
         self.report(next.span, kind, fix);
+    }
+
+    /// Reports what is left of the statement.
+    pub(in crate::syntax) fn report_stray(&self, behind: &str) {
+        let (Some(first), Some(last)) = (self.first(), self.rest().last()) else {
+            return;
+        };
+        let span = first.span.to(last.span);
+        let stray = SyntaxErrorKind::StrayText { text: excerpt(self.written(span)), behind: behind.to_owned() };
+        if !self.word_ahead(0).is_some_and(is_statement_keyword) {
+            return self.report(span, stray, None);
+        }
+        let fix = Fix {
+            span: Span::new(self.previous().end, first.span.start),
+            replacement: "\n".to_owned(),
+            title: "begin a new line".to_owned(),
+        };
+        self.report_with(span, stray, Some(fix), Some("every statement has a line of its own".to_owned()));
     }
 
     /// Takes the bracket that closes `open`, and reports what is left before it. For a bracket that is never

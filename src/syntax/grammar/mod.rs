@@ -12,5 +12,7 @@ mod selector;
 mod statement;
 mod value;
 
-pub(super) use input::{Context, Tokens};
+pub(super) use input::{Context, Tokens, excerpt};
+pub(super) use scheme::scheme;
+pub(super) use selector::selector;
 pub(super) use statement::statement;

@@ -47,7 +47,9 @@ pub(in crate::syntax) fn scheme(input: Tokens<'_>) -> Parsed<'_, Option<Scheme>>
 
 /// Reports and takes what is no part of a scheme.
 fn junk<'a>(input: Tokens<'a>, parts: &[Part]) -> Tokens<'a> {
-    let Some(first) = input.first() else { return input };
+    let Some(first) = input.first() else {
+        return input;
+    };
     if first.kind == TokenKind::Comma {
         return junk_comma(input, first.span);
     }
@@ -55,7 +57,7 @@ fn junk<'a>(input: Tokens<'a>, parts: &[Part]) -> Tokens<'a> {
         input.report_expected("the scheme", Some(EXAMPLE.to_owned()));
     } else {
         let text = excerpt(input.written(first.span));
-        input.report(first.span, SyntaxErrorKind::StrayText { text, behind: "the scheme".into() }, None);
+        input.report(first.span, SyntaxErrorKind::StrayText { text, behind: "the scheme".to_owned() }, None);
     }
     let next = |kind, word: Option<&str>| kind == TokenKind::Comma || word.is_some_and(|word| !is_reserved(word));
     input.skip(input.count_until(next).max(1))
@@ -109,7 +111,7 @@ fn activation_parts(mut input: Tokens<'_>) -> (Tokens<'_>, Vec<Word>) {
             input = rest;
         } else {
             let text = excerpt(input.written(first.span));
-            input.report(first.span, SyntaxErrorKind::StrayText { text, behind: "the activations".into() }, None);
+            input.report(first.span, SyntaxErrorKind::StrayText { text, behind: "the activations".to_owned() }, None);
             let junk = input.count_until(|_, word| word.is_some_and(|word| !is_reserved(word)));
             input = input.skip(junk.max(1));
         }

@@ -4,7 +4,7 @@ use nom::Parser;
 use nom::combinator::opt;
 
 use super::expectation::{bound, expectation};
-use super::input::{Parsed, Tokens, excerpt, expect, insertion, is_reserved, not_here, replacement, token, word};
+use super::input::{Parsed, Tokens, expect, insertion, is_reserved, not_here, replacement, token, word};
 use super::scheme::scheme;
 use super::selector::{arrow, selector};
 use super::value::{options, quoted, report_missing_comma};
@@ -13,7 +13,7 @@ use crate::syntax::nearest::nearest;
 use crate::syntax::outline::is_statement_keyword;
 use crate::syntax::token::TokenKind;
 use crate::syntax::tree::{Spanned, StatementKind, Text, Word};
-use crate::syntax::{Fix, Span, SyntaxErrorKind};
+use crate::syntax::{Span, SyntaxErrorKind};
 
 /// Reads all tokens of a statement.
 pub(in crate::syntax) fn statement(input: Tokens<'_>) -> StatementKind {
@@ -92,22 +92,7 @@ fn complete(parsed: Parsed<'_, StatementKind>, name: &str) -> StatementKind {
     let Ok((rest, kind)) = parsed else {
         return StatementKind::Error;
     };
-    let (Some(first), Some(last)) = (rest.first(), rest.rest().last()) else {
-        return kind;
-    };
-    let span = first.span.to(last.span);
-    let behind = if name == "rule" { "the rule".to_owned() } else { format!("the `{name}` statement") };
-    let stray = SyntaxErrorKind::StrayText { text: excerpt(rest.written(span)), behind: behind.into() };
-    if rest.word_ahead(0).is_some_and(is_statement_keyword) {
-        let fix = Fix {
-            span: Span::new(rest.previous().end, first.span.start),
-            replacement: "\n".to_owned(),
-            title: "begin a new line".to_owned(),
-        };
-        rest.report_with(span, stray, Some(fix), Some("every statement has a line of its own".to_owned()));
-    } else {
-        rest.report(span, stray, None);
-    }
+    rest.report_stray(&if name == "rule" { "the rule".to_owned() } else { format!("the `{name}` statement") });
     kind
 }
 
@@ -119,7 +104,7 @@ fn keyword_statement<'a>(keyword: &'static str, input: Tokens<'a>) -> Parsed<'a,
         "import" => path(input, "the path of the recipe in double quotes", form, StatementKind::Import),
         "output" => path(input, "the path of the output in double quotes", form, StatementKind::Output),
         "target" => targets(input, form),
-        "compute" => choice(input, "the processors", form, StatementKind::Compute),
+        "compute" => choice(input, "the choice of processors", form, StatementKind::Compute),
         "precision" => choice(input, "the precision", form, StatementKind::Precision),
         "arithmetic" => choice(input, "the name of the arithmetic", form, StatementKind::Arithmetic),
         "threshold" => {
@@ -238,7 +223,8 @@ fn rule(input: Tokens<'_>) -> Parsed<'_, StatementKind> {
 fn without_arrow(input: Tokens<'_>) -> (Tokens<'_>, Option<Span>) {
     let junk = input.count_until(|kind, _| kind == TokenKind::Arrow);
     if let Some(arrow) = input.rest().get(junk) {
-        input.report_between("`and`, `or` or a comma", None);
+        let fix = insertion(input.previous().end, "and");
+        input.report_between("`and`, `or` or a comma", Some(fix));
         return (input.skip(junk + 1), Some(arrow.span));
     }
     if word(input).is_ok() {

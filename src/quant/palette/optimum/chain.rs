@@ -1,13 +1,9 @@
 //! The dynamic programme over the boundaries between buckets.
 
-use super::super::Cancelled;
+use super::super::spec::Cancelled;
 use super::bucket::Bucket;
 use super::minima::{Differences, Joins, minima};
-use super::penalized::Place;
-
-/// How much of the known upper bound the rounding of prefix sums may amount to before the slower way of
-/// computing costs is taken.
-const TOLERANCE: f64 = 1e-10;
+use super::sums::{Running, TOLERANCE};
 
 /// The boundaries that one cut may be at, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,29 +38,19 @@ impl Sums {
     /// rounding leaves in the cost of a clustering.
     fn of(buckets: &[Bucket], base: usize) -> (Self, f64) {
         let reference = Bucket::union(buckets).map_or(0.0, |b| b.first + b.head);
-        let mut columns = [(); 3].map(|()| Vec::with_capacity(buckets.len() + 1));
-        let mut sums = [Compensated::default(); 3];
-        let mut greatest = 0.0f64;
-        for (column, sum) in columns.iter_mut().zip(&sums) {
-            column.push(sum.value());
-        }
+        let mut columns = [(); 3].map(|()| vec![0.0]);
+        let mut running = Running::default();
         for b in buckets {
-            let mean = (b.first - reference) + b.head;
-            let terms = [b.weight, b.weight * mean, b.weight * (mean * mean) + b.moment];
-            for ((column, sum), term) in columns.iter_mut().zip(&mut sums).zip(terms) {
-                sum.add(term);
-                column.push(sum.value());
+            running.add(b.weight, (b.first - reference) + b.head, b.moment);
+            for (column, sum) in columns.iter_mut().zip(running.values()) {
+                column.push(sum);
             }
-            greatest = greatest.max(sums[1].value().abs());
         }
         let range = match (buckets.first(), buckets.last()) {
             (Some(a), Some(b)) => b.last - a.first,
             _ => 0.0,
         };
-        // A boundary's rounded sum of values moves the cost by the distance of the two centres beside it,
-        // and these distances add up to the range; every other rounding is relative to squares that add up
-        // to the last sum of squares.
-        let error = f64::EPSILON * (6.0 * sums[2].value() + 2.0 * range * greatest);
+        let error = running.error(range);
         (Sums { base, columns }, error)
     }
 
@@ -79,25 +65,6 @@ impl Sums {
         let mirror = |v: &Vec<f64>| v.iter().rev().map(|s| -s).collect();
         let [weights, values, squares] = &self.columns;
         Sums { base: 0, columns: [mirror(weights), mirror(values), mirror(squares)] }
-    }
-}
-
-/// A sum with the error of each addition carried along (Neumaier).
-#[derive(Debug, Clone, Copy, Default)]
-struct Compensated {
-    sum: f64,
-    lost: f64,
-}
-
-impl Compensated {
-    fn add(&mut self, term: f64) {
-        let sum = self.sum + term;
-        self.lost += if self.sum.abs() >= term.abs() { (self.sum - sum) + term } else { (term - sum) + self.sum };
-        self.sum = sum;
-    }
-
-    fn value(self) -> f64 {
-        self.sum + self.lost
     }
 }
 
@@ -123,10 +90,10 @@ impl Chain {
     }
 
     /// The prefix sums at every boundary, where they are accurate enough.
-    pub(super) fn places(&self) -> Option<Vec<Place>> {
+    pub(super) fn sums(&self) -> Option<impl Iterator<Item = [f64; 3]>> {
         let [weights, values, squares] = &self.sums.columns;
         let sums = weights.iter().zip(values).zip(squares);
-        self.sound.then(|| sums.map(|((&w, &v), &s)| Place::new([w, v, s])).collect())
+        self.sound.then(|| sums.map(|((&w, &v), &s)| [w, v, s]))
     }
 
     /// The same chain from right to left.

@@ -1,6 +1,6 @@
 //! Levels: places for cuts, from coarse to all that are left.
 
-use super::super::Cancelled;
+use super::super::spec::Cancelled;
 use super::super::tally::Tally;
 use super::bucket::Bucket;
 use super::chain::{Chain, Window, path};
@@ -26,13 +26,26 @@ pub(super) struct Level<'a> {
 impl<'a> Level<'a> {
     /// The coarse level that a search begins with; the tally has more values than there are clusters.
     pub(super) fn first(tally: &'a Tally, clusters: usize) -> Self {
+        let mut level = Self::companded(
+            tally,
+            clusters,
+            match clusters {
+                0..=4 => 64,
+                5..=32 => 32,
+                33..=64 => 16,
+                _ => 8,
+            },
+        );
+        if !level.is_exact() {
+            let upper = level.upper_bound();
+            bound_reach(&mut level.buckets, upper);
+        }
+        level
+    }
+
+    /// A level with about `per_cluster` places for each cluster, or with all if these are not many more.
+    pub(super) fn companded(tally: &'a Tally, clusters: usize, per_cluster: usize) -> Self {
         let distinct = tally.values.len();
-        let per_cluster = match clusters {
-            0..=4 => 64,
-            5..=32 => 32,
-            33..=64 => 16,
-            _ => 8,
-        };
         let wanted = clusters * per_cluster;
         let places = if distinct <= 2 * wanted { (0..=distinct as u32).collect() } else { companded(tally, wanted) };
         let buckets = places.windows(2).map(|p| Bucket::scan(tally, p[0] as usize, p[1] as usize)).collect();
@@ -41,17 +54,7 @@ impl<'a> Level<'a> {
         let mut windows = vec![whole; clusters + 1];
         windows[0].high = 0;
         windows[clusters].low = last;
-        let mut level = Level { tally, places, buckets, windows };
-        if !level.is_exact() {
-            let upper = level.upper_bound();
-            bound_reach(&mut level.buckets, upper);
-        }
-        level
-    }
-
-    pub(super) fn everything(&self) -> Level<'a> {
-        let places: Vec<u32> = (0..=self.tally.values.len() as u32).collect();
-        Level { tally: self.tally, buckets: self.buckets_between(&places), places, windows: self.windows.clone() }
+        Level { tally, places, buckets, windows }
     }
 
     /// Whether the windows hold every place there is between their ends.
@@ -94,9 +97,6 @@ impl<'a> Level<'a> {
         let left = chain.forward(&self.windows, Some(&rebates), cancel)?;
         *upper = upper.min(chain.cost(&path(&left)));
 
-        if std::env::var_os("PB").is_some() {
-            eprintln!("  LB {:e} places {}", left[left.len() - 1].cost[0], self.places.len());
-        }
         let last = self.places.len() - 1;
         let mirrored_windows: Vec<_> =
             self.windows.iter().rev().map(|w| Window { low: last - w.high, high: last - w.low }).collect();
@@ -112,7 +112,7 @@ impl<'a> Level<'a> {
             let mut possible =
                 bounds.enumerate().filter(|(_, ((l, r), rebate))| *l + *r + *rebate <= limit).map(|(i, _)| i);
             if let Some(low) = possible.next() {
-                let high = possible.last().unwrap_or(low);
+                let high = possible.next_back().unwrap_or(low);
                 // A place stands for the buckets on both sides of it.
                 window.high = window.high.min(window.low + high + 1);
                 window.low += low.saturating_sub(1);

@@ -5,7 +5,8 @@
 //! row's minimum never moves left as the row goes down. So the minima of every second row confine those of
 //! the rows between, and all are found with about (rows + columns)·log(rows) evaluations.
 
-use super::super::Cancelled;
+use super::super::spec::Cancelled;
+use crate::quant::simd::multiversion;
 
 /// How many columns are evaluated at once. An argmin does not depend on it.
 const LANES: usize = 8;
@@ -142,36 +143,19 @@ pub(super) fn minima(
     Ok(())
 }
 
-/// The rows at odd multiples of `step`, counted from 1; those at even multiples are known.
-fn round(matrix: &impl Matrix, lead: usize, step: usize, minimum: &mut [f64], column: &mut [u32]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has AVX2. The body is ordinary Rust; the same IEEE operations in the
-            // same order give the same bits with and without it.
-            return unsafe { round_avx2(matrix, lead, step, minimum, column) };
+multiversion! {
+    /// The rows at odd multiples of `step`, counted from 1; those at even multiples are known.
+    fn round<M: Matrix>(matrix: &M, lead: usize, step: usize, minimum: &mut [f64], column: &mut [u32]) {
+        let rows = minimum.len();
+        let last = matrix.columns() - 1;
+        for row in (step - 1..rows).step_by(2 * step) {
+            let from = if row >= step { column[row - step] as usize } else { 0 };
+            let to = if row + step < rows { column[row + step] as usize } else { last };
+            let to = to.min(row + lead);
+            let (value, at) = row_minimum(matrix, row, from, to);
+            minimum[row] = value;
+            column[row] = at as u32;
         }
-    }
-    round_body(matrix, lead, step, minimum, column);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn round_avx2(matrix: &impl Matrix, lead: usize, step: usize, minimum: &mut [f64], column: &mut [u32]) {
-    round_body(matrix, lead, step, minimum, column);
-}
-
-#[inline(always)]
-fn round_body(matrix: &impl Matrix, lead: usize, step: usize, minimum: &mut [f64], column: &mut [u32]) {
-    let rows = minimum.len();
-    let last = matrix.columns() - 1;
-    for row in (step - 1..rows).step_by(2 * step) {
-        let from = if row >= step { column[row - step] as usize } else { 0 };
-        let to = if row + step < rows { column[row + step] as usize } else { last };
-        let to = to.min(row + lead);
-        let (value, at) = row_minimum(matrix, row, from, to);
-        minimum[row] = value;
-        column[row] = at as u32;
     }
 }
 

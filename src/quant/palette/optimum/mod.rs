@@ -27,14 +27,23 @@ mod chain;
 mod level;
 mod minima;
 mod penalized;
+mod sums;
 
 #[cfg(test)]
 mod tests;
 
-use super::Cancelled;
+use super::fit::Moments;
+use super::spec::Cancelled;
 use super::tally::Tally;
+use bucket::Bucket;
 use chain::path;
 use level::Level;
+
+/// A price on clusters is tried with up to this many distinct values per squared number of clusters: it takes
+/// a few passes over all places whatever that number is, while windows grow with its square.
+const PENALIZED_FROM: usize = 128;
+/// … and at most with this many values, since all places are held in memory.
+const PENALIZED_AT_MOST: usize = 1 << 19;
 
 /// The optimal clustering of a tally into `clusters` runs, as the indices at which the second, third, …
 /// cluster begins. All clusters have values when there are enough of them; with fewer distinct values than
@@ -48,39 +57,27 @@ pub(super) fn optimum(
     if distinct <= clusters {
         return Ok((1..distinct).collect());
     }
+    let pays = (PENALIZED_FROM * clusters * clusters).min(PENALIZED_AT_MOST);
+    if distinct <= pays
+        && let Some(starts) = penalized::optimum(tally, clusters, cancel)?
+    {
+        return Ok(starts);
+    }
     let mut level = Level::first(tally, clusters);
     let mut upper = level.upper_bound();
-    if clusters > 32 {
-        if let Some(s) = priced(&level, clusters, upper, cancel)? {
-            return Ok(s);
-        }
-    }
     while !level.is_exact() {
-        let t = std::time::Instant::now();
         if cancel() {
             return Err(Cancelled);
         }
         let windows = level.prune(&mut upper, cancel)?;
-        let a = t.elapsed();
-        let sum: usize = level.windows().iter().map(|w| w.len()).sum();
-        let after: usize = windows.iter().map(|w| w.len()).sum();
         level = level.finer(&windows);
-        let b = t.elapsed();
-        let now: usize = level.windows().iter().map(|w| w.len()).sum();
-        if std::env::var_os("PB").is_some() {
-            eprintln!("   sum {sum} after {after} finer {now} prune {a:?} finer {:?} upper {upper:e}", b - a);
-        }
     }
-    let t = std::time::Instant::now();
     let cuts = loop {
         let chain = level.chain(upper);
         let cuts = path(&chain.forward(level.windows(), None, cancel)?);
         let cost = chain.cost(&cuts);
         // How accurately costs had to be computed was judged by the bound.
         if cost * 2.0 >= upper || cost <= 0.0 {
-            if std::env::var_os("PB").is_some() {
-                eprintln!("   final {:?} {cost:e}", t.elapsed());
-            }
             break cuts;
         }
         upper = cost;
@@ -88,6 +85,15 @@ pub(super) fn optimum(
     let mut starts: Vec<usize> = cuts[1..cuts.len() - 1].iter().map(|&boundary| level.place(boundary)).collect();
     fill_empty(tally, &mut starts);
     Ok(starts)
+}
+
+/// The moments of the values `from..to` of a tally.
+pub(super) fn run_moments(tally: &Tally, from: usize, to: usize) -> Moments {
+    if from == to {
+        return Moments::default();
+    }
+    let bucket = Bucket::scan(tally, from, to);
+    Moments { weight: bucket.weight, mean: bucket.first + bucket.head, moment: bucket.moment }
 }
 
 /// Gives every cluster a value. A cluster is left empty only where dividing any other would gain less than
@@ -119,33 +125,4 @@ fn fill_empty(tally: &Tally, starts: &mut [usize]) {
         starts[empty.min(starts.len() - 1)] = split;
         starts.sort_unstable();
     }
-}
-
-fn priced(
-    level: &Level,
-    clusters: usize,
-    upper: f64,
-    cancel: &(dyn Fn() -> bool + Sync),
-) -> Result<Option<Vec<usize>>, Cancelled> {
-    let mut price = 2.0 * upper / clusters as f64;
-    let pb = std::env::var_os("PB").is_some();
-    let t = std::time::Instant::now();
-    let first = level.chain(upper);
-    if let Some(mut p) = penalized::Penalized::new(&first) {
-        let c = p.cuts(clusters, &mut price, cancel)?;
-        if pb {
-            eprintln!("  coarse {} {price:e} {:?}", c.is_some(), t.elapsed());
-        }
-    }
-    let all = level.everything();
-    let c = all.chain(upper);
-    if pb {
-        eprintln!("  chain {:?}", t.elapsed());
-    }
-    let Some(mut p) = penalized::Penalized::new(&c) else { return Ok(None) };
-    let r = p.cuts(clusters, &mut price, cancel)?;
-    if pb {
-        eprintln!("  fine {} {price:e} {:?} {:e}", r.is_some(), t.elapsed(), r.as_ref().map_or(0.0, |r| c.cost(r)));
-    }
-    Ok(r.map(|cuts| cuts[1..cuts.len() - 1].to_vec()))
 }

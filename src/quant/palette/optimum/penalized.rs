@@ -6,31 +6,75 @@
 //! clustering that some price leads to is the best of all with its number of clusters. The search for a price
 //! that leads to the number wanted takes a few passes.
 //!
-//! Where no price does (two prices an ulp apart skip the number: ties), the caller has the other way.
+//! Where no price does, because clusterings with more and with fewer clusters lie on one line with it, the
+//! caller has the other way.
 
-use super::super::Cancelled;
-use super::chain::Chain;
+use super::super::spec::Cancelled;
+use super::super::tally::Tally;
+use super::bucket::Bucket;
+use super::level::Level;
+use super::sums::{Running, TOLERANCE};
 
+/// Places per cluster of the coarse grid on which the price is sought first.
+const PER_CLUSTER: usize = 32;
+
+/// Numbers of clusters this near each other have the slope between them tried rather than a guess.
+const NEAR: usize = 4;
 /// Passes after which the search gives up.
 const PASSES: usize = 40;
 /// Places between looks at the cancel flag.
 const BETWEEN_LOOKS: usize = 1 << 16;
 
+/// The indices at which the second, third, … cluster of the optimum begin. `None` if no price leads to it, or
+/// if the values are such that prefix sums would lose too much.
+pub(super) fn optimum(
+    tally: &Tally,
+    clusters: usize,
+    cancel: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<Vec<usize>>, Cancelled> {
+    // Few places first: a pass over them costs little, and their price is nearly that of all places.
+    let coarse = Level::companded(tally, clusters, PER_CLUSTER);
+    let mut upper = coarse.upper_bound();
+    let mut price = 2.0 * upper / clusters as f64;
+    let chain = coarse.chain(upper);
+    let Some(sums) = chain.sums() else {
+        return Ok(None);
+    };
+    if let Some(cuts) = Penalized::new(sums).cuts(clusters, &mut price, cancel)? {
+        upper = upper.min(chain.cost(&cuts));
+    }
+    let Some((mut all, error)) = Penalized::of(tally) else {
+        return Ok(None);
+    };
+    if error > TOLERANCE * upper {
+        return Ok(None);
+    }
+    let Some(cuts) = all.cuts(clusters, &mut price, cancel)? else {
+        return Ok(None);
+    };
+    let moment = |pair: &[usize]| Bucket::scan(tally, pair[0], pair[1]).moment;
+    let cost: f64 = cuts.windows(2).map(moment).sum();
+    Ok((error <= TOLERANCE * cost).then(|| cuts[1..clusters].to_vec()))
+}
+
 /// A place and the best way to it.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+struct Place {
     /// Prefix sums: weights, values, squares.
-    pub sums: [f64; 3],
+    sums: [f64; 3],
     /// The least cost of everything left of the place, prices included.
     best: f64,
     /// Where the last cluster of that begins.
     previous: u32,
 }
 
-impl Place {
-    pub(super) fn new(sums: [f64; 3]) -> Self {
-        Place { sums, best: 0.0, previous: 0 }
-    }
+/// What a price led to.
+#[derive(Clone, Copy)]
+struct Clustering {
+    clusters: usize,
+    price: f64,
+    /// The cost without the prices.
+    cost: f64,
 }
 
 /// A place where a cluster may begin, with the first place where it would be the best to end it.
@@ -39,62 +83,77 @@ struct Candidate {
     from: u32,
 }
 
-/// Searches a price.
-pub(super) struct Penalized {
+/// Places, and memory for passes over them.
+struct Penalized {
     places: Vec<Place>,
     queue: Vec<Candidate>,
 }
 
 impl Penalized {
-    /// `None` where prefix sums would lose too much.
-    pub(super) fn new(chain: &Chain) -> Option<Self> {
-        Some(Penalized { places: chain.places()?, queue: Vec::new() })
+    fn new(sums: impl Iterator<Item = [f64; 3]>) -> Self {
+        let place = |sums| Place { sums, best: 0.0, previous: 0 };
+        Penalized { places: sums.map(place).collect(), queue: Vec::new() }
+    }
+
+    /// All places of a tally, and a bound of the error of costs; `None` of an empty tally.
+    fn of(tally: &Tally) -> Option<(Self, f64)> {
+        let (first, last) = (*tally.values.first()?, *tally.values.last()?);
+        let weight: f64 = tally.counts.iter().map(|&c| f64::from(c)).sum();
+        let pairs = || tally.values.iter().map(|&v| f64::from(v)).zip(&tally.counts);
+        let reference = pairs().map(|(v, &c)| v * f64::from(c)).sum::<f64>() / weight;
+        let mut running = Running::default();
+        let sums = pairs().map(|(v, &c)| {
+            running.add(f64::from(c), v - reference, 0.0);
+            running.values()
+        });
+        let places = Self::new(std::iter::once([0.0; 3]).chain(sums));
+        let range = f64::from(last) - f64::from(first);
+        Some((places, running.error(range)))
     }
 
     /// The cuts, both ends included, of the cheapest clustering into `clusters` clusters, if some price leads
     /// to it. `price` is where the search begins and, afterwards, where it ended.
-    pub(super) fn cuts(
+    fn cuts(
         &mut self,
         clusters: usize,
         price: &mut f64,
         cancel: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Vec<usize>>, Cancelled> {
-        let (mut low, mut high) = (0.0f64, f64::INFINITY);
-        for pass in 0..PASSES {
-            let t = std::time::Instant::now();
+        let (mut few, mut many): (Option<Clustering>, Option<Clustering>) = (None, None);
+        for _ in 0..PASSES {
             let found = self.pass(*price, cancel)?;
-            if std::env::var_os("PB").is_some() {
-                eprintln!("   pass {price:e} {found} {:?}", t.elapsed());
-            }
-            if found == clusters {
+            if found.clusters == clusters {
                 return Ok(Some(self.path()));
             }
-            if found > clusters {
-                low = *price;
-            } else {
-                high = *price;
-            }
             // The least cost falls about with the square of the number of clusters, its slope with the cube.
-            let ratio = found as f64 / clusters as f64;
+            let ratio = found.clusters as f64 / clusters as f64;
             let guess = *price * (ratio * ratio * ratio);
-            *price = if pass < PASSES / 4 && guess > low && guess < high {
-                guess
-            } else if high.is_infinite() {
-                low * 8.0
-            } else if low == 0.0 {
-                high / 8.0
-            } else {
-                low + (high - low) / 2.0
+            let bound = if found.clusters < clusters { &mut few } else { &mut many };
+            let again = bound.is_some_and(|b| b.clusters == found.clusters);
+            *bound = Some(found);
+            *price = match (&few, &many) {
+                (Some(few), Some(many)) => {
+                    // The costs are convex: if any price leads to a number between these, the slope between
+                    // them leads to one.
+                    let between = many.clusters - few.clusters;
+                    let slope = (few.cost - many.cost) / between as f64;
+                    if slope == *price && again {
+                        return Ok(None);
+                    }
+                    let inside = guess > many.price && guess < few.price;
+                    if inside && between > NEAR { guess } else { slope }
+                }
+                _ => guess,
             };
-            if !(*price > low && *price < high) {
-                break;
-            }
         }
         Ok(None)
     }
 
-    /// One pass with a price; returns the number of clusters.
-    fn pass(&mut self, price: f64, cancel: &(dyn Fn() -> bool + Sync)) -> Result<usize, Cancelled> {
+    /// One pass with a price.
+    fn pass(&mut self, price: f64, cancel: &(dyn Fn() -> bool + Sync)) -> Result<Clustering, Cancelled> {
+        if cancel() {
+            return Err(Cancelled);
+        }
         let last = self.places.len() - 1;
         let queue = &mut self.queue;
         queue.clear();
@@ -120,7 +179,7 @@ impl Penalized {
             at = self.places[at].previous as usize;
             clusters += 1;
         }
-        Ok(clusters)
+        Ok(Clustering { clusters, price, cost: self.places[last].best - price * clusters as f64 })
     }
 
     fn path(&self) -> Vec<usize> {

@@ -39,7 +39,7 @@ fn least(tally: &Tally, clusters: usize) -> f64 {
     best[0] = 0.0;
     for _ in 0..clusters {
         let mut next = best.clone();
-        for to in 1..=n {
+        for (to, next) in next.iter_mut().enumerate().skip(1) {
             // Welford's update, leftwards.
             let (mut weight, mut mean, mut moment) = (0.0, 0.0, 0.0);
             let last = f64::from(tally.values[to - 1]);
@@ -50,7 +50,7 @@ fn least(tally: &Tally, clusters: usize) -> f64 {
                 let off = distance - mean;
                 mean += off * count / weight;
                 moment += count * off * (distance - mean);
-                next[to] = f64::min(next[to], best[from] + moment);
+                *next = next.min(best[from] + moment);
             }
         }
         best = next;
