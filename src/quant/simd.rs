@@ -82,7 +82,8 @@ macro_rules! multiversion {
 
 pub(crate) use multiversion;
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
+#[cfg(target_arch = "x86_64")]
 mod tests {
     use std::sync::atomic::{AtomicU8, Ordering};
 
