@@ -3,6 +3,7 @@
 //! The rooms and the one direction in which they look are described in `ARCHITECTURE.md`.
 
 pub mod check;
+pub mod cli;
 pub mod coreml;
 pub mod dtype;
 pub mod formats;

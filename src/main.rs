@@ -1,3 +1,7 @@
 //! The `bitmill` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bitmill::cli::main()
+}

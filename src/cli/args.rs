@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::run::OutputFormat;
+
 /// Check quantization recipes for Core ML, see what they decide for every weight, and run them.
 #[derive(Debug, Parser)]
 #[command(name = "bitmill", version, about, propagate_version = true, arg_required_else_help = true)]
@@ -41,6 +43,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show why one weight is treated as it is, and what other schemes would make of it
     Why(WhyArgs),
+    /// Quantize a model as a recipe says
+    Run(RunArgs),
     /// Show the tensors of a model
     Inspect(InspectArgs),
     /// Explain a code of a finding, or any word of the language
@@ -159,6 +163,32 @@ pub struct WhyArgs {
     /// The model, in place of the one that the recipe names
     #[arg(long, short, value_hint = ValueHint::AnyPath)]
     pub model: Option<PathBuf>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The recipe, `-` for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// The model, in place of the one that the recipe names
+    #[arg(long, short, value_hint = ValueHint::AnyPath)]
+    pub model: Option<PathBuf>,
+    /// Where to write, in place of what the recipe names: a file, or a directory for a model that is one
+    #[arg(long, short, value_hint = ValueHint::AnyPath)]
+    pub output: Option<PathBuf>,
+    /// How to write: `torchao` for its own loader, `packed` small, `dequantized` as floats
+    #[arg(long, default_value = "torchao", value_parser = super::run::format)]
+    pub format: OutputFormat,
+    /// Replace what is at the output
+    #[arg(long)]
+    pub force: bool,
+    /// Write the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How many of the worst weights to list
+    #[arg(long, value_name = "N")]
+    pub worst: Option<usize>,
 }
 
 /// Arguments of `inspect`.

@@ -253,7 +253,13 @@ impl Source {
     }
 
     /// The bytes to show for a span, the line and the column at which they begin, both counted from 0.
-    fn cut(&self, start: usize, end: usize, before: usize, after: usize) -> Option<(std::ops::Range<usize>, usize, usize)> {
+    fn cut(
+        &self,
+        start: usize,
+        end: usize,
+        before: usize,
+        after: usize,
+    ) -> Option<(std::ops::Range<usize>, usize, usize)> {
         if end > self.text.len() {
             return None;
         }

@@ -55,7 +55,7 @@ pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let after = check::analyze_recipe(project.recipe().clone(), known, Some(&facts));
     let new: Vec<&Finding> = after.findings.iter().filter(|finding| !project.findings().contains(finding)).collect();
     if args.json {
-        let shape = json::RunShape::new(&project, &report, &new);
+        let shape = json::RunShape::new(project.recipe(), &report, &new);
         terminal.text(&json::text(&shape))?;
     } else {
         show(args, &project, &report, &new, terminal)?;
@@ -171,7 +171,8 @@ fn worst(args: &RunArgs, report: &Report, terminal: &mut Terminal) -> Result<(),
     if many == 0 || report.weights.is_empty() {
         return Ok(());
     }
-    terminal.line(format!("\n{}", heading("worst weights", terminal.paint)))?;
+    terminal.line("")?;
+    heading(terminal, "worst weights")?;
     let mut table = Table::new(&[
         Column::text("weight", 0),
         Column::text("scheme", 1),
@@ -188,7 +189,8 @@ fn worst(args: &RunArgs, report: &Report, terminal: &mut Terminal) -> Result<(),
             Cell::styled(Style::Plain, format!("{:.3e}", weight.max_error)),
         ]);
     }
-    terminal.text(&table.draw(terminal.width, terminal.paint))?;
+    let text = table.draw(terminal.width, terminal.paint);
+    terminal.text(&text)?;
     Ok(())
 }
 

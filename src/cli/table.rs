@@ -85,8 +85,7 @@ impl Table {
         let has_titles = kept.iter().any(|&column| !self.columns[column].title.is_empty());
         let mut out = String::new();
         if has_titles {
-            let heads: Vec<Cell> =
-                self.columns.iter().map(|column| Cell::styled(Style::Dim, column.title)).collect();
+            let heads: Vec<Cell> = self.columns.iter().map(|column| Cell::styled(Style::Dim, column.title)).collect();
             self.draw_row(&mut out, &heads, &kept, &widths, paint);
         }
         for row in &self.rows {

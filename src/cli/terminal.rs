@@ -105,7 +105,8 @@ fn width(is_terminal: bool) -> Option<usize> {
 
 /// Whether the locale says that more than ASCII can be shown. Where it says nothing, it can.
 fn unicode() -> bool {
-    let said = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let said =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     !dumb && said.is_none_or(|locale| locale != "C" && locale != "POSIX")
 }
@@ -154,9 +155,6 @@ impl Style {
 }
 
 impl Painter {
-    /// Leaves everything plain.
-    pub const PLAIN: Painter = Painter { on: false };
-
     /// Whether styles are shown.
     pub fn is_on(self) -> bool {
         self.on

@@ -165,7 +165,7 @@ pub const PRESETS: &[Preset] = &[
         parameters: &[],
         body: "precision fp32\n",
         filter: "all",
-        beside: "target iOS15\n",
+        beside: "target iOS16\n",
         example: "",
     },
     Preset {
@@ -175,7 +175,7 @@ pub const PRESETS: &[Preset] = &[
         parameters: &[],
         body: "precision fp16\n",
         filter: "all",
-        beside: "target iOS15\n",
+        beside: "target iOS16\n",
         example: "",
     },
     Preset {

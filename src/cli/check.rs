@@ -1,0 +1,241 @@
+//! `bitmill check`
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use super::args::{CheckArgs, Deny, Format};
+use super::draw::{Artist, summary};
+use super::failure::{Failure, error};
+use super::terminal::{Painter, Style, Terminal};
+use super::{Exit, diff, is_stdin, read, recipes, watch};
+use crate::check::report::{self, Checked, Failed};
+use crate::check::{Finding, words};
+use crate::project::{Counts, Disk, Project, mend};
+use crate::recipe::Loader;
+
+/// Findings that are drawn; more are only counted.
+const MOST_DRAWN: usize = 200;
+
+pub fn run(args: &CheckArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    if args.unsafe_fixes && !args.fix && !args.diff {
+        return Err(Failure::usage("--unsafe-fixes needs --fix or --diff", "add one of them"));
+    }
+    let recipes = recipes(&args.recipes)?;
+    if recipes.iter().filter(|path| is_stdin(path)).count() > 1 {
+        return Err(Failure::usage("standard input can be read only once", "name `-` once"));
+    }
+    if args.watch {
+        return watch::run(args, &recipes, terminal);
+    }
+    if args.diff {
+        return show_diffs(args, &recipes, terminal);
+    }
+    let round = Round::new(args, &recipes, terminal, args.fix)?;
+    round.show(args, terminal)?;
+    Ok(round.exit(args))
+}
+
+/// Every recipe checked once.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Those that could be read.
+    pub projects: Vec<Project>,
+    /// Those that could not, with what to do.
+    failed: Vec<(Failed, Option<String>)>,
+    /// What `--fix` did, by recipe.
+    mended: Vec<(PathBuf, Vec<String>)>,
+    /// Whether a text went to standard output, so that findings must go elsewhere.
+    out_taken: bool,
+}
+
+impl Round {
+    /// Checks recipes, after mending them if that is asked for.
+    pub fn new(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal, fix: bool) -> Result<Round, Failure> {
+        let mut round = Round::default();
+        let model = args.model.as_deref();
+        for path in paths {
+            let (shown, text) = match read(path) {
+                Ok(read) => read,
+                Err(error) => {
+                    round.fail(path, error.into());
+                    continue;
+                }
+            };
+            let text = if fix { round.mend(args, path, &shown, text, terminal)? } else { text };
+            match Project::with_text(&shown, &text, &Disk, model) {
+                Ok(project) => round.projects.push(project),
+                // The model is one for all recipes.
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(round)
+    }
+
+    fn fail(&mut self, path: &Path, failure: Failure) {
+        let (message, help) = match failure {
+            Failure::Usage { message, help } | Failure::Broken { message, help } => (message, help),
+            Failure::Output(error) => (error.to_string(), None),
+        };
+        self.failed.push((Failed { path: path.to_path_buf(), message }, help));
+    }
+
+    /// Mends a text, writes it back, and gives it.
+    fn mend(
+        &mut self,
+        args: &CheckArgs,
+        path: &Path,
+        shown: &Path,
+        text: String,
+        terminal: &mut Terminal,
+    ) -> Result<String, Failure> {
+        let mended = mend(shown, &text, &Disk, args.model.as_deref(), args.unsafe_fixes)?;
+        if is_stdin(path) {
+            terminal.text(&mended.text)?;
+            self.out_taken = true;
+        } else if mended.text != text
+            && let Err(failure) = diff::replace(path, &text, &mended.text)
+        {
+            self.fail(path, failure);
+            return Ok(text);
+        }
+        if !mended.applied.is_empty() {
+            self.mended.push((shown.to_path_buf(), mended.applied));
+        }
+        Ok(mended.text)
+    }
+
+    /// Shows everything in the format that was asked for.
+    pub fn show(&self, args: &CheckArgs, terminal: &mut Terminal) -> Result<(), Failure> {
+        for (failed, help) in &self.failed {
+            error(terminal, &failed.message, help.as_deref());
+        }
+        let failed: Vec<Failed> = self.failed.iter().map(|(failed, _)| failed.clone()).collect();
+        let checked = self.checked();
+        let text = match args.format {
+            Format::Text => return self.draw(&checked, terminal),
+            Format::Json => super::json::text(&report::Document::new(&checked, &failed)),
+            Format::Sarif => super::json::text(&report::sarif(&checked, &failed)),
+            Format::Github => report::github(&checked, &failed),
+        };
+        self.put(terminal, &text)
+    }
+
+    fn put(&self, terminal: &mut Terminal, text: &str) -> Result<(), Failure> {
+        if self.out_taken {
+            terminal.note(text.trim_end());
+        } else {
+            terminal.text(text)?;
+        }
+        Ok(())
+    }
+
+    /// The recipes with their findings, each finding once.
+    fn checked(&self) -> Vec<Checked<'_>> {
+        let of = |project| {
+            let project: &Project = project;
+            Checked { path: &project.path, recipe: project.recipe(), findings: project.findings().iter().collect() }
+        };
+        let mut checked: Vec<Checked> = self.projects.iter().map(of).collect();
+        if checked.len() > 1 {
+            report::distinct(&mut checked, |path| Disk.canonical(path));
+        }
+        checked
+    }
+
+    fn draw(&self, checked: &[Checked], terminal: &mut Terminal) -> Result<(), Failure> {
+        let paint = if self.out_taken { terminal.paint_err } else { terminal.paint };
+        let mut text = String::new();
+        for (path, applied) in &self.mended {
+            let done = words::count(applied.len(), "fix").replace("fixs", "fixes");
+            _ = writeln!(text, "{}: {done} applied", path.display());
+            let mut told = HashSet::new();
+            for title in applied.iter().filter(|title| told.insert(title.as_str())) {
+                _ = writeln!(text, "  {}", paint.put(Style::Good, super::terminal::clean(title)));
+            }
+            text.push('\n');
+        }
+        self.put(terminal, &text)?;
+        let mut left = MOST_DRAWN;
+        for one in checked.iter().filter(|one| !one.findings.is_empty()) {
+            let artist = Artist::new(one.recipe, terminal, paint);
+            for finding in one.findings.iter().take(left) {
+                self.put(terminal, &format!("{}{}", artist.draw(finding), if self.out_taken { "\n" } else { "" }))?;
+            }
+            left -= left.min(one.findings.len());
+        }
+        let all: Vec<&Finding> = checked.iter().flat_map(|one| one.findings.iter().copied()).collect();
+        if all.len() > MOST_DRAWN {
+            let more = format!("… and {} more: `--format json` has them all\n", all.len() - MOST_DRAWN);
+            self.put(terminal, &more)?;
+        }
+        let many = if checked.len() == 1 { String::new() } else { format!("{} recipes: ", checked.len()) };
+        let line = format!("{many}{}\n", summary(&Counts::of(all), paint));
+        if !checked.is_empty() {
+            self.put(terminal, &line)?;
+        }
+        Ok(())
+    }
+
+    /// The exit status.
+    pub fn exit(&self, args: &CheckArgs) -> Exit {
+        let counts = Counts::of(self.projects.iter().flat_map(|project| project.findings()));
+        let denied = match args.deny {
+            None => 0,
+            Some(Deny::Warnings) => counts.warnings,
+            Some(Deny::Hints) => counts.warnings + counts.hints,
+        };
+        if !self.failed.is_empty() {
+            Exit::Broken
+        } else if counts.errors + denied > 0 {
+            Exit::Findings
+        } else {
+            Exit::Fine
+        }
+    }
+}
+
+/// `--diff`: what `--fix` would change. Exits with 1 if something would, or if errors would remain.
+fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let round = Round::new(args, paths, terminal, false)?;
+    for (failed, help) in &round.failed {
+        error(terminal, &failed.message, help.as_deref());
+    }
+    let mut changes = 0;
+    let model = args.model.as_deref();
+    for project in &round.projects {
+        let mended = mend(&project.path, project.text(), &Disk, model, args.unsafe_fixes)?;
+        if mended.text != project.text() {
+            changes += mended.applied.len();
+            terminal.text(&diff::unified(&project.path, project.text(), &mended.text, terminal.paint))?;
+        }
+    }
+    let counts = Counts::of(round.projects.iter().flat_map(|project| project.findings()));
+    let paint = terminal.paint_err;
+    let would = words::count(changes, "fix").replace("fixs", "fixes");
+    terminal.note(format!(
+        "{}; {would} would be applied",
+        summary(&Counts { fixable: 0, unsafely_fixable: 0, ..counts }, paint)
+    ));
+    let exit = round.exit(args);
+    Ok(if exit == Exit::Fine && changes > 0 { Exit::Findings } else { exit })
+}
+
+/// Draws the errors of a project on standard error, for commands that are about something else, and says what
+/// else was found. Whether there are errors.
+pub fn draw_errors(project: &Project, terminal: &mut Terminal) -> bool {
+    let counts = Counts::of(project.findings());
+    let paint: Painter = terminal.paint_err;
+    let errors = project.findings().iter().filter(|finding| finding.severity == crate::check::Severity::Error);
+    if counts.errors > 0 {
+        let artist = Artist::new(project.recipe(), terminal, paint);
+        for finding in errors.take(MOST_DRAWN) {
+            terminal.note(artist.draw(finding));
+        }
+    }
+    if counts.errors + counts.warnings > 0 {
+        let line = summary(&Counts { fixable: 0, unsafely_fixable: 0, hints: 0, ..counts }, paint);
+        terminal.note(format!("{line}: `bitmill check` has more"));
+    }
+    counts.errors > 0
+}

@@ -1,0 +1,300 @@
+//! `bitmill inspect`
+
+use std::path::Path;
+
+use super::args::InspectArgs;
+use super::failure::Failure;
+use super::json::{self, ModelShape};
+use super::table::{Cell, Column, Table};
+use super::terminal::{Style, Terminal, clean};
+use super::{Exit, heading};
+use crate::check::words::{self, count};
+use crate::inspect::{BARS, Sum, Values, values};
+use crate::model::nearest_names;
+use crate::model::{Model, Weight, layers};
+use crate::plan::words::{percent, shape, size, thousands};
+use crate::recipe::{fragment, glob::Pattern, selector::Selector};
+
+pub fn run(args: &InspectArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let model = Model::open(&args.model)?;
+    let weights: Vec<&Weight> = match &args.pattern {
+        Some(pattern) => chosen(&model, pattern)?,
+        None => model.weights.iter().collect(),
+    };
+    let values = if args.values { values(&model, &weights)? } else { Vec::new() };
+    if args.json {
+        terminal.text(&json::text(&ModelShape::new(&model, &weights, &values)))?;
+        return Ok(Exit::Fine);
+    }
+    show_head(&args.model, &model, &weights, terminal)?;
+    if args.values {
+        let table = values_table(&weights, &values, terminal.unicode);
+        terminal.text(&table.draw(terminal.width, terminal.paint))?;
+    } else {
+        let table = tree_table(&weights, terminal.unicode);
+        terminal.text(&table.draw(terminal.width, terminal.paint))?;
+        show_totals(&weights, terminal)?;
+    }
+    Ok(Exit::Fine)
+}
+
+/// The tensors that a pattern means: a selector, or a bare glob over full names and those of modules.
+fn chosen<'m>(model: &'m Model, pattern: &str) -> Result<Vec<&'m Weight>, Failure> {
+    let is_selector = pattern.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '/' | ',' | '('))
+        || crate::kind::KindWord::from_word(pattern).is_some();
+    let selector = if is_selector {
+        fragment::selector(pattern).map_err(|_| {
+            let help = "write a selector as in recipes, such as `linear where rank == 2`, or a glob such as *.q_proj";
+            Failure::usage(format!("`{}` is no selector", clean(pattern)), help)
+        })?
+    } else {
+        let read = Pattern::glob(pattern).map_err(|why| {
+            Failure::usage(format!("`{}` is no pattern: {why}", clean(pattern)), "see `explain glob`")
+        })?;
+        Selector::Name(std::sync::Arc::new(read), pattern.to_string(), Default::default())
+    };
+    // A name means a module with its bias here, where there is nothing to be quantized.
+    let within = |weight: &Weight| match &selector {
+        Selector::Name(pattern, ..) => pattern.matches(weight.module()) || pattern.matches(&weight.name),
+        selector => selector.matches(weight),
+    };
+    let found: Vec<&Weight> = model.weights.iter().filter(|weight| within(weight)).collect();
+    if found.is_empty() {
+        let help = match nearest_names(model, pattern.trim_matches('"'), 3).as_slice() {
+            [] => "without a pattern, every tensor is listed".to_string(),
+            near => format!("the nearest are {}", words::list(near, 3)),
+        };
+        return Err(Failure::usage(format!("`{}` matches no tensor of the model", clean(pattern)), help));
+    }
+    Ok(found)
+}
+
+fn show_head(path: &Path, model: &Model, weights: &[&Weight], terminal: &mut Terminal) -> Result<(), Failure> {
+    heading(terminal, &clean(&path.display().to_string()))?;
+    let sum = Sum::of(weights.iter().copied());
+    let mut facts = vec![json::format_word(model.format).to_string()];
+    facts.extend(model.architecture.as_ref().map(|name| clean(name).into_owned()));
+    if model.files.len() > 1 {
+        facts.push(count(model.files.len(), "file"));
+    }
+    let part = if weights.len() < model.weights.len() { format!(" of {}", model.weights.len()) } else { String::new() };
+    facts.push(format!("{}{part} tensors", thousands(sum.tensors as u64)));
+    facts.push(format!("{} elements", thousands(sum.elements)));
+    facts.push(size(sum.bytes));
+    terminal.line(format!("  {}", facts.join(", ")))?;
+    Ok(terminal.line("")?)
+}
+
+/// A module of the tree: what it is called within its parent, and what it holds.
+#[derive(Default)]
+struct Node<'m> {
+    label: String,
+    /// The tensors that end here, as a first one and their number.
+    leaf: Option<(&'m Weight, usize)>,
+    sum: Sum,
+    children: Vec<Node<'m>>,
+}
+
+impl<'m> Node<'m> {
+    fn add(&mut self, path: &[&str], members: &[&'m Weight]) {
+        members.iter().for_each(|weight| self.sum.add(weight));
+        let [first, rest @ ..] = path else {
+            self.leaf = members.first().map(|weight| (*weight, members.len()));
+            return;
+        };
+        // Rows come in the order of names: what belongs together follows each other.
+        let is_last = self.children.last().is_some_and(|child| child.label == *first && child.leaf.is_none());
+        if !is_last || rest.is_empty() {
+            self.children.push(Node { label: first.to_string(), ..Node::default() });
+        }
+        if let Some(child) = self.children.last_mut() {
+            child.add(rest, members);
+        }
+    }
+
+    /// Joins a module that holds one thing with that thing.
+    fn compress(&mut self) {
+        self.children.iter_mut().for_each(Node::compress);
+        if self.leaf.is_none() && !self.label.is_empty() && self.children.len() == 1 {
+            let child = self.children.remove(0);
+            let label = format!("{}.{}", self.label, child.label);
+            *self = Node { label, ..child };
+        }
+    }
+}
+
+fn tree_table(weights: &[&Weight], unicode: bool) -> Table {
+    let items = weights.iter().map(|weight| {
+        let likeness = (weight.kind, weight.role, weight.shape.clone(), weight.dtype, weight.known_by);
+        (weight.name.as_str(), (likeness, weight.transposed, weight.tied.is_empty()))
+    });
+    let mut root = Node::default();
+    for row in layers::collapse(items) {
+        let members: Vec<&Weight> = row.members.iter().map(|&index| weights[index]).collect();
+        let path: Vec<&str> = row.name.split('.').collect();
+        root.add(&path, &members);
+    }
+    root.children.iter_mut().for_each(Node::compress);
+    let mut table = Table::new(&[
+        Column::text("tensor", 0),
+        Column::number("", 4),
+        Column::text("kind", 2),
+        Column::number("shape", 1),
+        Column::text("type", 3),
+        Column::number("size", 1),
+        Column::text("kind is known", 5),
+        Column::text("", 6),
+    ]);
+    for child in &root.children {
+        add_rows(&mut table, child, "", "", unicode);
+    }
+    table
+}
+
+/// Adds a node and what is under it: `first` stands before its own line, `rest` before the others.
+fn add_rows(table: &mut Table, node: &Node, first: &str, rest: &str, unicode: bool) {
+    let label = format!("{first}{}", node.label);
+    match node.leaf {
+        Some((weight, many)) => table.row([
+            Cell::from(label),
+            if many > 1 { Cell::styled(Style::Dim, format!("×{many}")) } else { Cell::default() },
+            Cell::from(weight.kind.word()),
+            Cell::from(shape(&weight.shape)),
+            Cell::from(weight.dtype.name()),
+            Cell::from(size(node.sum.bytes)),
+            Cell::styled(Style::Dim, format!("by {}", json::known_by_word(weight.known_by))),
+            Cell::styled(Style::Dim, notes(weight)),
+        ]),
+        None => table.row([
+            Cell::styled(Style::Bold, label),
+            Cell::default(),
+            Cell::default(),
+            Cell::default(),
+            Cell::default(),
+            Cell::styled(Style::Dim, size(node.sum.bytes)),
+            Cell::default(),
+            Cell::default(),
+        ]),
+    }
+    let [branch, last, line] = if unicode { ["├ ", "└ ", "│ "] } else { ["|-", "`-", "| "] };
+    for (index, child) in node.children.iter().enumerate() {
+        let is_last = index + 1 == node.children.len();
+        let (own, under) = if is_last { (last, "  ") } else { (branch, line) };
+        add_rows(table, child, &format!("{rest}{own}"), &format!("{rest}{under}"), unicode);
+    }
+}
+
+fn notes(weight: &Weight) -> String {
+    let tied = (!weight.tied.is_empty()).then(|| format!("tied to {}", words::list(&weight.tied, 2)));
+    let transposed = weight.transposed.then(|| "stored as [in, out]".to_string());
+    tied.into_iter().chain(transposed).collect::<Vec<_>>().join("; ")
+}
+
+fn show_totals(weights: &[&Weight], terminal: &mut Terminal) -> Result<(), Failure> {
+    let columns = |title| {
+        [Column::text(title, 0), Column::number("tensors", 1), Column::number("elements", 2), Column::number("size", 0)]
+    };
+    let row = |table: &mut Table, word: &str, sum: Sum| {
+        let numbers = [thousands(sum.tensors as u64), thousands(sum.elements), size(sum.bytes)];
+        let [tensors, elements, bytes] = numbers.map(Cell::from);
+        table.row([Cell::from(word), tensors, elements, bytes]);
+    };
+    let mut kinds = Table::new(&columns("kind"));
+    for (kind, sum) in Sum::by(weights.iter().copied(), |weight| weight.kind) {
+        row(&mut kinds, kind.word(), sum);
+    }
+    let mut types = Table::new(&columns("type"));
+    for (dtype, sum) in Sum::by(weights.iter().copied(), |weight| weight.dtype) {
+        row(&mut types, dtype.name(), sum);
+    }
+    for table in [kinds, types] {
+        terminal.line("")?;
+        terminal.text(&table.draw(terminal.width, terminal.paint))?;
+    }
+    Ok(())
+}
+
+fn values_table(weights: &[&Weight], values: &[Option<Values>], unicode: bool) -> Table {
+    let mut table = Table::new(&[
+        Column::text("tensor", 0),
+        Column::number("shape", 4),
+        Column::text("type", 6),
+        Column::number("min", 1),
+        Column::number("max", 1),
+        Column::number("mean", 3),
+        Column::number("std", 2),
+        Column::number("zeros", 4),
+        Column::text("", 1),
+        Column::text("values from min to max", 0),
+    ]);
+    for (weight, values) in weights.iter().zip(values) {
+        let head = [weight.name.clone(), shape(&weight.shape), weight.dtype.name().to_string()].map(Cell::from);
+        let [name, dimensions, dtype] = head;
+        let Some(values) = values else {
+            let [a, b, c, d, e] = std::array::from_fn(|_| Cell::default());
+            let says = Cell::styled(Style::Dim, "not read as numbers");
+            table.row([name, dimensions, dtype, a, b, c, d, e, Cell::default(), says]);
+            continue;
+        };
+        let [min, max, mean, std] = [values.min, values.max, values.mean, values.std].map(|n| Cell::from(number(n)));
+        let zeros = percent(values.zeros as f64 / weight.elements().max(1) as f64);
+        let broken = [(values.nan, "NaN"), (values.infinite, "infinite")];
+        let broken: Vec<String> =
+            broken.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", thousands(*n))).collect();
+        table.row([
+            name,
+            dimensions,
+            dtype,
+            min,
+            max,
+            mean,
+            std,
+            Cell::from(zeros),
+            Cell::styled(Style::Error, broken.join(", ")),
+            Cell::styled(Style::Code, bars(&values.histogram, unicode)),
+        ]);
+    }
+    table
+}
+
+/// A value with three digits.
+fn number(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_string(),
+        magnitude if !(1e-3..1e5).contains(&magnitude) => format!("{value:.2e}"),
+        magnitude => {
+            let decimals = (2 - magnitude.log10().floor() as i32).max(0) as usize;
+            format!("{value:.decimals$}")
+        }
+    }
+}
+
+/// A histogram as a line of blocks; what is not quite empty is not shown as empty.
+fn bars(histogram: &[u64; BARS], unicode: bool) -> String {
+    let blocks = if unicode {
+        [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+    } else {
+        [' ', '.', '.', ':', ':', '+', '+', '#', '#']
+    };
+    let highest = histogram.iter().copied().max().unwrap_or(0).max(1) as f64;
+    let height = |n: &u64| if *n == 0 { 0 } else { ((*n as f64 / highest * 8.0).round() as usize).clamp(1, 8) };
+    histogram.iter().map(|n| blocks[height(n)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let shown = [0.0, 1.0, -0.05, 123.456, 0.000_01, 1e9, 99_999.0].map(number);
+        assert_eq!(shown, ["0", "1.00", "-0.0500", "123", "1.00e-5", "1.00e9", "99999"]);
+    }
+
+    #[test]
+    fn one_value_is_seen_beside_many() {
+        let mut histogram = [0; BARS];
+        (histogram[0], histogram[12], histogram[13]) = (1, 1_000_000, 500_000);
+        assert_eq!(bars(&histogram, true), "▁           █▄          ");
+    }
+}

@@ -1,0 +1,203 @@
+//! The command line: arguments, drawing, exit statuses. What it shows is told by the rooms below.
+
+mod args;
+mod check;
+mod diff;
+mod draw;
+mod explain;
+mod failure;
+mod fmt;
+mod inspect;
+pub mod json;
+mod markdown;
+mod new;
+mod plan;
+mod presets;
+mod rules;
+mod run;
+mod shell;
+mod table;
+mod terminal;
+mod watch;
+mod why;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
+
+use crate::formats::output;
+use crate::project::{self, Disk, Project, ProjectError};
+use args::{Cli, Command};
+use failure::Failure;
+use terminal::{Style, Terminal};
+
+/// How a command ended, as its exit status says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: all is well.
+    Fine,
+    /// 1: findings, failed expectations, differences.
+    Findings,
+    /// 3: an input is broken, or something could not be written.
+    Broken,
+}
+
+impl From<Exit> for u8 {
+    fn from(exit: Exit) -> u8 {
+        match exit {
+            Exit::Fine => 0,
+            Exit::Findings => 1,
+            Exit::Broken => 3,
+        }
+    }
+}
+
+/// Exit status of wrong usage.
+const USAGE: u8 = 2;
+/// Exit status when a signal ends the process.
+const INTERRUPTED: i32 = 130;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let choice = match wanted_color(&arguments) {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    };
+    let parsed = Cli::command().color(choice).try_get_matches_from(arguments);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A help text that nobody reads to its end is no failure.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    interruptible();
+    let mut terminal = Terminal::new(cli.color);
+    let ended = run(&cli.command, &mut terminal).and_then(|exit| {
+        terminal.flush()?;
+        Ok(exit)
+    });
+    match ended {
+        Ok(exit) => ExitCode::from(u8::from(exit)),
+        Err(failure) => ExitCode::from(failure.tell(&mut terminal)),
+    }
+}
+
+/// What `--color` says, before the arguments are read: their own error messages depend on it.
+fn wanted_color(arguments: &[OsString]) -> Option<&str> {
+    let mut words = arguments.iter().filter_map(|argument| argument.to_str()).take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        if word == "--color" {
+            return words.next();
+        }
+        if let Some(value) = word.strip_prefix("--color=") {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Makes a signal leave nothing half written behind.
+fn interruptible() {
+    // Without a handler the signal ends the process all the same.
+    let _ = ctrlc::set_handler(|| {
+        output::remove_partials();
+        std::process::exit(INTERRUPTED);
+    });
+}
+
+fn run(command: &Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    match command {
+        Command::Check(args) => check::run(args, terminal),
+        Command::Fmt(args) => fmt::run(args, terminal),
+        Command::Plan(args) => plan::run(args, terminal),
+        Command::Why(args) => why::run(args, terminal),
+        Command::Run(args) => run::run(args, terminal),
+        Command::Inspect(args) => inspect::run(args, terminal),
+        Command::Explain(args) => explain::run(args, terminal),
+        Command::Rules(args) => rules::run(args, terminal),
+        Command::Presets(args) => presets::run(args, terminal),
+        Command::New(args) => new::run(args, terminal),
+        Command::Completions(args) => shell::completions(args, terminal),
+        Command::Man(args) => shell::man(args, terminal),
+    }
+}
+
+/// How messages call standard input.
+const STDIN: &str = "<stdin>";
+
+/// Whether an argument means standard input.
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Reads a recipe that the command line names: its path as messages call it, and its text.
+fn read(path: &Path) -> Result<(PathBuf, String), ProjectError> {
+    if is_stdin(path) {
+        let path = PathBuf::from(STDIN);
+        let text = project::read_from(&path, std::io::stdin().lock())?;
+        return Ok((path, text));
+    }
+    Ok((path.to_path_buf(), project::read_text(path)?))
+}
+
+/// Opens a recipe that the command line names, with its model.
+fn open(path: &Path, model: Option<&Path>) -> Result<Project, ProjectError> {
+    let (path, text) = read(path)?;
+    Project::with_text(&path, &text, &Disk, model)
+}
+
+/// The recipes that a command is about: those named, or those of the current directory.
+fn recipes(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    match project::recipes_in(Path::new("")) {
+        found if found.is_empty() => Err(Failure::usage(
+            "no recipe is named, and the current directory holds none",
+            "name a recipe, or `-` for standard input",
+        )),
+        found => Ok(found),
+    }
+}
+
+/// Why a word is not known, with the nearest one: for usage messages.
+fn unknown(what: &str, word: &str, nearest: Option<&str>, else_help: &str) -> Failure {
+    let message = format!("there is no {what} `{}`", terminal::clean(word));
+    match nearest {
+        Some(near) => Failure::usage(message, format!("did you mean `{near}`?")),
+        None => Failure::usage(message, else_help),
+    }
+}
+
+/// A heading of a part of an output.
+fn heading(terminal: &mut Terminal, text: &str) -> std::io::Result<()> {
+    let text = terminal.paint.put(Style::Bold, text);
+    terminal.line(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn color_is_known_before_arguments_are_read() {
+        let of = |words: &[&str]| {
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            wanted_color(&words).map(str::to_string)
+        };
+        assert_eq!(of(&["bitmill", "--color", "never"]).as_deref(), Some("never"));
+        assert_eq!(of(&["bitmill", "check", "--color=always"]).as_deref(), Some("always"));
+        assert_eq!(of(&["bitmill", "check", "--", "--color=always"]), None);
+    }
+}

@@ -1,0 +1,44 @@
+//! `bitmill presets`
+
+use super::args::PresetsArgs;
+use super::failure::Failure;
+use super::table::{Cell, Column, Table};
+use super::terminal::{Style, Terminal};
+use super::{Exit, json, markdown, unknown};
+use crate::glossary;
+use crate::recipe::preset::{PRESETS, Preset};
+use crate::syntax::nearest::nearest;
+
+pub fn run(args: &PresetsArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    match &args.name {
+        Some(name) => {
+            let preset = by_name(name)?;
+            let text = match args.json {
+                true => json::text(&json::PresetShape::new(preset)),
+                false => markdown::render(&glossary::preset_page(preset), terminal),
+            };
+            terminal.text(&text)?;
+        }
+        None if args.json => terminal.text(&json::text(&json::PresetsShape::new(PRESETS)))?,
+        None => {
+            let columns = [Column::text("preset", 0), Column::text("target", 1), Column::text("what it does", 0)];
+            let mut table = Table::new(&columns);
+            for preset in PRESETS {
+                table.row([
+                    Cell::styled(Style::Plain, preset.name),
+                    Cell::styled(Style::Plain, preset.target.unwrap_or("any")),
+                    Cell::styled(Style::Plain, preset.title),
+                ]);
+            }
+            let text = table.draw(terminal.width, terminal.paint);
+            terminal.text(&text)?;
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+/// The preset of a name that the command line gives.
+pub fn by_name(name: &str) -> Result<&'static Preset, Failure> {
+    let near = || nearest(name, PRESETS.iter().map(|preset| preset.name));
+    Preset::by_name(name).ok_or_else(|| unknown("preset", name, near(), "`bitmill presets` lists them"))
+}
