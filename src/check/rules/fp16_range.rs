@@ -44,7 +44,7 @@ fn check(context: &Context, report: &mut Report) {
             continue;
         }
         let values = words::count(usize::try_from(group.total).unwrap_or(usize::MAX), "value");
-        let message = format!("{values} of {} too large for fp16", words::list(&group.names, 2));
+        let message = format!("{values} too large for fp16 in {}", words::list(&group.names, 2));
         let finding = report.add(group.place(context), message);
         finding
             .here("become infinite in fp16, which ends at 65504")

@@ -59,8 +59,8 @@ fn check(context: &Context, report: &mut Report) {
         let finding = report.add(asked.place, "so few zeros save nothing: their mask takes as much or more");
         asked.label_rules(finding);
         finding.here("one bit for every element").help(format!(
-            "with values of {bits} bits a weight becomes smaller when more than {:.1}% are zero",
-            100.0 / bits
+            "with values of {bits} bits a weight becomes smaller when more than {}% are zero",
+            (10_000.0 / bits).round() / 100.0
         ));
         finding.suggest("prune 75%", asked.place, "sparse 75%");
         if rule.origins.get(Field::Base).is_some() {

@@ -1,7 +1,7 @@
 //! Several targets of different operator sets: the oldest decides.
 
 use crate::check::needs;
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, words};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::TargetChoice;
 
 /// The rule.
@@ -39,7 +39,7 @@ fn check(context: &Context, report: &mut Report) {
     }
     let finding = report.add(
         oldest.place,
-        format!("{} decides: the operators of {} are not used", oldest.value, words::list(&newer, 3)),
+        format!("{} decides: the newer operators of {} are not used", oldest.value, newer.join(", ")),
     );
     for target in systems.iter().filter(|t| t.value.set.spec > set.spec) {
         finding.label(target.place, format!("{} has the newer operators of {}", target.value, target.value.set.name));

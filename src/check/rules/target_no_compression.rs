@@ -1,7 +1,7 @@
 //! iOS 15 has ML Programs, but no compressed weights.
 
 use crate::check::needs::{self, MLPROGRAM};
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, words};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::recipe::Field;
 
 /// The rule.
@@ -49,8 +49,11 @@ fn check(context: &Context, report: &mut Report) {
         return;
     }
     let lowest = needs::lowest(recipe);
-    let rules = words::count(asked.iter().map(|a| a.rules.len()).sum(), "rule");
-    let finding = report.add(oldest.place, format!("{} has no compressed weights: {rules} need them", oldest.value));
+    let rules = match asked.iter().map(|one| one.rules.len()).sum::<usize>() {
+        1 => "1 rule asks for them".to_string(),
+        n => format!("{n} rules ask for them"),
+    };
+    let finding = report.add(oldest.place, format!("{} has no compressed weights, and {rules}", oldest.value));
     for one in asked.iter().take(3) {
         finding.label(one.place, format!("`{}` is stored compressed", recipe.text(one.place)));
     }

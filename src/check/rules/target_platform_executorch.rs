@@ -1,6 +1,6 @@
 //! watchOS and visionOS are not among the systems of ExecuTorch's Core ML delegate.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, words};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::coreml::target::Platform;
 use crate::recipe::TargetChoice;
 
@@ -34,6 +34,6 @@ fn check(context: &Context, report: &mut Report) {
     let Some(place) = choice.place() else { return };
     let names: Vec<String> = systems.iter().map(|target| target.value.to_string()).collect();
     report
-        .add(place, format!("ExecuTorch has no Core ML delegate for {}", words::list(&names, 3)))
+        .add(place, format!("ExecuTorch has no Core ML delegate for {}", names.join(", ")))
         .help("a Core ML package is fine; a `.pte` is for iOS, macOS and tvOS");
 }

@@ -39,10 +39,10 @@ fn check(context: &Context, report: &mut Report) {
         if !rule.scheme.as_ref().is_some_and(needs::changes) {
             continue;
         }
-        let values = words::count(usize::try_from(group.total).unwrap_or(usize::MAX), "value");
+        let values = words::count(usize::try_from(group.total).unwrap_or(usize::MAX), "NaN or infinite value");
         let finding = report.add(
             group.place(context),
-            format!("{values} of {} NaN or infinite", words::list(&group.names, 2)),
+            format!("{values} in {}", words::list(&group.names, 2)),
         );
         finding
             .label(rule.selector_place, "matches them")
