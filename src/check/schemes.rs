@@ -102,6 +102,11 @@ impl PartUse<'_> {
         }
     }
 
+    /// Whether it stands in an expanded preset, of whose target a rule of its own speaks.
+    pub fn is_preset(&self, recipe: &Recipe) -> bool {
+        recipe.visible(self.place) != self.place
+    }
+
     /// Offers other words for parts of the scheme: each replaces what is written of it, an empty one removes it.
     /// A granularity that is not written stands behind the base.
     pub fn suggest(&self, recipe: &Recipe, finding: &mut Finding, title: impl Into<String>, with: &[(Field, &str)]) {
