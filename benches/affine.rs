@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use bitmill::quant::affine::{AffineSpec, quantize};
 use bitmill::quant::element::Element;
+use bitmill::quant::pack::{pack, unpack};
+use bitmill::quant::power::Power;
+use bitmill::quant::prune::{by_magnitude, n_of_m};
 use bitmill::scheme::{Arithmetic, Mapping, ScaleSearch};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
@@ -43,7 +46,7 @@ fn kernels<T: Element>(c: &mut Criterion, type_name: &str) {
         .sample_size(20);
     let mut copied = weights.clone();
     group.bench_function("copy", |b| {
-        b.iter(|| copied.copy_from_slice(black_box(&weights)));
+        b.iter(|| black_box(&mut copied).copy_from_slice(black_box(&weights)));
     });
     drop(copied);
     let symmetric = Mapping::Symmetric;
@@ -74,6 +77,7 @@ fn run<T: Element>(
     block: [usize; 2],
     spec: AffineSpec,
 ) {
+    quantize(weights, &SHAPE, &block, &spec).expect("what is measured works");
     group.bench_function(name, |b| {
         b.iter(|| quantize(black_box(weights), &SHAPE, &block, &spec));
     });
@@ -85,5 +89,31 @@ fn all(c: &mut Criterion) {
     kernels::<bf16>(c, "bf16");
 }
 
-criterion_group!(benches, all);
+/// What is done with codes, in bytes of codes; and what is done with weights around them.
+fn codes_and_masks(c: &mut Criterion) {
+    let weights = weights::<f32>();
+    let quantized = quantize(&weights, &SHAPE, &[1, 32], &spec(4, Mapping::Symmetric)).expect("it divides");
+    let codes = &quantized.codes;
+    let mut group = c.benchmark_group("codes");
+    group.throughput(Throughput::Bytes(codes.len() as u64)).sample_size(20);
+    for bits in [4, 6] {
+        let packed = pack(codes, bits).expect("the codes have 4 bits");
+        group.bench_function(format!("pack {bits}"), |b| b.iter(|| pack(black_box(codes), bits)));
+        group.bench_function(format!("unpack {bits}"), |b| {
+            b.iter(|| unpack::<i8>(black_box(&packed), codes.len(), bits));
+        });
+    }
+    group.finish();
+    let mut group = c.benchmark_group("weights");
+    group.throughput(Throughput::Bytes(size_of_val(weights.as_slice()) as u64)).sample_size(20);
+    group.bench_function("dequantize", |b| b.iter(|| black_box(&quantized).dequantize::<f32>()));
+    group.bench_function("power of noise", |b| {
+        b.iter(|| Power::of_quantized(black_box(&weights), &quantized));
+    });
+    group.bench_function("prune 50%", |b| b.iter(|| by_magnitude(black_box(&weights), 0.5)));
+    group.bench_function("prune 2:4", |b| b.iter(|| n_of_m(black_box(&weights), &SHAPE, 1, 2, 4)));
+    group.finish();
+}
+
+criterion_group!(benches, all, codes_and_masks);
 criterion_main!(benches);

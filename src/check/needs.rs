@@ -101,6 +101,13 @@ fn preset_specs(recipe: &Recipe) -> impl Iterator<Item = i32> + '_ {
     recipe.extends.iter().filter_map(|extend| Some(preset_set(extend)?.spec))
 }
 
+/// Whether a rule is a preset's and asks for more than the target has: `preset-target-too-low` tells so at the
+/// `extend` statement, and the target must be mended before anything else of the preset is worth a word.
+pub fn told_by_preset(recipe: &Recipe, rule: &Rule) -> bool {
+    let (Some(have), Some(scheme)) = (recipe.operator_set(), &rule.scheme) else { return false };
+    in_preset(recipe, rule.place) && have.spec < lowest_set(scheme).spec
+}
+
 /// The operator set of the target that upstream sets for a preset.
 pub fn preset_set(extend: &Extend) -> Option<&'static OperatorSet> {
     let target = Target::parse(extend.preset?.target?).ok()?;

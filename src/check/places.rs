@@ -139,27 +139,32 @@ fn source(recipe: &Recipe, place: Place) -> &str {
     recipe.sources.get(place.file.0 as usize).map_or("", |source| source.text.as_str())
 }
 
-/// Takes away a part with the blanks before it, and the comma before those.
-pub fn without(recipe: &Recipe, place: Place) -> Edit {
-    let before = source(recipe, place).get(..place.span.start as usize).unwrap_or("");
-    let before = before.trim_end_matches([' ', '\t']);
-    let before = before.strip_suffix(',').unwrap_or(before).trim_end_matches([' ', '\t']);
+/// Takes away a part with the blanks before it, and the comma before those; `None` when nothing of the scheme would
+/// be left.
+pub fn without(recipe: &Recipe, place: Place) -> Option<Edit> {
+    let text = source(recipe, place);
+    let blanks = [' ', '\t'];
+    let before = text.get(..place.span.start as usize)?.trim_end_matches(blanks);
+    let before = before.strip_suffix(',').unwrap_or(before).trim_end_matches(blanks);
+    let rest = text.get(place.span.end as usize..)?.trim_start_matches(blanks);
+    let is_last = rest.is_empty() || rest.starts_with(['\n', '\r', '#']);
+    if is_last && before.ends_with(['=', '>']) {
+        return None;
+    }
     let start = before.len() as u32;
-    Edit { place: Place::new(place.file, Span::new(start, place.span.end)), text: String::new() }
+    Some(Edit { place: Place::new(place.file, Span::new(start, place.span.end)), text: String::new() })
+}
+
+/// Offers to take a part away, as [`without`], where that leaves a scheme.
+pub fn offer_without(finding: &mut Finding, recipe: &Recipe, title: &str, place: Place) {
+    if let Some(edit) = without(recipe, place) {
+        finding.fix_with(title, false, vec![edit]);
+    }
 }
 
 /// Takes away an option of a block, key and value; `place` is the value's.
-pub fn without_option(recipe: &Recipe, key: &str, place: Place) -> Edit {
+pub fn without_option(recipe: &Recipe, key: &str, place: Place) -> Option<Edit> {
     let before = source(recipe, place).get(..place.span.start as usize).unwrap_or("");
     let start = before.rfind(key).unwrap_or(before.len()) as u32;
     without(recipe, Place::new(place.file, Span::new(start, place.span.end)))
-}
-
-/// Takes away a statement with its line.
-pub fn without_line(recipe: &Recipe, place: Place) -> Edit {
-    let text = source(recipe, place);
-    let (start, end) = (place.span.start as usize, place.span.end as usize);
-    let line = text.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
-    let next = text.get(end..).and_then(|rest| rest.find('\n')).map_or(text.len(), |at| end + at + 1);
-    Edit { place: Place::new(place.file, Span::new(line as u32, next as u32)), text: String::new() }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Context;
 use super::finding::{Edit, Finding};
+use super::needs::told_by_preset;
 use super::words::{count, list};
 use crate::coreml::feature::Feature;
 use crate::coreml::target::OperatorSet;
@@ -40,6 +41,9 @@ pub fn parts<'a>(recipe: &'a Recipe, field: Field, wanted: impl Fn(&Scheme) -> b
     let mut known: HashMap<Place, usize> = HashMap::new();
     for rule in &recipe.rules {
         let Some(scheme) = rule.scheme.as_ref().filter(|scheme| wanted(scheme)) else { continue };
+        if told_by_preset(recipe, rule) {
+            continue;
+        }
         let place = part_place(rule, field);
         match known.get(&place) {
             Some(&index) => found[index].rules.push(rule),
@@ -100,11 +104,6 @@ impl PartUse<'_> {
                 finding.label(at, "used here");
             }
         }
-    }
-
-    /// Whether it stands in an expanded preset, of whose target a rule of its own speaks.
-    pub fn is_preset(&self, recipe: &Recipe) -> bool {
-        recipe.visible(self.place) != self.place
     }
 
     /// Offers other words for parts of the scheme: each replaces what is written of it, an empty one removes it.

@@ -33,9 +33,21 @@ impl ModelData {
     /// The bytes of a weight that is stored plainly, as they are in the file.
     ///
     /// # Errors
-    /// If the file has changed since it was opened, or cannot be mapped.
+    /// If the file has changed since the model was opened, or cannot be mapped.
     pub fn bytes(&self, weight: &Weight) -> Result<&[u8], ModelError> {
         let reader = self.readers.get(weight.location.file).ok_or_else(|| missing(&weight.name))?;
+        let info = reader.info(&weight.name)?;
+        // The header was read once for the plan and once for the data: who plans by one must not get the other.
+        let same = info.offset == weight.location.offset && info.bytes == weight.bytes && info.shape == weight.shape;
+        if !same || info.dtype.dtype() != weight.dtype {
+            return Err(SafetensorsError {
+                path: reader.path().to_owned(),
+                tensor: Some(weight.name.clone()),
+                byte: None,
+                fault: Fault::Changed,
+            }
+            .into());
+        }
         Ok(reader.tensor(&weight.name)?)
     }
 

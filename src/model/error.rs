@@ -31,6 +31,9 @@ pub enum ModelError {
     /// A directory without tensors that are known.
     #[error("{}: the directory holds no safetensors file", .0.display())]
     NoTensors(PathBuf),
+    /// Files without a tensor.
+    #[error("{}: holds no tensors", .0.display())]
+    Empty(PathBuf),
     /// A directory with several files of tensors and no index that says which belong together.
     #[error("{}: the directory holds {} safetensors files and no model.safetensors.index.json", path.display(), count)]
     Ambiguous {
@@ -102,11 +105,15 @@ impl ModelError {
             ModelError::Missing { .. } => {
                 "paths in a recipe are relative to the recipe's file; `--model` names another model".into()
             }
+            ModelError::Empty(_) => "save the model's state dict anew with safetensors.torch.save_file".into(),
             ModelError::NoTensors(_) => {
                 "a model is a .safetensors file, or a directory with model.safetensors or its shards and index".into()
             }
             ModelError::Ambiguous { .. } => "name one of the files, or fetch the index that belongs to them".into(),
             ModelError::Format { help, .. } => (*help).into(),
+            ModelError::Index { path, .. } if path.ends_with("config.json") => {
+                "correct the file, or move it away: kinds of modules are then told from names and shapes".into()
+            }
             ModelError::Index { .. } => "fetch the index and the shards again: they must be of one version".into(),
             ModelError::Safetensors(error) => error.help()?.into(),
             ModelError::Packed { .. } => "the file is damaged: make it again with `bitmill run --format packed`".into(),

@@ -173,7 +173,7 @@ impl<'a> Names<'a> {
     pub fn tell(&self, name: &str, shape: &[usize]) -> Told {
         let (module, parameter) = name.rsplit_once('.').unwrap_or(("", name));
         let last = module.rsplit_once('.').map_or(module, |(_, last)| last);
-        let role = role(parameter);
+        let role = role(parameter, shape.len());
         let told = |kind, known_by| Told { kind, role, known_by, transposed: false };
         if role != Role::Weight {
             let kind = self.kind_by_name(module, last, parameter, 2).unwrap_or(Kind::Other);
@@ -252,8 +252,9 @@ impl<'a> Names<'a> {
     }
 }
 
-fn role(parameter: &str) -> Role {
-    if BUFFERS.contains(&parameter) {
+fn role(parameter: &str, rank: usize) -> Role {
+    // GPT-2 and GPT-NeoX call their causal masks of rank 4 `bias`.
+    if BUFFERS.contains(&parameter) || (parameter == "bias" && rank > 2) {
         Role::Buffer
     } else if BIASES.contains(&parameter) || parameter.starts_with("bias_ih_l") || parameter.starts_with("bias_hh_l") {
         Role::Bias

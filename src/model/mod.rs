@@ -11,6 +11,7 @@ mod listing;
 mod near;
 mod open;
 pub mod packed;
+mod tied;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use super::kinds::Names;
 use super::packed::{self, PackedWeight};
+use super::tied::tie;
 use super::{Location, Model, ModelData, ModelError, ModelFormat, Weight};
 use crate::formats::natural::natural_order;
 use crate::formats::safetensors::{Reader, TensorInfo};
-use crate::kind::Kind;
+use crate::formats::shown;
 use crate::syntax::nearest::nearest;
 
 /// Larger configuration files and indices than anyone has; they are read whole.
@@ -71,7 +72,7 @@ impl Model {
         let one = path.join("model.safetensors");
         let files = if one.is_file() { vec![one] } else { safetensors_in(path)? };
         match files.len() {
-            0 => Err(ModelError::NoTensors(path.to_owned())),
+            0 => Err(other_format_in(path).unwrap_or_else(|| ModelError::NoTensors(path.to_owned()))),
             1 => from_files(path, files, format, config.as_ref(), None),
             count => Err(ModelError::Ambiguous { path: path.to_owned(), count }),
         }
@@ -103,6 +104,15 @@ fn refuse_other_formats(path: &Path) -> Result<(), ModelError> {
         Some((_, what, help)) => Err(ModelError::Format { path: path.to_owned(), what, help }),
         None => Ok(()),
     }
+}
+
+/// The error for a directory that holds a model in a format that is not read.
+fn other_format_in(directory: &Path) -> Option<ModelError> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    // Written beside every trained model, and no model.
+    let settings = |path: &PathBuf| path.file_name().is_some_and(|name| name == "training_args.bin");
+    paths.iter().filter(|path| !settings(path)).find_map(|path| refuse_other_formats(path).err())
 }
 
 fn nearest_sibling(path: &Path) -> Option<String> {
@@ -149,7 +159,7 @@ fn shards(directory: &Path, index: &Path, json: &Value) -> Result<(Vec<PathBuf>,
     let map = map.ok_or_else(|| broken("has no `weight_map`".into()))?;
     let mut names: Vec<&str> = Vec::new();
     for (tensor, file) in map {
-        let file = file.as_str().ok_or_else(|| broken(format!("names no file for `{tensor}`")))?;
+        let file = file.as_str().ok_or_else(|| broken(format!("names no file for `{}`", shown(tensor))))?;
         names.push(file);
     }
     names.sort_by(|a, b| natural_order(a, b));
@@ -161,10 +171,10 @@ fn shards(directory: &Path, index: &Path, json: &Value) -> Result<(Vec<PathBuf>,
         // A name, not a path: what a stranger's index says must not lead out of the directory.
         let mut components = Path::new(name).components();
         if !matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) {
-            return Err(broken(format!("names `{name}`, which is not a file beside it")));
+            return Err(broken(format!("names `{}`, which is not a file beside it", shown(name))));
         }
         if !directory.join(name).is_file() {
-            return Err(broken(format!("names `{name}`, which is missing")));
+            return Err(broken(format!("names `{}`, which is missing", shown(name))));
         }
     }
     let position: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (*name, i)).collect();
@@ -182,6 +192,9 @@ fn from_files(
     let readers = files.iter().map(|file| Reader::open(file)).collect::<Result<Vec<_>, _>>()?;
     if let Some((index, map)) = &index {
         check_index(index, map, &readers)?;
+    }
+    if readers.iter().all(|reader| reader.header().tensors.is_empty()) {
+        return Err(ModelError::Empty(path.to_owned()));
     }
     let architecture = config.and_then(|c| c.get("architectures")?.get(0)?.as_str().map(str::to_string));
     let mut packed = HashMap::new();
@@ -203,8 +216,12 @@ fn from_files(
     }
     weights.extend(packed.values().map(|p| packed_weight(&names, p, parts.get(p.name.as_str()).map_or(&[], |v| v))));
     weights.par_sort_by(|a, b| natural_order(&a.name, &b.name));
-    let tied_in_config = config.and_then(|c| c.get("tie_word_embeddings")?.as_bool()).unwrap_or(false);
-    tie(&mut weights, &readers, tied_in_config);
+    let tied_in_config = config.and_then(|c| {
+        // Models of several parts have the configuration of their language model in a section.
+        let of = |section: &Value| section.get("tie_word_embeddings")?.as_bool();
+        of(c).or_else(|| of(c.get("text_config")?))
+    });
+    tie(&mut weights, &readers, architecture.as_deref(), tied_in_config);
     let format = if packed.is_empty() { format } else { ModelFormat::Packed };
     Ok(Model { path: path.to_owned(), format, files, architecture, weights, packed })
 }
@@ -215,7 +232,7 @@ fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -
     for reader in readers {
         for info in &reader.header().tensors {
             if !seen.insert(&info.name) {
-                return Err(broken(format!("two of its files hold `{}`", info.name)));
+                return Err(broken(format!("two of its files hold `{}`", shown(&info.name))));
             }
         }
     }
@@ -228,7 +245,7 @@ fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -
     match missing.first() {
         Some(tensor) => {
             let more = if missing.len() > 1 { format!(" and {} more", missing.len() - 1) } else { String::new() };
-            Err(broken(format!("says where to find `{tensor}`{more}, and the file named does not hold it")))
+            Err(broken(format!("says where to find `{}`{more}, and the file named does not hold it", shown(tensor))))
         }
         None => Ok(()),
     }
@@ -292,31 +309,5 @@ fn packed_weight(names: &Names, packed: &PackedWeight, parts: &[(usize, &TensorI
         dtype: packed.dtype().unwrap_or(crate::dtype::DType::F32),
         bytes: parts.iter().map(|(_, info)| info.bytes).sum(),
         location,
-    }
-}
-
-/// Notes under which other names a tensor is used: aliases that `safetensors.torch.save_model` writes into the
-/// metadata, and a head tied to the embedding that the configuration speaks of and no file holds.
-fn tie(weights: &mut [Weight], readers: &[Reader], tied_in_config: bool) {
-    let stored: HashMap<String, usize> = weights.iter().enumerate().map(|(i, w)| (w.name.clone(), i)).collect();
-    for (alias, name) in readers.iter().flat_map(|reader| &reader.header().metadata) {
-        if let Some(&index) = stored.get(name)
-            && !stored.contains_key(alias)
-        {
-            weights[index].tied.push(alias.clone());
-        }
-    }
-    let head = "lm_head.weight";
-    if tied_in_config && !stored.contains_key(head) {
-        let inputs = ["model.embed_tokens.weight", "transformer.wte.weight", "wte.weight", "shared.weight"];
-        let named = inputs.iter().find_map(|name| stored.get(*name).copied());
-        let index = named.or_else(|| {
-            weights.iter().position(|w| w.kind == Kind::Embedding && w.name.ends_with("embed_tokens.weight"))
-        });
-        if let Some(index) = index
-            && !weights[index].tied.iter().any(|tied| tied == head)
-        {
-            weights[index].tied.push(head.to_string());
-        }
     }
 }

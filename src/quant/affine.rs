@@ -130,7 +130,6 @@ impl Quantized {
 }
 
 /// A stored code as the number it means.
-#[inline(always)]
 fn widen(code: i8, signed: bool) -> i16 {
     if signed { i16::from(code) } else { i16::from(code.cast_unsigned()) }
 }

@@ -145,7 +145,7 @@ fn repeat(byte: u8) -> u64 {
 
 /// The low `n` bits of each of eight bytes, next to each other: pairs, then fours, then all eight.
 #[inline(always)]
-fn squeeze(word: u64, n: u32) -> u64 {
+pub(super) fn squeeze(word: u64, n: u32) -> u64 {
     const PAIRS: u64 = 0x00ff_00ff_00ff_00ff;
     const FOURS: u64 = 0x0000_ffff_0000_ffff;
     const EIGHT: u64 = 0x0000_0000_ffff_ffff;

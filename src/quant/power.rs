@@ -82,45 +82,45 @@ fn same_length(original: usize, changed: usize) -> Result<(), QuantError> {
 /// Lanes of the sums, added up in a fixed order.
 const LANES: usize = 16;
 
-#[derive(Clone, Copy, Default)]
-struct Lane {
-    signal: f64,
-    noise: f64,
-    left_out: u32,
+#[derive(Default)]
+struct Sums {
+    signal: [f64; LANES],
+    noise: [f64; LANES],
+    left_out: [u32; LANES],
 }
 
-#[inline(always)]
-fn add<T: Element>(lane: &mut Lane, original: T, changed: T) {
-    let (original, changed) = (original.to_f32(), changed.to_f32());
-    let finite = original.is_finite();
-    let w = f64::from(original);
-    let error = w - f64::from(changed);
-    let squared = if error.is_nan() { f64::INFINITY } else { error * error };
-    lane.signal += if finite { w * w } else { 0.0 };
-    lane.noise += if finite { squared } else { 0.0 };
-    lane.left_out += u32::from(!finite);
+impl Sums {
+    #[inline(always)]
+    fn add<T: Element>(&mut self, lane: usize, original: T, changed: T) {
+        let (original, changed) = (original.to_f32(), changed.to_f32());
+        let finite = original.is_finite();
+        let w = f64::from(original);
+        let error = w - f64::from(changed);
+        let squared = if error.is_nan() { f64::INFINITY } else { error * error };
+        self.signal[lane] += if finite { w * w } else { 0.0 };
+        self.noise[lane] += if finite { squared } else { 0.0 };
+        self.left_out[lane] += u32::from(!finite);
+    }
 }
 
 multiversion! {
     fn power<T: Element>(original: &[T], changed: &[T]) -> Power {
-        let mut lanes = [Lane::default(); LANES];
+        let mut sums = Sums::default();
         let (chunks, rest) = original.as_chunks::<LANES>();
         let (changed_chunks, changed_rest) = changed.as_chunks::<LANES>();
         for (chunk, changed) in chunks.iter().zip(changed_chunks) {
             for lane in 0..LANES {
-                add(&mut lanes[lane], chunk[lane], changed[lane]);
+                sums.add(lane, chunk[lane], changed[lane]);
             }
         }
         for (lane, (original, changed)) in rest.iter().zip(changed_rest).enumerate() {
-            add(&mut lanes[lane], *original, *changed);
+            sums.add(lane, *original, *changed);
         }
-        let mut power = Power { count: original.len(), ..Power::default() };
-        for lane in lanes {
-            power.signal += lane.signal;
-            power.noise += lane.noise;
-            power.count -= lane.left_out as usize;
+        Power {
+            signal: sums.signal.iter().sum(),
+            noise: sums.noise.iter().sum(),
+            count: original.len() - sums.left_out.iter().sum::<u32>() as usize,
         }
-        power
     }
 }
 

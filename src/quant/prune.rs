@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::element::Element;
 use super::error::QuantError;
+use super::pack::squeeze;
 
 /// Elements that one task works on; a multiple of 8, so that its bytes of a mask are its own.
 const PIECE: usize = 1 << 16;
@@ -46,10 +47,12 @@ impl Mask {
         weights.par_chunks(PIECE).zip(bytes.par_chunks_mut(PIECE / 8)).enumerate().for_each(
             |(piece, (weights, bytes))| {
                 for (i, (eight, byte)) in weights.chunks(8).zip(bytes).enumerate() {
-                    for (bit, weight) in eight.iter().enumerate() {
-                        let index = piece * PIECE + i * 8 + bit;
-                        *byte |= u8::from(present(index, *weight)) << bit;
+                    let first = piece * PIECE + i * 8;
+                    let mut flags = [0; 8];
+                    for (bit, (flag, weight)) in flags.iter_mut().zip(eight).enumerate() {
+                        *flag = u8::from(present(first + bit, *weight));
                     }
+                    *byte = squeeze(u64::from_le_bytes(flags), 1) as u8;
                 }
             },
         );

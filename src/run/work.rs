@@ -278,50 +278,55 @@ impl Made {
     }
 
     /// The bytes of one of the stored tensors that the weight turns into.
-    pub fn bytes(&self, part: &Part) -> Cow<'_, [u8]> {
+    ///
+    /// # Errors
+    /// If a code does not fit its width, which no kernel makes.
+    pub fn bytes(&self, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
+        if let (Content::Mask, Some(mask)) = (part.content, &self.mask) {
+            return Ok(Cow::Borrowed(mask.bytes()));
+        }
         match &self.kind {
-            Kind::Dense(bytes) => Cow::Owned(match (part.content, &self.mask) {
-                (Content::Mask, Some(mask)) => mask.bytes().to_vec(),
-                (Content::Values, Some(mask)) if mask.len() != elements(part) => {
+            Kind::Dense(bytes) => match &self.mask {
+                Some(mask) if mask.len() != elements(part) => {
                     let width = bytes.len() / mask.len().max(1);
                     let chunks: Vec<&[u8]> = bytes.chunks(width.max(1)).collect();
-                    mask.select(&chunks).unwrap_or_default().concat()
+                    Ok(Cow::Owned(mask.select(&chunks)?.concat()))
                 }
-                _ => return Cow::Borrowed(bytes),
-            }),
+                _ => Ok(Cow::Borrowed(bytes)),
+            },
             Kind::Affine(quantized) => self.affine(quantized, part),
             Kind::Palette(palettized) => self.palette(palettized, part),
         }
     }
 
     /// Codes that are stored: all, or those of the elements that pruning left.
-    fn stored<'c>(&self, codes: &'c [u8]) -> Cow<'c, [u8]> {
+    fn stored<'c, C: Copy>(&self, codes: &'c [C]) -> Result<Cow<'c, [C]>, QuantError> {
         match &self.mask {
-            Some(mask) => Cow::Owned(mask.select(codes).unwrap_or_default()),
-            None => Cow::Borrowed(codes),
+            Some(mask) => Ok(Cow::Owned(mask.select(codes)?)),
+            None => Ok(Cow::Borrowed(codes)),
         }
     }
 
-    fn affine(&self, quantized: &Quantized, part: &Part) -> Cow<'_, [u8]> {
+    fn affine(&self, quantized: &Quantized, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
         let bits = quantized.bits;
         // torchao's tensors are signed: unsigned codes and zero points move down together, and the values stay.
         let half = if quantized.signed { 0 } else { 1u8 << (bits - 1) };
         let signed = |codes: &[i8]| codes.iter().map(|c| c.cast_unsigned().wrapping_sub(half)).collect::<Vec<u8>>();
-        let packed = |codes: &[u8]| pack::pack(codes, bits).unwrap_or_default();
-        Cow::Owned(match part.content {
+        let packed = |codes: &[i8]| match quantized.signed {
+            true => pack::pack(codes, bits),
+            false => pack::pack::<u8>(bytemuck::cast_slice(codes), bits),
+        };
+        Ok(Cow::Owned(match part.content {
             Content::Codes => signed(&quantized.codes),
             Content::ZeroPoints => signed(&quantized.zero_points),
-            Content::PackedCodes => packed(&self.stored(bytemuck::cast_slice(&quantized.codes))),
-            Content::PackedZeroPoints => packed(bytemuck::cast_slice(&quantized.zero_points)),
+            Content::PackedCodes => packed(&self.stored(&quantized.codes)?)?,
+            Content::PackedZeroPoints => packed(&quantized.zero_points)?,
             Content::Scales => encode(&quantized.scales, quantized.scale_type),
-            Content::Mask => self.mask.as_ref().map(|mask| mask.bytes().to_vec()).unwrap_or_default(),
-            _ => return self.decoded.as_slice().into(),
-        })
+            _ => return Ok(Cow::Borrowed(&self.decoded)),
+        }))
     }
-}
 
-impl Made {
-    fn palette(&self, palettized: &Palettized, part: &Part) -> Cow<'_, [u8]> {
+    fn palette(&self, palettized: &Palettized, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
         let stored = palettized.storage_bits();
         let table = palettized.entries() * palettized.vector_size();
         // Tables have as many entries as the stored indices can name; those beyond are never used.
@@ -330,11 +335,10 @@ impl Made {
             DType::F32 => FloatType::Fp32,
             _ => FloatType::Fp16,
         };
-        let packed = |codes: &[u8]| pack::pack(codes, stored).unwrap_or_default();
-        Cow::Owned(match part.content {
+        Ok(Cow::Owned(match part.content {
             Content::Codes => palettized.codes.clone(),
-            Content::PackedCodes if palettized.vector.is_some() => packed(&palettized.codes),
-            Content::PackedCodes => packed(&self.stored(&palettized.codes)),
+            Content::PackedCodes if palettized.vector.is_some() => pack::pack(&palettized.codes, stored)?,
+            Content::PackedCodes => pack::pack::<u8>(&self.stored(&palettized.codes)?, stored)?,
             Content::Tables => {
                 let tables = palettized.tables.chunks(table).flat_map(|entries| fill(entries, 0.0, wide));
                 encode(&tables.collect::<Vec<f32>>(), entry)
@@ -347,9 +351,8 @@ impl Made {
             Content::ChannelScales => {
                 encode(palettized.channel_scale.as_ref().map_or(&[][..], |scale| &scale.scales), entry)
             }
-            Content::Mask => self.mask.as_ref().map(|mask| mask.bytes().to_vec()).unwrap_or_default(),
-            _ => return self.decoded.as_slice().into(),
-        })
+            _ => return Ok(Cow::Borrowed(&self.decoded)),
+        }))
     }
 }
 

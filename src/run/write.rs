@@ -89,7 +89,8 @@ impl Writers {
         for part in &item.parts {
             // The dequantized format holds values only, whatever they were made of.
             let values = job.format == OutputFormat::Dequantized && made.is_quantized();
-            let bytes = if values { made.decoded() } else { made.bytes(part) };
+            let made_of = |source| RunError::Kernel { weight: job.model.weights[item.weight].name.clone(), source };
+            let bytes = if values { made.decoded() } else { made.bytes(part).map_err(made_of)? };
             self.put(&part.name, &bytes)?;
         }
         Ok(())

@@ -49,7 +49,6 @@ fn check(context: &Context, report: &mut Report) {
             "export the model with `torch.export` and name the `.pt2` instead of `{}`, or quantize the weights only",
             model.path.display()
         ));
-        let edit = places::without(recipe, asked.place);
-        finding.fix_with("quantize the weights only", false, vec![edit]);
+        places::offer_without(finding, recipe, "quantize the weights only", asked.place);
     }
 }

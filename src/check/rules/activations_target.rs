@@ -42,6 +42,6 @@ fn check(context: &Context, report: &mut Report) {
             .help(format!("raise the target ({}), or quantize the weights only", set.systems()))
             .upstream("coremltools raises the target to iOS17 without saying so");
         words::needs_set(finding, context, set);
-        finding.fix_with("quantize the weights only", false, vec![places::without(recipe, asked.place)]);
+        places::offer_without(finding, recipe, "quantize the weights only", asked.place);
     }
 }

@@ -27,8 +27,8 @@ For older systems `lut4` has the same number of bits, with one table per tensor,
     examples: &[
         Example::recipe("target iOS16\nlinear => int4 per-channel\n", "target iOS18\nlinear => int4 per-channel\n"),
         Example::recipe(
-            "target macOS13\nscheme w4 = int4 per-group(32) symmetric\nembedding => w4\nlinear => w4\n",
-            "target macOS13\nscheme w4 = lut4\nembedding => w4\nlinear => w4\n",
+            "target macOS13, iOS18\nscheme w4 = int4 per-group(32) symmetric\nembedding => w4\nlinear => w4\n",
+            "target macOS15, iOS18\nscheme w4 = int4 per-group(32) symmetric\nembedding => w4\nlinear => w4\n",
         ),
     ],
     sources: &[
@@ -45,9 +45,6 @@ fn check(context: &Context, report: &mut Report) {
         bits == 4 && !matches!(granularity, Granularity::PerGroupedChannel(_))
     };
     for (part, affine) in affine_parts(context.recipe, Field::Base, |a| is_wanted(a.bits, &a.granularity)) {
-        if part.is_preset(context.recipe) {
-            continue;
-        }
         let sign = if affine.signed { "" } else { "u" };
         let finding = report.add(part.place, format!("4-bit integers need {}", systems(set)));
         finding

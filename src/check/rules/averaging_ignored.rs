@@ -34,7 +34,9 @@ fn check(context: &Context, report: &mut Report) {
     let finding = report.add(averaging.place, "`averaging` has no effect with the observer `min-max`");
     finding.label(observer.place, "keeps the extremes ever seen");
     finding.help("leave `averaging` out, or observe with `moving-average-min-max`");
-    finding.fix_with("remove it", false, vec![places::without_option(recipe, "averaging", averaging.place)]);
+    if let Some(edit) = places::without_option(recipe, "averaging", averaging.place) {
+        finding.fix_with("remove it", false, vec![edit]);
+    }
     let edit = Edit { place: observer.place, text: "moving-average-min-max".into() };
     finding.fix_with("observe a moving average", false, vec![edit]);
 }

@@ -1,6 +1,6 @@
 //! Samples that nothing needs.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, words};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -35,5 +35,5 @@ fn check(context: &Context, report: &mut Report) {
     report
         .add(calibrate.place, "no rule quantizes activations: these samples are not read")
         .help("say `, activations uint8` in a rule, or remove the statement")
-        .fix_with("remove it", false, vec![places::without_line(recipe, calibrate.place)]);
+        .fix_with("remove it", false, vec![words::remove_lines(recipe, calibrate.place)]);
 }

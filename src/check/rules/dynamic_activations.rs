@@ -55,6 +55,6 @@ fn check(context: &Context, report: &mut Report) {
             edits.push(words::insert_after(recipe, target, "calibrate \"calibration.safetensors\" { samples 128 }"));
         }
         finding.fix_with("quantize statically, with calibration", false, edits);
-        finding.fix_with("quantize the weights only", false, vec![places::without(recipe, asked.place)]);
+        places::offer_without(finding, recipe, "quantize the weights only", asked.place);
     }
 }

@@ -54,8 +54,7 @@ fn check(context: &Context, report: &mut Report) {
                 .help("take one of the two options away")
                 .upstream("ExecuTorch's partitioner raises an error")
                 .suggest("do not lower the full graph", *full, "lower_full_graph false");
-            let edit = places::without(context.recipe, *entry);
-            finding.fix_with(format!("remove `{key}`"), false, vec![edit]);
+            places::offer_without(finding, context.recipe, &format!("remove `{key}`"), *entry);
         }
     }
 }

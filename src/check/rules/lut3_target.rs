@@ -23,7 +23,7 @@ For older systems use `lut4`, or `lut2` where the loss can be borne.
 ",
     examples: &[
         Example::recipe("target iOS16\nlinear => lut3\n", "target iOS16\nlinear => lut4\n"),
-        Example::recipe("target macOS14\nlinear => lut3\n", "target macOS15\nlinear => lut3\n"),
+        Example::recipe("target tvOS17\nlinear => lut3\n", "target tvOS18\nlinear => lut3\n"),
     ],
     sources: &["coremltools: converters/mil/mil/ops/defs/iOS16/constexpr_ops.py:197-199"],
     check,
@@ -32,9 +32,6 @@ For older systems use `lut4`, or `lut2` where the loss can be borne.
 fn check(context: &Context, report: &mut Report) {
     let Some(set) = lacks(context, Feature::Palette3) else { return };
     for (part, _) in palette_parts(context.recipe, Field::Base, |palette| palette.bits == 3) {
-        if part.is_preset(context.recipe) {
-            continue;
-        }
         let finding = report.add(part.place, format!("palettes of 3 bits need {}", systems(set)));
         finding
             .here("a table of 8 entries")

@@ -39,9 +39,6 @@ fn check(context: &Context, report: &mut Report) {
         Granularity::Block(extents) => extents.iter().any(Option::is_some),
     };
     for (part, palette) in palette_parts(context.recipe, Field::Granularity, |p| has_many(&p.granularity)) {
-        if part.is_preset(context.recipe) {
-            continue;
-        }
         let message = format!("`{}` needs {}: older systems take one table", palette.granularity, systems(set));
         let finding = report.add(part.place, message);
         finding

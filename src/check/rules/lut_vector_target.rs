@@ -33,9 +33,6 @@ element, as `lut2` does.
 fn check(context: &Context, report: &mut Report) {
     let Some(set) = lacks(context, Feature::PaletteVectors) else { return };
     for (part, palette) in palette_parts(context.recipe, Field::Vector, |palette| palette.vector > 1) {
-        if part.is_preset(context.recipe) {
-            continue;
-        }
         let finding = report.add(part.place, format!("palettes of vectors need {}", systems(set)));
         finding
             .here(format!("entries of {} values", palette.vector))

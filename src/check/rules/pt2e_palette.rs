@@ -43,8 +43,7 @@ fn check(context: &Context, report: &mut Report) {
             .help("`int8 per-channel` goes with activations; or keep the palette and leave activations in float")
             .upstream("ExecuTorch's CoreMLQuantizer knows integers only; coremltools can do both, on a Mac");
         if let Some(activations) = activations {
-            let edit = places::without(context.recipe, activations);
-            finding.fix_with("leave activations in float", false, vec![edit]);
+            places::offer_without(finding, context.recipe, "leave activations in float", activations);
         }
     }
 }

@@ -69,8 +69,7 @@ fn check(context: &Context, report: &mut Report) {
         if let Some(base) = rule.origins.get(Field::Base) {
             finding.suggest("use int8", base, "int8");
             if let Some(activations) = rule.origins.get(Field::Activations) {
-                let edit = places::without(context.recipe, activations);
-                finding.fix_with("leave activations in float", false, vec![edit]);
+                places::offer_without(finding, context.recipe, "leave activations in float", activations);
             }
         }
     }

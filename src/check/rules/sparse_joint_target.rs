@@ -52,6 +52,6 @@ fn check(context: &Context, report: &mut Report) {
             .help(format!("raise the target ({}), or do one of the two", set.systems()))
             .upstream("coremltools stops: `Joint compression is only supported since iOS18`");
         words::needs_set(finding, context, set);
-        finding.fix_with("do not prune", false, vec![places::without(context.recipe, asked.place)]);
+        places::offer_without(finding, context.recipe, "do not prune", asked.place);
     }
 }

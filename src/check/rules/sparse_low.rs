@@ -64,7 +64,7 @@ fn check(context: &Context, report: &mut Report) {
         ));
         finding.suggest("prune 75%", asked.place, "sparse 75%");
         if rule.origins.get(Field::Base).is_some() {
-            finding.fix_with("do not prune", false, vec![places::without(context.recipe, asked.place)]);
+            places::offer_without(finding, context.recipe, "do not prune", asked.place);
         }
     }
 }

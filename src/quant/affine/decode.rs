@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::blocks::Blocks;
-use super::{PIECE, Quantized, widen};
+use super::{PIECE, Quantized};
 use crate::quant::element::Element;
 use crate::quant::error::QuantError;
 use crate::quant::simd::multiversion;
@@ -21,6 +21,24 @@ pub(super) fn value<T: Element, P: Element, const TORCHAO: bool>(difference: i32
     T::round(P::round(difference * scale))
 }
 
+/// Decodes a run of one block.
+#[inline(always)]
+fn decode_run<T: Element, P: Element, const TORCHAO: bool>(
+    codes: &[i8],
+    flip: i8,
+    zero_point: i8,
+    scale: f32,
+    out: &mut [T],
+) {
+    for (out, &code) in out.iter_mut().zip(codes) {
+        let difference = i32::from(code ^ flip) - i32::from(zero_point ^ flip);
+        *out = T::from_f32(value::<T, P, TORCHAO>(difference, scale));
+    }
+}
+
+/// Elements decoded in one go; runs are cut into these, so that loops have constant lengths.
+const LANES: usize = 32;
+
 multiversion! {
     fn decode_piece<T: Element, P: Element; const TORCHAO: bool>(
         quantized: &Quantized,
@@ -28,22 +46,26 @@ multiversion! {
         start: usize,
         out: &mut [T],
     ) {
-        let signed = quantized.signed;
+        // The bit that makes unsigned codes signed ones, half the range lower; differences stay.
+        let flip = if quantized.signed { 0 } else { i8::MIN };
+        let codes = &quantized.codes[start..start + out.len()];
         for segment in blocks.segments(start, out.len()) {
-            let codes = &quantized.codes[start + segment.range.start..start + segment.range.end];
+            let codes = &codes[segment.range.clone()];
             let out = &mut out[segment.range];
             let scales = &quantized.scales[segment.group..];
             let zero_points = &quantized.zero_points[segment.group..];
             if blocks.run_in_block() {
-                let (scale, zero_point) = (scales[0], widen(zero_points[0], signed));
-                for (out, &code) in out.iter_mut().zip(codes) {
-                    let difference = i32::from(widen(code, signed) - zero_point);
-                    *out = T::from_f32(value::<T, P, TORCHAO>(difference, scale));
+                let (scale, zero_point) = (scales[0], zero_points[0]);
+                let (chunks, rest) = codes.as_chunks::<LANES>();
+                let (out_chunks, out_rest) = out.as_chunks_mut::<LANES>();
+                for (codes, out) in chunks.iter().zip(out_chunks) {
+                    decode_run::<T, P, TORCHAO>(codes, flip, zero_point, scale, out);
                 }
+                decode_run::<T, P, TORCHAO>(rest, flip, zero_point, scale, out_rest);
             } else {
                 let of_group = scales.iter().zip(zero_points);
                 for ((out, &code), (&scale, &zero_point)) in out.iter_mut().zip(codes).zip(of_group) {
-                    let difference = i32::from(widen(code, signed) - widen(zero_point, signed));
+                    let difference = i32::from(code ^ flip) - i32::from(zero_point ^ flip);
                     *out = T::from_f32(value::<T, P, TORCHAO>(difference, scale));
                 }
             }
