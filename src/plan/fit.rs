@@ -174,8 +174,9 @@ fn fit_palette(weight: &Weight, palette: &Palette, sparse: Option<Sparsity>) -> 
     let block = block(weight, &palette.granularity)?;
     let axis = weight.channel_axis().unwrap_or(0);
     let vector = palette.vector as usize;
-    if vector > 1 && !block[axis].is_multiple_of(vector) {
-        return Err(Misfit::Vector { length: block[axis], vector });
+    let length = *block.get(axis).ok_or(Misfit::NoChannels)?;
+    if vector > 1 && !length.is_multiple_of(vector) {
+        return Err(Misfit::Vector { length, vector });
     }
     Ok(Fitted::Palette {
         block,
@@ -248,4 +249,168 @@ pub fn better_extents(length: usize, wish: usize) -> Vec<usize> {
     divisors.sort_by_key(|&d| (!d.is_multiple_of(16), d.abs_diff(wish), d));
     divisors.dedup();
     divisors
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kind::Kind;
+    use crate::model::{KnownBy, Location, Role};
+    use crate::plan::size;
+
+    fn weight(kind: Kind, shape: &[usize]) -> Weight {
+        Weight {
+            name: "layer.weight".into(),
+            tied: Vec::new(),
+            module_len: 5,
+            kind,
+            known_by: KnownBy::Program,
+            role: Role::Weight,
+            transposed: false,
+            shape: shape.to_vec(),
+            dtype: DType::F16,
+            bytes: 2 * shape.iter().product::<usize>() as u64,
+            location: Location::default(),
+        }
+    }
+
+    /// Blocks of: linear, its transpose, embedding, convolution, depthwise, transposed convolution, matmul.
+    fn blocks(granularity: &Granularity) -> [Result<Vec<usize>, Misfit>; 7] {
+        let mut transposed = weight(Kind::Linear, &[48, 64]);
+        transposed.transposed = true;
+        [
+            weight(Kind::Linear, &[64, 48]),
+            transposed,
+            weight(Kind::Embedding, &[100, 64]),
+            weight(Kind::Conv2d, &[32, 16, 3, 3]),
+            weight(Kind::Conv2d, &[32, 1, 3, 3]),
+            weight(Kind::ConvTranspose, &[16, 32, 2, 2]),
+            weight(Kind::Matmul, &[48, 64]),
+        ]
+        .map(|weight| block(&weight, granularity))
+    }
+
+    #[test]
+    fn one_for_all() {
+        let shapes: [&[usize]; 7] =
+            [&[64, 48], &[48, 64], &[100, 64], &[32, 16, 3, 3], &[32, 1, 3, 3], &[16, 32, 2, 2], &[48, 64]];
+        assert_eq!(blocks(&Granularity::PerTensor), shapes.map(|shape| Ok(shape.to_vec())));
+    }
+
+    #[test]
+    fn channels() {
+        let expected: [&[usize]; 7] =
+            [&[1, 48], &[48, 1], &[1, 64], &[1, 16, 3, 3], &[1, 1, 3, 3], &[16, 1, 2, 2], &[48, 1]];
+        assert_eq!(blocks(&Granularity::PerChannel(None)), expected.map(|shape| Ok(shape.to_vec())));
+        let expected: [&[usize]; 7] =
+            [&[64, 1], &[48, 1], &[100, 1], &[32, 1, 3, 3], &[32, 1, 3, 3], &[16, 1, 2, 2], &[48, 1]];
+        assert_eq!(blocks(&Granularity::PerChannel(Some(1))), expected.map(|shape| Ok(shape.to_vec())));
+        let matrix = Err(Misfit::Axis { axis: 2, rank: 2 });
+        let found = blocks(&Granularity::PerChannel(Some(2)));
+        assert_eq!((&found[0], &found[3]), (&matrix, &Ok(vec![32, 16, 1, 3])));
+    }
+
+    #[test]
+    fn groups_of_inputs() {
+        let depthwise = Misfit::Divides { axis: 1, length: 1, extent: 16 };
+        let expected = [
+            Ok(vec![1, 16]),
+            Ok(vec![16, 1]),
+            Ok(vec![1, 16]),
+            Ok(vec![1, 16, 1, 1]),
+            Err(depthwise),
+            Ok(vec![16, 1, 1, 1]),
+            Ok(vec![16, 1]),
+        ];
+        assert_eq!(blocks(&Granularity::PerGroup(16)), expected);
+    }
+
+    #[test]
+    fn groups_of_outputs() {
+        let expected = [
+            Ok(vec![16, 48]),
+            Ok(vec![48, 16]),
+            Err(Misfit::Divides { axis: 0, length: 100, extent: 16 }),
+            Ok(vec![16, 16, 3, 3]),
+            Ok(vec![16, 1, 3, 3]),
+            Ok(vec![16, 16, 2, 2]),
+            Ok(vec![48, 16]),
+        ];
+        assert_eq!(blocks(&Granularity::PerGroupedChannel(16)), expected);
+    }
+
+    #[test]
+    fn blocks_of_any_extent() {
+        let rank = Err(Misfit::Rank { given: 2, rank: 4 });
+        let expected =
+            [Ok(vec![4, 48]), Ok(vec![4, 64]), Ok(vec![4, 64]), rank.clone(), rank.clone(), rank, Ok(vec![4, 64])];
+        assert_eq!(blocks(&Granularity::Block(vec![Some(4), None])), expected);
+    }
+
+    #[test]
+    fn extents_that_divide_are_near_and_round() {
+        assert_eq!(better_extents(96, 36)[..3], [32, 48, 16]);
+        assert_eq!(better_extents(1000, 64)[..2], [50, 40]);
+        assert_eq!(better_extents(7, 32), [7]);
+        assert_eq!(better_extents(1, 32), [1]);
+        assert!(better_extents(0, 32).is_empty());
+    }
+
+    fn granularities() -> impl Strategy<Value = Granularity> {
+        prop_oneof![
+            Just(Granularity::PerTensor),
+            prop::option::of(0usize..5).prop_map(Granularity::PerChannel),
+            (1usize..40).prop_map(Granularity::PerGroup),
+            (1usize..40).prop_map(Granularity::PerGroupedChannel),
+            prop::collection::vec(prop::option::of(1usize..9), 1..5).prop_map(Granularity::Block),
+        ]
+    }
+
+    fn schemes() -> impl Strategy<Value = Scheme> {
+        let sparsities = prop_oneof![
+            Just(None),
+            (0.0..=1.0f64).prop_map(|share| Some(Sparsity::Share(share))),
+            (0usize..5, 1usize..5).prop_map(|(n, m)| Some(Sparsity::Ratio { n, m })),
+        ];
+        let mappings = prop::sample::select(Mapping::ALL).prop_map(|(mapping, ..)| mapping);
+        (any::<bool>(), 1u8..=8, any::<[bool; 3]>(), granularities(), 1u32..5, sparsities, mappings).prop_map(
+            |(is_palette, bits, [signed, int8_entries, scaled], granularity, vector, sparse, mapping)| Scheme {
+                weights: if is_palette {
+                    let fit = PaletteFit::Kmeans;
+                    WeightScheme::Palette(Palette { bits, granularity, vector, int8_entries, scaled, fit })
+                } else {
+                    let by = ScaleSearch::MinMax;
+                    WeightScheme::Affine(Affine { bits, signed, granularity, mapping, scale: None, by })
+                },
+                sparse,
+                activations: None,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_fits_divides_everywhere(
+            kind in prop::sample::select(Kind::ALL),
+            shape in prop::collection::vec(1usize..65, 2..5),
+            transposed: bool,
+            scheme in schemes(),
+        ) {
+            let mut weight = weight(kind.0, &shape);
+            weight.transposed = transposed;
+            let Ok(fitted) = fit(&weight, &scheme, Arithmetic::Torchao) else { return Ok(()) };
+            if let Fitted::Affine { block, .. } | Fitted::Palette { block, .. } = &fitted {
+                prop_assert_eq!(block.len(), shape.len());
+                for (extent, length) in block.iter().zip(&shape) {
+                    prop_assert!(*extent > 0 && length % extent == 0, "{:?} in {:?}", block, shape);
+                }
+            }
+            if let Fitted::Palette { block, axis, vector, .. } = &fitted {
+                prop_assert!(block[*axis] % *vector as usize == 0);
+            }
+            prop_assert!(size::bytes(&weight, &fitted) > 0);
+        }
+    }
 }

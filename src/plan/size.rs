@@ -88,3 +88,84 @@ pub fn bytes_with(weight: &Weight, fitted: &Fitted, kept: Option<u64>) -> u64 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::DType;
+    use crate::kind::Kind;
+    use crate::model::{KnownBy, Location, Role};
+    use crate::plan::fit::fit;
+    use crate::recipe::{NoImports, resolve};
+    use crate::scheme::Arithmetic;
+
+    /// Bytes of a linear weight under a scheme as recipes write it.
+    #[track_caller]
+    fn size_of(shape: &[usize], dtype: DType, scheme: &str) -> u64 {
+        let weight = Weight {
+            name: "fc.weight".into(),
+            tied: Vec::new(),
+            module_len: 2,
+            kind: Kind::Linear,
+            known_by: KnownBy::Program,
+            role: Role::Weight,
+            transposed: false,
+            shape: shape.to_vec(),
+            dtype,
+            bytes: (shape.iter().product::<usize>() * dtype.bits() / 8) as u64,
+            location: Location::default(),
+        };
+        let recipe = resolve("r.bitmill".as_ref(), &format!("target none\nlinear => {scheme}\n"), &NoImports);
+        let scheme = recipe.rules[0].scheme.as_ref().unwrap_or_else(|| panic!("{:?}", recipe.problems));
+        bytes(&weight, &fit(&weight, scheme, Arithmetic::Torchao).unwrap())
+    }
+
+    #[test]
+    fn integers() {
+        let of = |scheme| size_of(&[64, 48], DType::F16, scheme);
+        assert_eq!(of("int8 per-tensor"), 64 * 48 + 2);
+        assert_eq!(of("int8 per-channel"), 64 * 48 + 64 * 2);
+        assert_eq!(of("int8 per-channel asymmetric scale fp32"), 64 * 48 + 64 * 4 + 64);
+        assert_eq!(of("uint8 per-channel"), 64 * 48 + 64 * 2 + 64);
+        assert_eq!(of("int4 per-group(16)"), 64 * 48 / 2 + 192 * 2);
+        assert_eq!(of("int4 per-group(16) asymmetric"), 64 * 48 / 2 + 192 * 2 + 192 / 2);
+        assert_eq!(of("int8 block[32, 24]"), 64 * 48 + 4 * 2);
+        assert_eq!(size_of(&[3, 5], DType::F16, "int4 per-tensor"), 8 + 2);
+        assert_eq!(size_of(&[64, 48], DType::F32, "int8 per-channel"), 64 * 48 + 64 * 4);
+    }
+
+    #[test]
+    fn palettes() {
+        let of = |scheme| size_of(&[64, 48], DType::F16, scheme);
+        assert_eq!(of("lut4"), 1536 + 16 * 2);
+        assert_eq!(of("lut3 per-grouped-channel(16)"), 1152 + 4 * 8 * 2);
+        assert_eq!(of("lut5"), 2304 + 64 * 2);
+        assert_eq!(of("lut7"), 3072 + 256 * 2);
+        assert_eq!(of("lut4 vector(2)"), 768 + 16 * 2 * 2);
+        assert_eq!(of("lut6 entries int8"), 2304 + 64 + 2);
+        assert_eq!(of("lut4 scaled"), 1536 + 16 * 2 + 64 * 2);
+        assert_eq!(size_of(&[64, 48], DType::BF16, "lut4"), 1536 + 16 * 2);
+    }
+
+    #[test]
+    fn pruned_weights_and_floats() {
+        let of = |scheme| size_of(&[64, 48], DType::F16, scheme);
+        assert_eq!(of("sparse 50%"), 384 + 1536 * 2);
+        assert_eq!(of("sparse 2:4"), 384 + 1536 * 2);
+        assert_eq!(of("sparse 100%"), 384);
+        assert_eq!(of("sparse-below 0.1"), 384 + 3072 * 2);
+        assert_eq!(of("int8 per-channel sparse 50%"), 384 + 1536 + 64 * 2);
+        assert_eq!(of("lut4 sparse 50%"), 384 + 768 + 16 * 2);
+        assert_eq!(size_of(&[64, 48], DType::F32, "fp16"), 64 * 48 * 2);
+    }
+
+    #[test]
+    fn what_survives() {
+        assert_eq!(survivors(10, Some(Sparsity::Share(0.0))), 10);
+        assert_eq!(survivors(10, Some(Sparsity::Share(1.0))), 0);
+        assert_eq!(survivors(10, Some(Sparsity::Ratio { n: 5, m: 4 })), 0);
+        assert_eq!(survivors(u64::MAX, Some(Sparsity::Ratio { n: 1, m: 1 })), 0);
+        assert_eq!(survivors(0, Some(Sparsity::Share(0.5))), 0);
+        assert_eq!(stream(u64::MAX, 8), u64::MAX);
+    }
+}
