@@ -72,26 +72,17 @@ impl DType {
 
     /// Whether a weight of this type can be quantized: the floats that the kernels read.
     pub const fn is_quantizable(self) -> bool {
-        matches!(
-            self,
-            DType::F32 | DType::F16 | DType::BF16 | DType::F8E4M3 | DType::F8E5M2
-        )
+        matches!(self, DType::F32 | DType::F16 | DType::BF16 | DType::F8E4M3 | DType::F8E5M2)
     }
 
     /// The name recipes use (`fp16`, `int8`); `opaque` for what has none.
     pub fn name(self) -> &'static str {
-        Self::NAMES
-            .iter()
-            .find(|(d, _, _)| *d == self)
-            .map_or("opaque", |(_, _, name)| name)
+        Self::NAMES.iter().find(|(d, _, _)| *d == self).map_or("opaque", |(_, _, name)| name)
     }
 
     /// The name safetensors headers use (`F16`), if it has one.
     pub fn safetensors_name(self) -> Option<&'static str> {
-        Self::NAMES
-            .iter()
-            .find(|(d, _, _)| *d == self)
-            .map(|(_, name, _)| *name)
+        Self::NAMES.iter().find(|(d, _, _)| *d == self).map(|(_, name, _)| *name)
     }
 }
 

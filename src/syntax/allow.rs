@@ -22,11 +22,7 @@ const PREFIX: &str = "bitmill:";
 
 /// Finds the comments that allow findings, and those that look so and are none. Pass the tokens and statements of
 /// the same text, in order.
-pub(super) fn allows(
-    text: &str,
-    tokens: &[Token],
-    statements: &[Statement],
-) -> (Vec<Allow>, Vec<SyntaxError>) {
+pub(super) fn allows(text: &str, tokens: &[Token], statements: &[Statement]) -> (Vec<Allow>, Vec<SyntaxError>) {
     let (mut allows, mut errors) = (Vec::new(), Vec::new());
     let mut line_start = 0;
     let mut alone = true;
@@ -41,17 +37,10 @@ pub(super) fn allows(
                 let line_end = line_end.iter().find(|t| t.kind == TokenKind::Newline);
                 let covers = match alone {
                     true => next_statement(statements, token.span),
-                    false => Span::new(
-                        line_start,
-                        line_end.map_or(token.span.end, |newline| newline.span.start),
-                    ),
+                    false => Span::new(line_start, line_end.map_or(token.span.end, |newline| newline.span.start)),
                 };
                 match codes {
-                    Some(codes) => allows.push(Allow {
-                        span: token.span,
-                        codes,
-                        covers,
-                    }),
+                    Some(codes) => allows.push(Allow { span: token.span, codes, covers }),
                     None => errors.push(SyntaxError {
                         span: token.span,
                         kind: SyntaxErrorKind::InvalidDirective,
@@ -78,25 +67,16 @@ fn next_statement(statements: &[Statement], comment: Span) -> Span {
 /// The codes that a comment allows. `None` for other comments, `Some(None)` for one that says something else.
 fn read(text: &str, comment: Span) -> Option<Option<Vec<Word>>> {
     let written = &text[comment.range()];
-    let directive = written
-        .strip_prefix('#')?
-        .trim_start()
-        .strip_prefix(PREFIX)?;
+    let directive = written.strip_prefix('#')?.trim_start().strip_prefix(PREFIX)?;
     Some(codes(text, directive.trim(), comment.end))
 }
 
 /// Reads `allow(CODE, CODE)`, which ends at byte `end`.
 fn codes(text: &str, directive: &str, end: u32) -> Option<Vec<Word>> {
-    let list = directive
-        .strip_prefix("allow")?
-        .trim_start()
-        .strip_prefix('(')?;
+    let list = directive.strip_prefix("allow")?.trim_start().strip_prefix('(')?;
     let list = list.strip_suffix(')')?;
     let mut start = end as usize - 1 - list.len();
-    debug_assert!(
-        text[start..].starts_with(list),
-        "the comment ends with its list"
-    );
+    debug_assert!(text[start..].starts_with(list), "the comment ends with its list");
     let mut codes = Vec::new();
     for written in list.split(',') {
         let code = written.trim();
@@ -121,11 +101,7 @@ mod tests {
         let parse = parse(text);
         let mut shown = String::new();
         for allow in &parse.allows {
-            let codes: Vec<_> = allow
-                .codes
-                .iter()
-                .map(|code| &text[code.span.range()])
-                .collect();
+            let codes: Vec<_> = allow.codes.iter().map(|code| &text[code.span.range()]).collect();
             shown += &format!("{codes:?} in {:?}\n", &text[allow.covers.range()]);
         }
         for error in &parse.errors {

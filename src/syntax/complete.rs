@@ -30,10 +30,7 @@ pub fn is_complete(text: &str) -> bool {
     if last.flaw == Some(Flaw::Unterminated) {
         return true;
     }
-    let dangling = matches!(
-        last.kind,
-        TokenKind::Arrow | TokenKind::Assign | TokenKind::Comma
-    );
+    let dangling = matches!(last.kind, TokenKind::Arrow | TokenKind::Assign | TokenKind::Comma);
     open.is_empty() && !dangling
 }
 
@@ -43,26 +40,14 @@ mod tests {
 
     #[test]
     fn asks_for_more_only_when_more_can_help() {
-        for text in [
-            "",
-            "linear => int4",
-            "model",
-            "linear => int4)",
-            "(linear]",
-            "linear => \"a(",
-            "# (",
-            "where x =>\n  y",
-        ] {
+        for text in
+            ["", "linear => int4", "model", "linear => int4)", "(linear]", "linear => \"a(", "# (", "where x =>\n  y"]
+        {
             assert!(is_complete(text), "{text:?}");
         }
-        for text in [
-            "linear =>",
-            "linear => # why",
-            "scheme a =",
-            "target iOS18,",
-            "(linear",
-            "calibrate \"x\" {\n  samples 3",
-        ] {
+        for text in
+            ["linear =>", "linear => # why", "scheme a =", "target iOS18,", "(linear", "calibrate \"x\" {\n  samples 3"]
+        {
             assert!(!is_complete(text), "{text:?}");
         }
     }

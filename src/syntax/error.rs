@@ -194,51 +194,29 @@ impl SyntaxErrorKind {
             None => String::new(),
         };
         match self {
-            SyntaxErrorKind::Expected {
-                what,
-                after: None,
-                found: Some(found),
-            } if is_joiner(found) => {
+            SyntaxErrorKind::Expected { what, after: None, found: Some(found) } if is_joiner(found) => {
                 format!("{what} is missing before `{found}`")
             }
-            SyntaxErrorKind::Expected {
-                what,
-                found: Some(found),
-                ..
-            } => {
+            SyntaxErrorKind::Expected { what, found: Some(found), .. } => {
                 format!("{what} should stand here, not `{found}`")
             }
-            SyntaxErrorKind::Expected {
-                what,
-                after: Some(after),
-                ..
-            } => format!("{what} is missing after `{after}`"),
+            SyntaxErrorKind::Expected { what, after: Some(after), .. } => format!("{what} is missing after `{after}`"),
             SyntaxErrorKind::Expected { what, .. } => format!("{what} is missing"),
             SyntaxErrorKind::StrayText { text, behind } => {
                 format!("`{text}` is no part of {behind}")
             }
-            SyntaxErrorKind::MissingBetween {
-                what,
-                before,
-                behind,
-            } => {
+            SyntaxErrorKind::MissingBetween { what, before, behind } => {
                 format!("{what} is missing between `{before}` and `{behind}`")
             }
             SyntaxErrorKind::WrongForm { meant } => format!("this is written `{meant}`"),
-            SyntaxErrorKind::UnknownStatement {
-                word,
-                nearest: None,
-            } => {
+            SyntaxErrorKind::UnknownStatement { word, nearest: None } => {
                 format!("no statement begins with `{word}`, and no `=>` makes this a rule")
             }
             SyntaxErrorKind::UnknownStatement { word, nearest } => {
                 format!("no statement begins with `{word}`{}", did_you_mean(nearest))
             }
             SyntaxErrorKind::UnknownWord { word, nearest } => {
-                format!(
-                    "`{word}` has no meaning here{}",
-                    did_you_mean(&Some(nearest))
-                )
+                format!("`{word}` has no meaning here{}", did_you_mean(&Some(nearest)))
             }
             SyntaxErrorKind::WrongSign { found, meant: "" } => {
                 format!("`{found}` does not belong here")
@@ -247,12 +225,8 @@ impl SyntaxErrorKind {
                 format!("recipes write `{meant}` for `{found}`")
             }
             SyntaxErrorKind::UnknownCharacter { text } => unknown_character(text),
-            SyntaxErrorKind::UnterminatedString => {
-                "the string has no closing `\"` on its line".to_owned()
-            }
-            SyntaxErrorKind::UnterminatedRegex => {
-                "the regular expression has no closing `/` on its line".to_owned()
-            }
+            SyntaxErrorKind::UnterminatedString => "the string has no closing `\"` on its line".to_owned(),
+            SyntaxErrorKind::UnterminatedRegex => "the regular expression has no closing `/` on its line".to_owned(),
             SyntaxErrorKind::WrongQuotes => "strings stand in double quotes".to_owned(),
             SyntaxErrorKind::Unquoted { text } => {
                 format!("names and paths stand in double quotes: `\"{text}\"`")
@@ -277,9 +251,7 @@ impl SyntaxErrorKind {
             SyntaxErrorKind::TooDeep => format!(
                 "this statement is too complex: more than {MAX_NESTING} nested brackets or {MAX_JOINED} joined selectors"
             ),
-            SyntaxErrorKind::TooLong => {
-                "this text is too long for a recipe; the rest is not read".to_owned()
-            }
+            SyntaxErrorKind::TooLong => "this text is too long for a recipe; the rest is not read".to_owned(),
             SyntaxErrorKind::TooMany { more } => format!("and {more} more mistakes in the text"),
         }
     }
@@ -287,22 +259,13 @@ impl SyntaxErrorKind {
 
 /// Whether something can only stand behind something else.
 fn is_joiner(written: &str) -> bool {
-    matches!(
-        written,
-        "=>" | "," | "and" | "or" | "where" | "matches" | "quantized" | "kept"
-    )
+    matches!(written, "=>" | "," | "and" | "or" | "where" | "matches" | "quantized" | "kept")
 }
 
 /// Invisible characters are named by their number.
 fn unknown_character(text: &str) -> String {
-    match text
-        .chars()
-        .find(|c| c.is_control() || !c.is_ascii() && !is_seen(*c))
-    {
-        Some(c) => format!(
-            "the invisible character U+{:04X} has no meaning in a recipe",
-            c as u32
-        ),
+    match text.chars().find(|c| c.is_control() || !c.is_ascii() && !is_seen(*c)) {
+        Some(c) => format!("the invisible character U+{:04X} has no meaning in a recipe", c as u32),
         None => format!("`{text}` has no meaning in a recipe"),
     }
 }

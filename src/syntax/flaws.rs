@@ -11,38 +11,17 @@ pub(super) fn error(text: &str, token: &Token, flaw: Flaw) -> SyntaxError {
     let written = &text[token.span.range()];
     let replace = |by: String| {
         let title = format!("write `{}`", excerpt(&by));
-        Some(Fix {
-            span: token.span,
-            replacement: by,
-            title,
-        })
+        Some(Fix { span: token.span, replacement: by, title })
     };
     let (kind, fix) = match flaw {
-        Flaw::Unterminated if token.kind == TokenKind::Regex => (
-            SyntaxErrorKind::UnterminatedRegex,
-            close(written, token.span, '/'),
-        ),
-        Flaw::Unterminated => (
-            SyntaxErrorKind::UnterminatedString,
-            close(written, token.span, '"'),
-        ),
-        Flaw::WrongQuotes => (
-            SyntaxErrorKind::WrongQuotes,
-            replace(quote(&text_value(written, token.flaw))),
-        ),
-        Flaw::Unquoted => (
-            SyntaxErrorKind::Unquoted {
-                text: excerpt(written),
-            },
-            replace(quote(written)),
-        ),
+        Flaw::Unterminated if token.kind == TokenKind::Regex => {
+            (SyntaxErrorKind::UnterminatedRegex, close(written, token.span, '/'))
+        }
+        Flaw::Unterminated => (SyntaxErrorKind::UnterminatedString, close(written, token.span, '"')),
+        Flaw::WrongQuotes => (SyntaxErrorKind::WrongQuotes, replace(quote(&text_value(written, token.flaw)))),
+        Flaw::Unquoted => (SyntaxErrorKind::Unquoted { text: excerpt(written) }, replace(quote(written))),
         Flaw::InvalidEscape => invalid_escape(written, token),
-        Flaw::TooLarge => (
-            SyntaxErrorKind::NumberTooLarge {
-                text: excerpt(written),
-            },
-            None,
-        ),
+        Flaw::TooLarge => (SyntaxErrorKind::NumberTooLarge { text: excerpt(written) }, None),
         Flaw::InvalidNumber => invalid_number(written, token),
         Flaw::WrongSign => {
             let meant = meant(written).unwrap_or_default();
@@ -50,37 +29,17 @@ pub(super) fn error(text: &str, token: &Token, flaw: Flaw) -> SyntaxError {
             if let Some(fix) = fix.as_mut().filter(|_| meant.is_empty()) {
                 fix.title = format!("remove `{written}`");
             }
-            (
-                SyntaxErrorKind::WrongSign {
-                    found: written.to_owned(),
-                    meant,
-                },
-                fix,
-            )
+            (SyntaxErrorKind::WrongSign { found: written.to_owned(), meant }, fix)
         }
         Flaw::SlashComment => {
             let span = Span::new(token.span.start, token.span.start + 2);
-            let fix = Fix {
-                span,
-                replacement: "#".to_owned(),
-                title: "write `#`".to_owned(),
-            };
+            let fix = Fix { span, replacement: "#".to_owned(), title: "write `#`".to_owned() };
             (SyntaxErrorKind::SlashComment, Some(fix))
         }
-        Flaw::Unknown => (
-            SyntaxErrorKind::UnknownCharacter {
-                text: excerpt(written),
-            },
-            None,
-        ),
+        Flaw::Unknown => (SyntaxErrorKind::UnknownCharacter { text: excerpt(written) }, None),
         Flaw::Unread => (SyntaxErrorKind::TooLong, None),
     };
-    SyntaxError {
-        span: token.span,
-        kind,
-        fix,
-        help: None,
-    }
+    SyntaxError { span: token.span, kind, fix, help: None }
 }
 
 /// An edit that closes a string: before what cannot have been meant as part of it, or at its end.
@@ -97,11 +56,7 @@ fn close(written: &str, span: Span, quote: char) -> Option<Fix> {
         return None;
     }
     let at = span.start + 1 + end as u32;
-    Some(Fix {
-        span: Span::new(at, at),
-        replacement: quote.to_string(),
-        title: format!("insert `{quote}`"),
-    })
+    Some(Fix { span: Span::new(at, at), replacement: quote.to_string(), title: format!("insert `{quote}`") })
 }
 
 /// One finding for all escapes of a string; its edit doubles the backslashes that escape nothing.
@@ -121,14 +76,8 @@ fn invalid_escape(written: &str, token: &Token) -> (SyntaxErrorKind, Option<Fix>
         }
         mended.push(next);
     }
-    let kind = SyntaxErrorKind::InvalidEscape {
-        character: first.unwrap_or('\\'),
-    };
-    let fix = Fix {
-        span: token.span,
-        replacement: mended,
-        title: "double the backslash".to_owned(),
-    };
+    let kind = SyntaxErrorKind::InvalidEscape { character: first.unwrap_or('\\') };
+    let fix = Fix { span: token.span, replacement: mended, title: "double the backslash".to_owned() };
     (kind, Some(fix))
 }
 
@@ -136,12 +85,7 @@ fn invalid_number(written: &str, token: &Token) -> (SyntaxErrorKind, Option<Fix>
     let numeral = numeral_length(written);
     let unit = &written[numeral..];
     if !unit.chars().all(char::is_alphabetic) {
-        return (
-            SyntaxErrorKind::InvalidNumber {
-                text: excerpt(written),
-            },
-            None,
-        );
+        return (SyntaxErrorKind::InvalidNumber { text: excerpt(written) }, None);
     }
     let nearest = nearest(unit, UNITS.iter().map(|unit| unit.word));
     let span = Span::new(token.span.start + numeral as u32, token.span.end);
@@ -150,13 +94,7 @@ fn invalid_number(written: &str, token: &Token) -> (SyntaxErrorKind, Option<Fix>
         replacement: unit.to_owned(),
         title: format!("write `{}{unit}`", &written[..numeral]),
     });
-    (
-        SyntaxErrorKind::UnknownUnit {
-            unit: excerpt(unit),
-            nearest,
-        },
-        fix,
-    )
+    (SyntaxErrorKind::UnknownUnit { unit: excerpt(unit), nearest }, fix)
 }
 
 /// The error of a bracket that should be closed at `at`.
@@ -172,27 +110,13 @@ pub(super) fn unclosed(text: &str, open: Span, at: u32) -> SyntaxError {
         title: format!("insert `{}`", close.trim_start()),
     };
     let kind = SyntaxErrorKind::UnclosedBracket { open: open_sign };
-    SyntaxError {
-        span: open,
-        kind,
-        fix: Some(fix),
-        help: None,
-    }
+    SyntaxError { span: open, kind, fix: Some(fix), help: None }
 }
 
 /// The error of a bracket that closes nothing.
 pub(super) fn unopened(text: &str, close: Span) -> SyntaxError {
     let sign = text[close.range()].chars().next().unwrap_or(')');
-    let fix = Fix {
-        span: close,
-        replacement: String::new(),
-        title: format!("remove `{sign}`"),
-    };
+    let fix = Fix { span: close, replacement: String::new(), title: format!("remove `{sign}`") };
     let kind = SyntaxErrorKind::UnopenedBracket { close: sign };
-    SyntaxError {
-        span: close,
-        kind,
-        fix: Some(fix),
-        help: None,
-    }
+    SyntaxError { span: close, kind, fix: Some(fix), help: None }
 }

@@ -14,31 +14,11 @@ pub struct Keyword {
 
 /// Words that begin a statement. A rule begins with a selector instead.
 pub const STATEMENTS: &[Keyword] = &[
-    Keyword {
-        word: "model",
-        form: "model \"PATH\"",
-        meaning: "the model the recipe is for; a run may name another",
-    },
-    Keyword {
-        word: "target",
-        form: "target iOS18",
-        meaning: "the oldest systems it must run on, or `none`",
-    },
-    Keyword {
-        word: "compute",
-        form: "compute all",
-        meaning: "the processors it may run on",
-    },
-    Keyword {
-        word: "precision",
-        form: "precision fp16",
-        meaning: "the compute precision of what stays in float",
-    },
-    Keyword {
-        word: "arithmetic",
-        form: "arithmetic torchao",
-        meaning: "whose formula `symmetric` means",
-    },
+    Keyword { word: "model", form: "model \"PATH\"", meaning: "the model the recipe is for; a run may name another" },
+    Keyword { word: "target", form: "target iOS18", meaning: "the oldest systems it must run on, or `none`" },
+    Keyword { word: "compute", form: "compute all", meaning: "the processors it may run on" },
+    Keyword { word: "precision", form: "precision fp16", meaning: "the compute precision of what stays in float" },
+    Keyword { word: "arithmetic", form: "arithmetic torchao", meaning: "whose formula `symmetric` means" },
     Keyword {
         word: "threshold",
         form: "threshold 2048",
@@ -49,26 +29,10 @@ pub const STATEMENTS: &[Keyword] = &[
         form: "calibrate \"PATH\" { samples 128 }",
         meaning: "representative samples for activation ranges",
     },
-    Keyword {
-        word: "scheme",
-        form: "scheme NAME = SCHEME",
-        meaning: "a named scheme",
-    },
-    Keyword {
-        word: "import",
-        form: "import \"PATH\"",
-        meaning: "the statements of another recipe",
-    },
-    Keyword {
-        word: "extend",
-        form: "extend \"PRESET\" { … }",
-        meaning: "a built-in recipe with its parameters",
-    },
-    Keyword {
-        word: "expect",
-        form: "expect size <= 30%",
-        meaning: "a test that the recipe carries",
-    },
+    Keyword { word: "scheme", form: "scheme NAME = SCHEME", meaning: "a named scheme" },
+    Keyword { word: "import", form: "import \"PATH\"", meaning: "the statements of another recipe" },
+    Keyword { word: "extend", form: "extend \"PRESET\" { … }", meaning: "a built-in recipe with its parameters" },
+    Keyword { word: "expect", form: "expect size <= 30%", meaning: "a test that the recipe carries" },
     Keyword {
         word: "output",
         form: "output \"PATH\"",
@@ -78,55 +42,19 @@ pub const STATEMENTS: &[Keyword] = &[
 
 /// Words that join selectors and conditions. They name nothing else.
 pub const CONNECTIVES: &[Keyword] = &[
-    Keyword {
-        word: "and",
-        form: "A and B",
-        meaning: "both",
-    },
-    Keyword {
-        word: "or",
-        form: "A or B",
-        meaning: "either",
-    },
-    Keyword {
-        word: "not",
-        form: "not A",
-        meaning: "the others",
-    },
-    Keyword {
-        word: "where",
-        form: "A where CONDITION",
-        meaning: "those of A whose facts fit",
-    },
+    Keyword { word: "and", form: "A and B", meaning: "both" },
+    Keyword { word: "or", form: "A or B", meaning: "either" },
+    Keyword { word: "not", form: "not A", meaning: "the others" },
+    Keyword { word: "where", form: "A where CONDITION", meaning: "those of A whose facts fit" },
 ];
 
 /// Words with a meaning inside `expect` only.
 pub const EXPECTATIONS: &[Keyword] = &[
-    Keyword {
-        word: "every",
-        form: "expect every A quantized",
-        meaning: "holds for each weight of A",
-    },
-    Keyword {
-        word: "no",
-        form: "expect no A quantized",
-        meaning: "holds for no weight of A",
-    },
-    Keyword {
-        word: "matches",
-        form: "expect A matches 112",
-        meaning: "how many weights A matches",
-    },
-    Keyword {
-        word: "quantized",
-        form: "expect every A quantized",
-        meaning: "a rule changes the weight",
-    },
-    Keyword {
-        word: "kept",
-        form: "expect every A kept",
-        meaning: "the weight stays as it is",
-    },
+    Keyword { word: "every", form: "expect every A quantized", meaning: "holds for each weight of A" },
+    Keyword { word: "no", form: "expect no A quantized", meaning: "holds for no weight of A" },
+    Keyword { word: "matches", form: "expect A matches 112", meaning: "how many weights A matches" },
+    Keyword { word: "quantized", form: "expect every A quantized", meaning: "a rule changes the weight" },
+    Keyword { word: "kept", form: "expect every A kept", meaning: "the weight stays as it is" },
 ];
 
 /// What `expect` can measure.
@@ -136,11 +64,7 @@ pub const METRICS: &[Keyword] = &[
         form: "expect size <= 30%",
         meaning: "bytes after, in percent of the bytes before or in bytes",
     },
-    Keyword {
-        word: "bits",
-        form: "expect bits <= 4.5",
-        meaning: "average bits per weight of what was quantized",
-    },
+    Keyword { word: "bits", form: "expect bits <= 4.5", meaning: "average bits per weight of what was quantized" },
     Keyword {
         word: "sqnr",
         form: "expect sqnr >= 30 dB",
@@ -160,31 +84,11 @@ pub const METRICS: &[Keyword] = &[
 
 /// Parts of a scheme that take the value behind them as their operand.
 pub const OPERAND_PARTS: &[Keyword] = &[
-    Keyword {
-        word: "scale",
-        form: "scale fp16",
-        meaning: "the type of the scales",
-    },
-    Keyword {
-        word: "by",
-        form: "by hqq",
-        meaning: "how scales are chosen",
-    },
-    Keyword {
-        word: "fit",
-        form: "fit kmeans",
-        meaning: "how a palette's entries are found",
-    },
-    Keyword {
-        word: "entries",
-        form: "entries int8",
-        meaning: "the type of a palette's entries",
-    },
-    Keyword {
-        word: "sparse",
-        form: "sparse 50%",
-        meaning: "pruning, joined to the rest: a share or n:m",
-    },
+    Keyword { word: "scale", form: "scale fp16", meaning: "the type of the scales" },
+    Keyword { word: "by", form: "by hqq", meaning: "how scales are chosen" },
+    Keyword { word: "fit", form: "fit kmeans", meaning: "how a palette's entries are found" },
+    Keyword { word: "entries", form: "entries int8", meaning: "the type of a palette's entries" },
+    Keyword { word: "sparse", form: "sparse 50%", meaning: "pruning, joined to the rest: a share or n:m" },
 ];
 
 /// The word that begins the activations of a scheme.
@@ -196,69 +100,17 @@ pub const ACTIVATIONS: Keyword = Keyword {
 
 /// Units that a number can carry.
 pub const UNITS: &[Keyword] = &[
-    Keyword {
-        word: "%",
-        form: "30%",
-        meaning: "hundredths; stands directly behind its number",
-    },
-    Keyword {
-        word: "k",
-        form: "2k",
-        meaning: "thousands",
-    },
-    Keyword {
-        word: "M",
-        form: "1.5M",
-        meaning: "millions",
-    },
-    Keyword {
-        word: "G",
-        form: "1G",
-        meaning: "thousands of millions",
-    },
-    Keyword {
-        word: "B",
-        form: "512B",
-        meaning: "bytes",
-    },
-    Keyword {
-        word: "kB",
-        form: "64kB",
-        meaning: "1000 bytes",
-    },
-    Keyword {
-        word: "MB",
-        form: "12MB",
-        meaning: "1000 kB",
-    },
-    Keyword {
-        word: "GB",
-        form: "1.2GB",
-        meaning: "1000 MB",
-    },
-    Keyword {
-        word: "KiB",
-        form: "64KiB",
-        meaning: "1024 bytes",
-    },
-    Keyword {
-        word: "MiB",
-        form: "12MiB",
-        meaning: "1024 KiB",
-    },
-    Keyword {
-        word: "GiB",
-        form: "1GiB",
-        meaning: "1024 MiB",
-    },
-    Keyword {
-        word: "dB",
-        form: "30 dB",
-        meaning: "decibels",
-    },
-    Keyword {
-        word: "bits",
-        form: "4.5 bits",
-        meaning: "bits per weight",
-    },
+    Keyword { word: "%", form: "30%", meaning: "hundredths; stands directly behind its number" },
+    Keyword { word: "k", form: "2k", meaning: "thousands" },
+    Keyword { word: "M", form: "1.5M", meaning: "millions" },
+    Keyword { word: "G", form: "1G", meaning: "thousands of millions" },
+    Keyword { word: "B", form: "512B", meaning: "bytes" },
+    Keyword { word: "kB", form: "64kB", meaning: "1000 bytes" },
+    Keyword { word: "MB", form: "12MB", meaning: "1000 kB" },
+    Keyword { word: "GB", form: "1.2GB", meaning: "1000 MB" },
+    Keyword { word: "KiB", form: "64KiB", meaning: "1024 bytes" },
+    Keyword { word: "MiB", form: "12MiB", meaning: "1024 KiB" },
+    Keyword { word: "GiB", form: "1GiB", meaning: "1024 MiB" },
+    Keyword { word: "dB", form: "30 dB", meaning: "decibels" },
+    Keyword { word: "bits", form: "4.5 bits", meaning: "bits per weight" },
 ];

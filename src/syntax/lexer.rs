@@ -47,11 +47,7 @@ impl<'a> Lexer<'a> {
 
     fn byte(&self, ahead: usize) -> u8 {
         // No token contains a NUL, so that it can stand for the end.
-        self.text
-            .as_bytes()
-            .get(self.at + ahead)
-            .copied()
-            .unwrap_or(0)
+        self.text.as_bytes().get(self.at + ahead).copied().unwrap_or(0)
     }
 
     /// The character behind the next one.
@@ -92,9 +88,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn begins_path(&self) -> bool {
-        ["./", "../", "~/"]
-            .iter()
-            .any(|start| self.rest().starts_with(start))
+        ["./", "../", "~/"].iter().any(|start| self.rest().starts_with(start))
     }
 
     fn blank(&mut self) -> Lexed {
@@ -132,11 +126,7 @@ impl<'a> Lexer<'a> {
                     }
                     // A newline ends the line even behind a backslash; of a longer character only the first byte
                     // is skipped here, and its others are no quotes.
-                    at += if matches!(next, None | Some(b'\n' | b'\r')) {
-                        1
-                    } else {
-                        2
-                    };
+                    at += if matches!(next, None | Some(b'\n' | b'\r')) { 1 } else { 2 };
                 }
                 Some(&byte) if byte == quote => {
                     self.at = at + 1;
@@ -174,8 +164,7 @@ impl<'a> Lexer<'a> {
             let goes_on = match self.byte(0) {
                 b'-' => self.second().is_some_and(char::is_alphanumeric),
                 b'.' => {
-                    let behind_digit =
-                        self.at > start && self.text.as_bytes()[self.at - 1].is_ascii_digit();
+                    let behind_digit = self.at > start && self.text.as_bytes()[self.at - 1].is_ascii_digit();
                     behind_digit && self.byte(1).is_ascii_digit()
                 }
                 _ => false,
@@ -187,9 +176,7 @@ impl<'a> Lexer<'a> {
         }
         let name_goes_on = match self.byte(0) {
             b'*' | b'?' => true,
-            b'.' => self
-                .second()
-                .is_some_and(|c| is_word_part(c) || "*?{[".contains(c)),
+            b'.' => self.second().is_some_and(|c| is_word_part(c) || "*?{[".contains(c)),
             b'/' => self.byte(1) != b'/',
             _ => false,
         };
@@ -210,9 +197,7 @@ impl<'a> Lexer<'a> {
             };
             let near = self.rest().as_bytes();
             let near = &near[..near.len().min(GLUED_BRACKETS)];
-            let end = near
-                .iter()
-                .position(|b| *b == closer || b.is_ascii_whitespace());
+            let end = near.iter().position(|b| *b == closer || b.is_ascii_whitespace());
             match end {
                 Some(end) if near[end] == closer => self.at += end + 1,
                 _ => break,
@@ -229,9 +214,7 @@ impl<'a> Lexer<'a> {
         } else {
             loop {
                 self.take_while(is_word_part);
-                if !(matches!(self.byte(0), b'.' | b'-')
-                    && self.second().is_some_and(char::is_alphanumeric))
-                {
+                if !(matches!(self.byte(0), b'.' | b'-') && self.second().is_some_and(char::is_alphanumeric)) {
                     break;
                 }
                 self.at += 1;
@@ -260,10 +243,7 @@ impl<'a> Lexer<'a> {
         if let Some((_, kind)) = TWO.iter().find(|(sign, _)| self.rest().starts_with(sign)) {
             return self.take(2, *kind);
         }
-        if let Some((sign, kind, _)) = LOOKALIKES
-            .iter()
-            .find(|(sign, ..)| self.rest().starts_with(sign))
-        {
+        if let Some((sign, kind, _)) = LOOKALIKES.iter().find(|(sign, ..)| self.rest().starts_with(sign)) {
             self.at += sign.len();
             return (*kind, Some(Flaw::WrongSign));
         }
@@ -302,9 +282,7 @@ impl<'a> Lexer<'a> {
         }
         let mut characters = rest.char_indices();
         characters.next();
-        let end = characters
-            .find(|(_, c)| begins_token(*c))
-            .map_or(rest.len(), |(at, _)| at);
+        let end = characters.find(|(_, c)| begins_token(*c)).map_or(rest.len(), |(at, _)| at);
         self.at += end;
         (TokenKind::Unknown, Some(Flaw::Unknown))
     }

@@ -54,10 +54,7 @@ impl LineIndex {
                 starts.push(at as u32 + 1);
             }
         }
-        LineIndex {
-            starts,
-            length: bytes.len() as u32,
-        }
+        LineIndex { starts, length: bytes.len() as u32 }
     }
 
     /// How many lines there are; the empty text has one.
@@ -72,16 +69,8 @@ impl LineIndex {
 
     /// The bytes of a line, with its end; empty behind the text.
     pub fn span(&self, line: u32) -> Span {
-        let start = self
-            .starts
-            .get(line as usize)
-            .copied()
-            .unwrap_or(self.length);
-        let end = self
-            .starts
-            .get(line as usize + 1)
-            .copied()
-            .unwrap_or(self.length);
+        let start = self.starts.get(line as usize).copied().unwrap_or(self.length);
+        let end = self.starts.get(line as usize + 1).copied().unwrap_or(self.length);
         Span::new(start, end)
     }
 
@@ -92,10 +81,7 @@ impl LineIndex {
         let end = text.floor_char_boundary(offset as usize);
         let start = (self.span(line).start as usize).min(end);
         let before = text.get(start..end).unwrap_or_default();
-        LineColumn {
-            line,
-            column: before.chars().map(|c| unit.width(c)).sum(),
-        }
+        LineColumn { line, column: before.chars().map(|c| unit.width(c)).sum() }
     }
 
     /// The offset of a place. A column behind the line's end is taken for the end, one within a character for the
@@ -136,14 +122,8 @@ mod tests {
             assert_eq!(index.place(text, b, unit), place);
             assert_eq!(index.offset(text, place, unit), b);
         }
-        assert_eq!(
-            index.place(text, 1, Unit::Utf8),
-            LineColumn { line: 0, column: 1 }
-        );
-        assert_eq!(
-            index.place(text, text.len() as u32, Unit::Utf8),
-            LineColumn { line: 3, column: 1 }
-        );
+        assert_eq!(index.place(text, 1, Unit::Utf8), LineColumn { line: 0, column: 1 });
+        assert_eq!(index.place(text, text.len() as u32, Unit::Utf8), LineColumn { line: 3, column: 1 });
     }
 
     #[test]
@@ -154,19 +134,9 @@ mod tests {
         assert_eq!(at(0, 99), 2);
         assert_eq!(at(1, 1), 3, "half of a pair");
         assert_eq!(at(9, 0), text.len() as u32);
-        assert_eq!(
-            index.place(text, 999, Unit::Utf16),
-            LineColumn { line: 1, column: 2 }
-        );
-        assert_eq!(
-            index.place(text, 5, Unit::Utf16),
-            LineColumn { line: 1, column: 0 },
-            "within a character"
-        );
-        assert_eq!(
-            LineIndex::new("").place("", 0, Unit::Utf8),
-            LineColumn { line: 0, column: 0 }
-        );
+        assert_eq!(index.place(text, 999, Unit::Utf16), LineColumn { line: 1, column: 2 });
+        assert_eq!(index.place(text, 5, Unit::Utf16), LineColumn { line: 1, column: 0 }, "within a character");
+        assert_eq!(LineIndex::new("").place("", 0, Unit::Utf8), LineColumn { line: 0, column: 0 });
     }
 
     #[test]
@@ -175,16 +145,11 @@ mod tests {
         let index = LineIndex::new(text);
         for unit in [Unit::Utf8, Unit::Utf16, Unit::Utf32] {
             // Between `\r` and `\n` there is no place of its own.
-            for (offset, _) in text
-                .char_indices()
-                .filter(|(at, _)| !text[..*at].ends_with('\r') || !text[*at..].starts_with('\n'))
+            for (offset, _) in
+                text.char_indices().filter(|(at, _)| !text[..*at].ends_with('\r') || !text[*at..].starts_with('\n'))
             {
                 let place = index.place(text, offset as u32, unit);
-                assert_eq!(
-                    index.offset(text, place, unit),
-                    offset as u32,
-                    "{place:?} {unit:?}"
-                );
+                assert_eq!(index.offset(text, place, unit), offset as u32, "{place:?} {unit:?}");
             }
         }
     }

@@ -56,15 +56,7 @@ mod tests {
 
     #[test]
     fn finds_what_was_meant() {
-        let words = [
-            "target",
-            "model",
-            "threshold",
-            "calibrate",
-            "all",
-            "conv2d",
-            "conv3d",
-        ];
+        let words = ["target", "model", "threshold", "calibrate", "all", "conv2d", "conv3d"];
         for (typed, meant) in [
             ("targt", Some("target")),
             ("TARGET", Some("target")),

@@ -112,28 +112,17 @@ fn lines(text: &str, tokens: &[Token]) -> Vec<Line> {
         let first = tokens_of_line.iter().find(|t| !t.kind.is_blank());
         let content = first.is_some_and(|t| t.kind != TokenKind::Comment);
         let indent = match (tokens_of_line.first(), first) {
-            (Some(line), Some(first)) if line.kind != TokenKind::Bom => {
-                first.span.start - line.span.start
-            }
+            (Some(line), Some(first)) if line.kind != TokenKind::Bom => first.span.start - line.span.start,
             _ => 0,
         };
         let beginning = beginning(text, tokens_of_line);
-        lines.push(Line {
-            tokens: range,
-            indent,
-            content,
-            beginning,
-        });
+        lines.push(Line { tokens: range, indent, content, beginning });
     }
     lines
 }
 
 fn has_meaning(kind: TokenKind) -> bool {
-    !kind.is_blank()
-        && !matches!(
-            kind,
-            TokenKind::Comment | TokenKind::Unknown | TokenKind::Unread
-        )
+    !kind.is_blank() && !matches!(kind, TokenKind::Comment | TokenKind::Unknown | TokenKind::Unread)
 }
 
 fn beginning(text: &str, line: &[Token]) -> Beginning {
@@ -142,9 +131,7 @@ fn beginning(text: &str, line: &[Token]) -> Beginning {
         return Beginning::No;
     };
     let word = &text[first.span.range()];
-    if first.kind == TokenKind::Word
-        && second.is_some_and(|second| begins_statement(word, second.kind))
-    {
+    if first.kind == TokenKind::Word && second.is_some_and(|second| begins_statement(word, second.kind)) {
         return Beginning::Keyword;
     }
     let mut depth = 0usize;
@@ -175,12 +162,7 @@ fn begins_statement(word: &str, second: TokenKind) -> bool {
 
 /// From the line `first` on, finds the brackets that have no partner. Returns the line behind the last one
 /// looked at: no bracket and no statement crosses it.
-fn match_brackets(
-    lines: &[Line],
-    first: usize,
-    tokens: &[Token],
-    brackets: &mut [Bracket],
-) -> usize {
+fn match_brackets(lines: &[Line], first: usize, tokens: &[Token], brackets: &mut [Bracket]) -> usize {
     let mut open: Vec<(TokenKind, usize)> = Vec::new();
     let mut end = first;
     loop {
@@ -197,9 +179,7 @@ fn match_brackets(
             Beginning::Keyword => !deeper,
             Beginning::No => false,
         };
-        if begins
-            || open.is_empty() && !(deeper && next.content && dangles(&tokens[line.tokens.clone()]))
-        {
+        if begins || open.is_empty() && !(deeper && next.content && dangles(&tokens[line.tokens.clone()])) {
             break;
         }
     }
@@ -209,21 +189,13 @@ fn match_brackets(
     end
 }
 
-fn match_bracket(
-    kind: TokenKind,
-    index: usize,
-    open: &mut Vec<(TokenKind, usize)>,
-    brackets: &mut [Bracket],
-) {
+fn match_bracket(kind: TokenKind, index: usize, open: &mut Vec<(TokenKind, usize)>, brackets: &mut [Bracket]) {
     if let Some(closer) = kind.closer() {
         open.push((closer, index));
     } else if kind.is_closer() {
         // Only the innermost few are asked, which bounds the time that wrong brackets can cost.
         let inner = open.len().saturating_sub(MAX_NESTING);
-        let Some(partner) = open[inner..]
-            .iter()
-            .rposition(|(closer, _)| *closer == kind)
-        else {
+        let Some(partner) = open[inner..].iter().rposition(|(closer, _)| *closer == kind) else {
             brackets[index] = Bracket::Unopened;
             return;
         };
@@ -236,22 +208,11 @@ fn match_bracket(
 /// Whether a line ends in the middle of something.
 fn dangles(line: &[Token]) -> bool {
     let last = line.iter().rev().find(|t| has_meaning(t.kind));
-    last.is_some_and(|t| {
-        matches!(
-            t.kind,
-            TokenKind::Arrow | TokenKind::Assign | TokenKind::Comma
-        )
-    })
+    last.is_some_and(|t| matches!(t.kind, TokenKind::Arrow | TokenKind::Assign | TokenKind::Comma))
 }
 
 /// Cuts lines whose brackets are known into statements.
-fn split(
-    text: &str,
-    lines: &[Line],
-    tokens: &[Token],
-    brackets: &[Bracket],
-    outline: &mut Outline,
-) {
+fn split(text: &str, lines: &[Line], tokens: &[Token], brackets: &[Bracket], outline: &mut Outline) {
     let mut at = 0;
     while at < lines.len() {
         if !lines[at].content {
@@ -321,14 +282,7 @@ impl Outline {
                     piece.too_deep.get_or_insert(token.span);
                 }
                 let Token { kind, flaw, span } = token;
-                self.significant.push(Significant {
-                    kind,
-                    flaw,
-                    span,
-                    after_flaw,
-                    after_newline,
-                    unclosed,
-                });
+                self.significant.push(Significant { kind, flaw, span, after_flaw, after_newline, unclosed });
                 // What an open string has swallowed is missing behind it.
                 after_flaw = flaw == Some(Flaw::Unterminated);
                 after_newline = false;
@@ -354,8 +308,8 @@ impl Size {
     /// Counts a token; whether it is too much.
     fn grow(&mut self, kind: TokenKind, written: &str, unclosed: bool) -> bool {
         let list = |open, close| kind == open || kind == close;
-        let is_list = list(TokenKind::OpenBracket, TokenKind::CloseBracket)
-            || list(TokenKind::OpenBrace, TokenKind::CloseBrace);
+        let is_list =
+            list(TokenKind::OpenBracket, TokenKind::CloseBracket) || list(TokenKind::OpenBrace, TokenKind::CloseBrace);
         if kind.closer().is_some() {
             self.depth += 1;
             self.lists += usize::from(is_list && !unclosed);
@@ -366,10 +320,7 @@ impl Size {
         self.joined += usize::from(match kind {
             TokenKind::Percent => true,
             TokenKind::Comma => self.lists == 0,
-            TokenKind::Word => matches!(
-                written,
-                "and" | "or" | "not" | "where" | "&" | "&&" | "|" | "||" | "!"
-            ),
+            TokenKind::Word => matches!(written, "and" | "or" | "not" | "where" | "&" | "&&" | "|" | "||" | "!"),
             _ => false,
         });
         self.depth > MAX_NESTING || self.joined > MAX_JOINED

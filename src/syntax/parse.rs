@@ -37,28 +37,17 @@ pub fn parse(text: &str) -> Parse {
     let tokens = lex(text);
     let outline = outline(text, &tokens);
     let mut errors = Errors::default();
-    let mut file = File {
-        statements: Vec::with_capacity(outline.pieces.len()),
-    };
+    let mut file = File { statements: Vec::with_capacity(outline.pieces.len()) };
     let mut broken = Vec::with_capacity(outline.pieces.len());
     for piece in &outline.pieces {
         let (kind, has_errors) = read(text, &outline, piece, &mut errors, statement);
-        file.statements.push(Statement {
-            span: piece.span,
-            kind: kind.unwrap_or(StatementKind::Error),
-        });
+        file.statements.push(Statement { span: piece.span, kind: kind.unwrap_or(StatementKind::Error) });
         broken.push(has_errors);
     }
     errors.add_flaws(text, &tokens, &outline);
     let (allows, invalid) = allows(text, &tokens, &file.statements);
     errors.add_all(invalid.into_iter(), |error| error);
-    Parse {
-        allows,
-        file,
-        tokens,
-        errors: errors.into_sorted(),
-        broken,
-    }
+    Parse { allows, file, tokens, errors: errors.into_sorted(), broken }
 }
 
 /// Reads a selector alone, such as a prompt takes: `linear where rank == 2`.
@@ -93,12 +82,7 @@ fn parse_alone<T>(
             text: super::grammar::excerpt(&text[second.span.range()]),
             behind: name.to_owned(),
         };
-        errors.add(SyntaxError {
-            span: second.span,
-            kind,
-            fix: None,
-            help: None,
-        });
+        errors.add(SyntaxError { span: second.span, kind, fix: None, help: None });
     }
     errors.add_flaws(text, &tokens, &outline);
     (parsed.flatten(), errors.into_sorted())
@@ -113,12 +97,7 @@ fn read<T>(
     grammar: impl for<'a> Fn(Tokens<'a>) -> T,
 ) -> (Option<T>, bool) {
     if let Some(span) = piece.too_deep {
-        errors.add(SyntaxError {
-            span,
-            kind: SyntaxErrorKind::TooDeep,
-            fix: None,
-            help: None,
-        });
+        errors.add(SyntaxError { span, kind: SyntaxErrorKind::TooDeep, fix: None, help: None });
         return (None, true);
     }
     let tokens = &outline.significant[piece.significant.clone()];
@@ -158,17 +137,10 @@ impl Errors {
     /// beyond the limit in one is beyond it in all together.
     fn add_flaws(&mut self, text: &str, tokens: &[Token], outline: &Outline) {
         let mut unquoted = std::mem::take(&mut self.unquoted).into_iter().peekable();
-        let flawed = tokens
-            .iter()
-            .filter_map(|token| token.flaw.map(|flaw| (token, flaw)));
+        let flawed = tokens.iter().filter_map(|token| token.flaw.map(|flaw| (token, flaw)));
         let mut reported = |token: &Token| {
-            while unquoted
-                .next_if(|span| span.end <= token.span.start)
-                .is_some()
-            {}
-            unquoted
-                .peek()
-                .is_some_and(|span| span.start <= token.span.start)
+            while unquoted.next_if(|span| span.end <= token.span.start).is_some() {}
+            unquoted.peek().is_some_and(|span| span.start <= token.span.start)
         };
         let flawed = flawed.filter(|(token, _)| !reported(token));
         self.add_all(flawed, |(token, flaw)| flaws::error(text, token, flaw));
@@ -194,12 +166,7 @@ impl Errors {
         if more > 0 {
             let end = self.listed.last().map_or(0, |last| last.span.end);
             let kind = SyntaxErrorKind::TooMany { more };
-            self.listed.push(SyntaxError {
-                span: Span::new(end, end),
-                kind,
-                fix: None,
-                help: None,
-            });
+            self.listed.push(SyntaxError { span: Span::new(end, end), kind, fix: None, help: None });
         }
         self.listed
     }

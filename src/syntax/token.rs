@@ -91,10 +91,7 @@ impl TokenKind {
 
     /// Whether it is `)`, `]` or `}`.
     pub fn is_closer(self) -> bool {
-        matches!(
-            self,
-            TokenKind::CloseParen | TokenKind::CloseBracket | TokenKind::CloseBrace
-        )
+        matches!(self, TokenKind::CloseParen | TokenKind::CloseBracket | TokenKind::CloseBrace)
     }
 }
 
@@ -159,9 +156,7 @@ pub fn text_value(written: &str, flaw: Option<Flaw>) -> String {
             content.next_back();
             content.as_str().to_owned()
         }
-        Some(Flaw::Unterminated) => {
-            unescape(written.strip_prefix('"').unwrap_or(written), &['"', '\\'])
-        }
+        Some(Flaw::Unterminated) => unescape(written.strip_prefix('"').unwrap_or(written), &['"', '\\']),
         _ => unescape(between(written, '"'), &['"', '\\']),
     }
 }
@@ -233,9 +228,7 @@ fn digits(bytes: &[u8], mut at: usize) -> usize {
         match bytes.get(at) {
             Some(b'0'..=b'9') => at += 1,
             Some(b'_')
-                if at > 0
-                    && bytes[at - 1].is_ascii_digit()
-                    && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) =>
+                if at > 0 && bytes[at - 1].is_ascii_digit() && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) =>
             {
                 at += 1
             }
@@ -247,11 +240,7 @@ fn digits(bytes: &[u8], mut at: usize) -> usize {
 /// The value and the unit of a number token; numerals beyond all floats are infinite, what is none is NaN.
 pub fn number_value(written: &str) -> (f64, &str) {
     let (numeral, unit) = written.split_at(numeral_length(written));
-    let value = if numeral.contains('_') {
-        numeral.replace('_', "").parse()
-    } else {
-        numeral.parse()
-    };
+    let value = if numeral.contains('_') { numeral.replace('_', "").parse() } else { numeral.parse() };
     (value.unwrap_or(f64::NAN), unit)
 }
 

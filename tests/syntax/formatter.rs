@@ -161,10 +161,7 @@ conv=>int8
 
 #[test]
 fn ends_lines_as_the_text_does() {
-    assert_eq!(
-        format("\u{feff}a=>b\r\n\r\n\r\nc=>d"),
-        "a => b\r\n\r\nc => d\r\n"
-    );
+    assert_eq!(format("\u{feff}a=>b\r\n\r\n\r\nc=>d"), "a => b\r\n\r\nc => d\r\n");
     assert_eq!(format("a=>b\r\nc=>d\n"), "a => b\nc => d\n");
     assert_eq!(format("a=>b\rc=>d"), "a => b\nc => d\n");
     assert_eq!(format(" \n\t\n"), "");
@@ -174,10 +171,7 @@ fn ends_lines_as_the_text_does() {
 fn changes_as_little_as_possible() {
     let text = "linear => int4\nconv   =>  int4\n\n\n\nall=>keep\n";
     let edits = format_edits(text);
-    let shown: Vec<_> = edits
-        .iter()
-        .map(|edit| (&text[edit.span.range()], edit.replacement.as_str()))
-        .collect();
+    let shown: Vec<_> = edits.iter().map(|edit| (&text[edit.span.range()], edit.replacement.as_str())).collect();
     let expected = vec![("  ", " "), ("\n\n\n\n", "\n\n"), ("", " "), ("", " ")];
     assert_eq!(shown, expected);
     assert!(format_edits(&format(text)).is_empty());

@@ -28,46 +28,22 @@ expect conv matches 3
 "#;
 
 fn word() -> impl Strategy<Value = String> {
-    let usual = [
-        "linear",
-        "embedding",
-        "conv2d",
-        "max-pool",
-        "w4",
-        "int4",
-        "fp8-e4m3",
-        "min-max",
-        "größe",
-        "_x",
-    ];
+    let usual = ["linear", "embedding", "conv2d", "max-pool", "w4", "int4", "fp8-e4m3", "min-max", "größe", "_x"];
     prop::sample::select(usual.to_vec()).prop_map(str::to_owned)
 }
 
 fn number() -> impl Strategy<Value = String> {
-    let usual = [
-        "0", "32", "-1", "0.5", "30%", "2k", "1.5M", "1_000", "12MB", "1e3",
-    ];
+    let usual = ["0", "32", "-1", "0.5", "30%", "2k", "1.5M", "1_000", "12MB", "1e3"];
     prop::sample::select(usual.to_vec()).prop_map(str::to_owned)
 }
 
 fn literal() -> impl Strategy<Value = String> {
-    let usual = [
-        r#""*.q_proj""#,
-        r#""a\"b\\""#,
-        r#""""#,
-        r#""h.{0,1}[0-9]? x""#,
-        r#""ä😀""#,
-    ];
+    let usual = [r#""*.q_proj""#, r#""a\"b\\""#, r#""""#, r#""h.{0,1}[0-9]? x""#, r#""ä😀""#];
     prop::sample::select(usual.to_vec()).prop_map(str::to_owned)
 }
 
 fn term() -> impl Strategy<Value = String> {
-    prop_oneof![
-        word(),
-        number(),
-        literal(),
-        (word(), number()).prop_map(|(a, b)| format!("{a} % {b}"))
-    ]
+    prop_oneof![word(), number(), literal(), (word(), number()).prop_map(|(a, b)| format!("{a} % {b}"))]
 }
 
 fn joined(inner: impl Strategy<Value = String> + Clone + 'static) -> impl Strategy<Value = String> {
@@ -88,10 +64,7 @@ fn condition() -> impl Strategy<Value = String> {
 fn selector() -> impl Strategy<Value = String> {
     let atom = prop_oneof![word(), literal(), Just(r"/(a|b)\/.*/".to_owned())];
     let item = atom.prop_recursive(3, 8, 2, |inner| {
-        prop_oneof![
-            joined(inner.clone()),
-            (inner, condition()).prop_map(|(a, c)| format!("({a} where {c})"))
-        ]
+        prop_oneof![joined(inner.clone()), (inner, condition()).prop_map(|(a, c)| format!("({a} where {c})"))]
     });
     let item = (item, prop::option::of(condition()));
     let item = item.prop_map(|(a, c)| c.map_or(a.clone(), |c| format!("{a} where {c}")));
@@ -99,8 +72,7 @@ fn selector() -> impl Strategy<Value = String> {
 }
 
 fn list() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop_oneof![word(), number(), literal()], 1..4)
-        .prop_map(|values| values.join(", "))
+    prop::collection::vec(prop_oneof![word(), number(), literal()], 1..4).prop_map(|values| values.join(", "))
 }
 
 fn part() -> impl Strategy<Value = String> {
@@ -118,20 +90,13 @@ fn part() -> impl Strategy<Value = String> {
 fn scheme() -> impl Strategy<Value = String> {
     let activations = prop::option::of(prop::collection::vec(word(), 1..3));
     (prop::collection::vec(part(), 1..4), activations).prop_map(|(parts, activations)| {
-        let activations = activations.map_or(String::new(), |words| {
-            format!(", activations {}", words.join(" "))
-        });
+        let activations = activations.map_or(String::new(), |words| format!(", activations {}", words.join(" ")));
         parts.join(" ") + &activations
     })
 }
 
 fn options() -> impl Strategy<Value = String> {
-    let value = prop_oneof![
-        word(),
-        number(),
-        literal(),
-        list().prop_map(|l| format!("[{l}]"))
-    ];
+    let value = prop_oneof![word(), number(), literal(), list().prop_map(|l| format!("[{l}]"))];
     let entry = (word(), value).prop_map(|(key, value)| format!("{key} {value}"));
     let separator = prop::sample::select([" ", ", ", "\n  ", " # why\n  ", "\n\n  "].to_vec());
     let block = (prop::collection::vec(entry, 0..4), separator);
@@ -162,17 +127,7 @@ pub fn statement() -> impl Strategy<Value = String> {
 
 /// A recipe without mistakes, in a careless hand.
 pub fn recipe() -> impl Strategy<Value = String> {
-    let ends = prop::sample::select(
-        [
-            "\n",
-            "\n\n\n",
-            "  # a comment  \n",
-            "\n# alone\n",
-            "\r\n",
-            "\n   ",
-        ]
-        .to_vec(),
-    );
+    let ends = prop::sample::select(["\n", "\n\n\n", "  # a comment  \n", "\n# alone\n", "\r\n", "\n   "].to_vec());
     prop::collection::vec((statement(), ends, 1..4usize), 0..8).prop_map(|statements| {
         let mut text = String::new();
         for (statement, end, blanks) in statements {
@@ -232,11 +187,7 @@ pub fn mutated() -> impl Strategy<Value = String> {
         "\u{a0}",
         "-",
     ];
-    let change = (
-        any::<prop::sample::Index>(),
-        0..6usize,
-        prop::sample::select(pieces.to_vec()),
-    );
+    let change = (any::<prop::sample::Index>(), 0..6usize, prop::sample::select(pieces.to_vec()));
     let base = prop_oneof![recipe(), Just(SAMPLE.to_owned()), "\\PC{0,40}"];
     (base, prop::collection::vec(change, 0..8)).prop_map(|(text, changes)| {
         let mut characters: Vec<char> = text.chars().collect();

@@ -30,32 +30,20 @@ fn tree_and_findings_are_in_order(text: &str) {
     let inside = |span: Span| text.get(span.range()).is_some();
     let mut end = 0;
     for (index, statement) in parse.file.statements.iter().enumerate() {
-        assert!(
-            end <= statement.span.start && inside(statement.span),
-            "{text:?}"
-        );
+        assert!(end <= statement.span.start && inside(statement.span), "{text:?}");
         end = statement.span.end;
         let mut at = statement.span.start;
         for leaf in leaves(statement) {
-            assert!(
-                at <= leaf.start && leaf.end <= end && inside(leaf),
-                "{leaf:?} in {statement:?} of {text:?}"
-            );
+            assert!(at <= leaf.start && leaf.end <= end && inside(leaf), "{leaf:?} in {statement:?} of {text:?}");
             at = leaf.end;
         }
         if !parse.is_broken(index) {
             nothing_is_lost(text, statement.span, &leaves(statement));
         }
     }
-    assert!(
-        parse.errors.is_sorted_by_key(|error| error.span.start),
-        "{text:?}"
-    );
+    assert!(parse.errors.is_sorted_by_key(|error| error.span.start), "{text:?}");
     for error in &parse.errors {
-        assert!(
-            inside(error.span) && error.fix.iter().all(|fix| inside(fix.span)),
-            "{error:?} in {text:?}"
-        );
+        assert!(inside(error.span) && error.fix.iter().all(|fix| inside(fix.span)), "{error:?} in {text:?}");
         assert!(!error.message().is_empty());
     }
     let places: Vec<_> = parse.errors.iter().map(|error| error.span).collect();
@@ -65,23 +53,15 @@ fn tree_and_findings_are_in_order(text: &str) {
         parse.errors
     );
     let any_broken = (0..parse.file.statements.len()).any(|index| parse.is_broken(index));
-    assert!(
-        !any_broken || !parse.errors.is_empty(),
-        "a broken statement without a finding in {text:?}"
-    );
+    assert!(!any_broken || !parse.errors.is_empty(), "a broken statement without a finding in {text:?}");
 }
 
 /// In a statement without mistakes, every literal is in the tree.
 fn nothing_is_lost(text: &str, statement: Span, leaves: &[Span]) {
     for token in lex(text) {
-        let literal = matches!(
-            token.kind,
-            TokenKind::Text | TokenKind::Number | TokenKind::Regex
-        );
+        let literal = matches!(token.kind, TokenKind::Text | TokenKind::Number | TokenKind::Regex);
         if literal && statement.start <= token.span.start && token.span.end <= statement.end {
-            let kept = leaves
-                .iter()
-                .any(|leaf| leaf.start <= token.span.start && token.span.end <= leaf.end);
+            let kept = leaves.iter().any(|leaf| leaf.start <= token.span.start && token.span.end <= leaf.end);
             assert!(kept, "{:?} is lost in {text:?}", &text[token.span.range()]);
         }
     }
@@ -93,40 +73,16 @@ fn formatting_keeps_the_meaning(text: &str) {
     assert_eq!(apply(text, &format_edits(text)), formatted);
     assert_eq!(comments(&formatted), comments(text), "{text:?}");
     let (before, after) = (parse(text), parse(&formatted));
-    assert_eq!(
-        before.file.statements.len(),
-        after.file.statements.len(),
-        "{text:?} became {formatted:?}"
-    );
-    for (index, (a, b)) in before
-        .file
-        .statements
-        .iter()
-        .zip(&after.file.statements)
-        .enumerate()
-    {
+    assert_eq!(before.file.statements.len(), after.file.statements.len(), "{text:?} became {formatted:?}");
+    for (index, (a, b)) in before.file.statements.iter().zip(&after.file.statements).enumerate() {
         assert_eq!(shape(a), shape(b), "{text:?} became {formatted:?}");
-        assert_eq!(
-            before.is_broken(index),
-            after.is_broken(index),
-            "{text:?} became {formatted:?}"
-        );
+        assert_eq!(before.is_broken(index), after.is_broken(index), "{text:?} became {formatted:?}");
         if before.is_broken(index) {
-            assert_eq!(
-                &text[a.span.range()],
-                &formatted[b.span.range()],
-                "{text:?}"
-            );
+            assert_eq!(&text[a.span.range()], &formatted[b.span.range()], "{text:?}");
         }
     }
-    let messages = |parse: &bitmill::syntax::Parse| {
-        parse.errors.iter().map(|e| e.message()).collect::<Vec<_>>()
-    };
-    assert_eq!(
-        messages(&before),
-        messages(&after),
-        "{text:?} became {formatted:?}"
-    );
+    let messages = |parse: &bitmill::syntax::Parse| parse.errors.iter().map(|e| e.message()).collect::<Vec<_>>();
+    assert_eq!(messages(&before), messages(&after), "{text:?} became {formatted:?}");
 }
 
 fn apply(text: &str, edits: &[TextEdit]) -> String {
@@ -138,12 +94,8 @@ fn apply(text: &str, edits: &[TextEdit]) -> String {
 }
 
 fn comments(text: &str) -> Vec<&str> {
-    let comments = lex(text)
-        .into_iter()
-        .filter(|token| token.kind == TokenKind::Comment);
-    comments
-        .map(|comment| &text[comment.span.range()])
-        .collect()
+    let comments = lex(text).into_iter().filter(|token| token.kind == TokenKind::Comment);
+    comments.map(|comment| &text[comment.span.range()]).collect()
 }
 
 #[test]
@@ -174,17 +126,7 @@ fn hold_without_any_one_token() {
 
 #[test]
 fn hold_for_what_once_broke_them() {
-    for text in [
-        "",
-        "\u{feff}\u{feff}",
-        "(",
-        "linear =>\n# c\n  int4",
-        "{\r\n",
-        "a.{b",
-        "\"\\",
-        "/\\",
-        "# bitmill:",
-    ] {
+    for text in ["", "\u{feff}\u{feff}", "(", "linear =>\n# c\n  int4", "{\r\n", "a.{b", "\"\\", "/\\", "# bitmill:"] {
         check(text);
     }
 }

@@ -6,12 +6,7 @@ use bitmill::syntax::{MAX_ERRORS, MAX_JOINED, MAX_NESTING, SyntaxErrorKind, form
 
 /// Runs on a stack as small as threads have anywhere.
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
-    std::thread::Builder::new()
-        .stack_size(512 * 1024)
-        .spawn(test)
-        .unwrap()
-        .join()
-        .unwrap();
+    std::thread::Builder::new().stack_size(512 * 1024).spawn(test).unwrap().join().unwrap();
 }
 
 fn walk(text: &str) -> usize {
@@ -27,30 +22,15 @@ fn as_deep_as_allowed() {
     on_a_small_stack(|| {
         let (open, close) = ("(".repeat(MAX_NESTING), ")".repeat(MAX_NESTING));
         assert_eq!(walk(&format!("{open}linear{close} => int4")), 0);
-        assert_eq!(
-            walk(&format!("linear where {open}rank == 2{close} => int4")),
-            0
-        );
+        assert_eq!(walk(&format!("linear where {open}rank == 2{close} => int4")), 0);
         let open = "[".repeat(MAX_NESTING - 1);
         let close = "]".repeat(MAX_NESTING - 1);
         assert_eq!(walk(&format!("extend \"x\" {{ a {open}1{close} }}")), 0);
         for joiner in [" and ", " or ", ", "] {
-            assert_eq!(
-                walk(&(vec!["linear"; MAX_JOINED + 1].join(joiner) + " => int4")),
-                0
-            );
+            assert_eq!(walk(&(vec!["linear"; MAX_JOINED + 1].join(joiner) + " => int4")), 0);
         }
-        assert_eq!(
-            walk(&format!("{}linear => int4", "not ".repeat(MAX_JOINED))),
-            0
-        );
-        assert_eq!(
-            walk(&format!(
-                "linear where rank{} == 1 => int4",
-                " % 2".repeat(MAX_JOINED)
-            )),
-            0
-        );
+        assert_eq!(walk(&format!("{}linear => int4", "not ".repeat(MAX_JOINED))), 0);
+        assert_eq!(walk(&format!("linear where rank{} == 1 => int4", " % 2".repeat(MAX_JOINED))), 0);
     });
 }
 
@@ -60,16 +40,8 @@ fn deeper_than_allowed_is_one_finding() {
         let many = 100_000;
         for text in [
             format!("{}linear{} => int4", "(".repeat(many), ")".repeat(many)),
-            format!(
-                "linear where {}rank == 2{} => int4",
-                "(".repeat(many),
-                ")".repeat(many)
-            ),
-            format!(
-                "extend \"x\" {{ a {}1{} }}",
-                "[".repeat(many),
-                "]".repeat(many)
-            ),
+            format!("linear where {}rank == 2{} => int4", "(".repeat(many), ")".repeat(many)),
+            format!("extend \"x\" {{ a {}1{} }}", "[".repeat(many), "]".repeat(many)),
             format!("{}linear => int4", "not ".repeat(many)),
             vec!["linear"; many].join(" and ") + " => int4",
             vec!["linear"; many].join(",") + " => int4",
@@ -86,10 +58,7 @@ fn deeper_than_allowed_is_one_finding() {
 fn long_lists_that_need_no_depth_are_fine() {
     let many = vec!["16"; 20_000].join(", ");
     assert_eq!(walk(&format!("extend \"x\" {{ a [{many}] }}")), 0);
-    assert_eq!(
-        walk(&format!("all => int4 {}", "symmetric ".repeat(20_000))),
-        0
-    );
+    assert_eq!(walk(&format!("all => int4 {}", "symmetric ".repeat(20_000))), 0);
 }
 
 #[test]
@@ -97,10 +66,7 @@ fn findings_are_counted_beyond_a_limit() {
     let found = parse(&"linear =>\n".repeat(MAX_ERRORS + 7)).errors;
     assert_eq!(found.len(), MAX_ERRORS + 1);
     assert_eq!(found[MAX_ERRORS].kind, SyntaxErrorKind::TooMany { more: 7 });
-    assert_eq!(
-        found[MAX_ERRORS].message(),
-        "and 7 more mistakes in the text"
-    );
+    assert_eq!(found[MAX_ERRORS].message(), "and 7 more mistakes in the text");
 }
 
 /// Shapes that make careless code quadratic. Were it so, each would take far longer.

@@ -122,12 +122,7 @@ const MISTAKES: &[&str] = &[
 fn drawn(text: &str, error: &SyntaxError) -> String {
     let start = text[..error.span.start as usize].chars().count();
     let length = text[error.span.range()].chars().count().max(1);
-    let mut drawn = format!(
-        "{}{} {}\n",
-        " ".repeat(start),
-        "^".repeat(length),
-        error.message()
-    );
+    let mut drawn = format!("{}{} {}\n", " ".repeat(start), "^".repeat(length), error.message());
     if let Some(fix) = &error.fix {
         let mut fixed = text.to_owned();
         fixed.replace_range(fix.span.range(), &fix.replacement);
@@ -146,10 +141,7 @@ fn all_drawn(text: &str, errors: &[SyntaxError]) -> String {
 
 #[test]
 fn are_said_in_plain_words() {
-    let drawn: String = MISTAKES
-        .iter()
-        .map(|text| all_drawn(text, &parse(text).errors))
-        .collect();
+    let drawn: String = MISTAKES.iter().map(|text| all_drawn(text, &parse(text).errors)).collect();
     insta::assert_snapshot!(drawn, @r#"
     targt iOS18
     ^^^^^ no statement begins with `targt`; did you mean `target`?
@@ -547,10 +539,7 @@ fn are_one_finding_each_and_mended_by_their_fix() {
         fixed.replace_range(fix.span.range(), &fix.replacement);
         // The fix may only bring to light what stood behind the first mistake.
         let left = parse(&fixed).errors;
-        assert!(
-            left.len() <= 1 && left.first() != errors.first(),
-            "{fixed:?}: {left:?}"
-        );
+        assert!(left.len() <= 1 && left.first() != errors.first(), "{fixed:?}: {left:?}");
     }
 }
 

@@ -3,19 +3,15 @@
 use std::sync::LazyLock;
 
 use bitmill::syntax::tree::{
-    Condition, Expectation, Operand, Options, Scheme, Selector, Statement, StatementKind, Term,
-    Value,
+    Condition, Expectation, Operand, Options, Scheme, Selector, Statement, StatementKind, Term, Value,
 };
 use bitmill::syntax::{Span, parse};
 use regex::Regex;
 
 /// A statement without its places, so that what two texts say can be compared.
 pub fn shape(statement: &Statement) -> String {
-    static SPANS: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"Span \{ start: \d+, end: \d+ \}").unwrap());
-    SPANS
-        .replace_all(&format!("{:?}", statement.kind), "_")
-        .into_owned()
+    static SPANS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Span \{ start: \d+, end: \d+ \}").unwrap());
+    SPANS.replace_all(&format!("{:?}", statement.kind), "_").into_owned()
 }
 
 /// The shapes of all statements of a text.
@@ -31,43 +27,26 @@ pub fn leaves(statement: &Statement) -> Vec<Span> {
             leaves.extend(text.iter().map(|text| text.span));
         }
         StatementKind::Target(words) => leaves.extend(words.iter().map(|word| word.span)),
-        StatementKind::Compute(word)
-        | StatementKind::Precision(word)
-        | StatementKind::Arithmetic(word) => {
+        StatementKind::Compute(word) | StatementKind::Precision(word) | StatementKind::Arithmetic(word) => {
             leaves.extend(word.iter().map(|word| word.span));
         }
         StatementKind::Threshold(number) => leaves.extend(number.iter().map(|number| number.span)),
-        StatementKind::Calibrate {
-            path: text,
-            options: block,
-        }
-        | StatementKind::Extend {
-            preset: text,
-            options: block,
-        } => {
+        StatementKind::Calibrate { path: text, options: block }
+        | StatementKind::Extend { preset: text, options: block } => {
             leaves.extend(text.iter().map(|text| text.span));
             block.iter().for_each(|block| options(block, &mut leaves));
         }
-        StatementKind::Scheme {
-            name,
-            scheme: parts,
-        } => {
+        StatementKind::Scheme { name, scheme: parts } => {
             leaves.extend(name.iter().map(|name| name.span));
             parts.iter().for_each(|parts| scheme(parts, &mut leaves));
         }
-        StatementKind::Rule {
-            selector: matched,
-            arrow,
-            scheme: parts,
-        } => {
+        StatementKind::Rule { selector: matched, arrow, scheme: parts } => {
             selector(matched, &mut leaves);
             leaves.extend(arrow);
             parts.iter().for_each(|parts| scheme(parts, &mut leaves));
         }
         StatementKind::Expect(expectation) => {
-            expectation
-                .iter()
-                .for_each(|expectation| expected(expectation, &mut leaves));
+            expectation.iter().for_each(|expectation| expected(expectation, &mut leaves));
         }
         StatementKind::Error => {}
     }
@@ -91,23 +70,14 @@ fn value(one: &Value, leaves: &mut Vec<Span>) {
 fn scheme(scheme: &Scheme, leaves: &mut Vec<Span>) {
     for part in &scheme.parts {
         leaves.push(part.word.span);
-        part.arguments
-            .iter()
-            .flat_map(|list| &list.value)
-            .for_each(|one| value(one, leaves));
+        part.arguments.iter().flat_map(|list| &list.value).for_each(|one| value(one, leaves));
         match &part.operand {
             Some(Operand::Ratio(ratio)) => leaves.extend([ratio.value.0.span, ratio.value.1.span]),
             Some(operand) => leaves.push(operand.span()),
             None => {}
         }
     }
-    leaves.extend(
-        scheme
-            .activations
-            .iter()
-            .flat_map(|activations| &activations.parts)
-            .map(|part| part.span),
-    );
+    leaves.extend(scheme.activations.iter().flat_map(|activations| &activations.parts).map(|part| part.span));
 }
 
 fn selector(one: &Selector, leaves: &mut Vec<Span>) {
@@ -121,9 +91,7 @@ fn selector(one: &Selector, leaves: &mut Vec<Span>) {
             selector(a, leaves);
             condition(c, leaves);
         }
-        Selector::Kind(_) | Selector::Glob(_) | Selector::Regex(_) | Selector::Missing(_) => {
-            leaves.push(one.span())
-        }
+        Selector::Kind(_) | Selector::Glob(_) | Selector::Regex(_) | Selector::Missing(_) => leaves.push(one.span()),
     }
 }
 
@@ -134,11 +102,7 @@ fn condition(one: &Condition, leaves: &mut Vec<Span>) {
             condition(b, leaves);
         }
         Condition::Not(a) | Condition::Parens(a) => condition(&a.value, leaves),
-        Condition::Compare {
-            left,
-            operator,
-            right,
-        } => {
+        Condition::Compare { left, operator, right } => {
             term(left, leaves);
             leaves.push(operator.span);
             term(right, leaves);
@@ -159,40 +123,23 @@ fn term(one: &Term, leaves: &mut Vec<Span>) {
 
 fn expected(one: &Expectation, leaves: &mut Vec<Span>) {
     match one {
-        Expectation::Metric {
-            selector: matched,
-            metric,
-            operator,
-            bound,
-        } => {
+        Expectation::Metric { selector: matched, metric, operator, bound } => {
             matched.iter().for_each(|matched| selector(matched, leaves));
             leaves.push(metric.span);
             leaves.extend(operator.iter().map(|operator| operator.span));
             leaves.extend(bound.iter().map(|bound| bound.span));
         }
-        Expectation::Matches {
-            selector: matched,
-            operator,
-            count,
-        } => {
+        Expectation::Matches { selector: matched, operator, count } => {
             selector(matched, leaves);
             leaves.push(operator.span);
             leaves.extend(count.iter().map(|count| count.span));
         }
-        Expectation::Decides {
-            selector: matched,
-            arrow,
-            scheme: parts,
-        } => {
+        Expectation::Decides { selector: matched, arrow, scheme: parts } => {
             selector(matched, leaves);
             leaves.push(*arrow);
             parts.iter().for_each(|parts| scheme(parts, leaves));
         }
-        Expectation::Quantified {
-            quantifier,
-            selector: matched,
-            state,
-        } => {
+        Expectation::Quantified { quantifier, selector: matched, state } => {
             leaves.push(quantifier.span);
             selector(matched, leaves);
             leaves.extend(state.iter().map(|state| state.span));

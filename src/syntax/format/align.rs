@@ -74,10 +74,7 @@ fn align_arrows(layout: &mut Layout<'_>, paragraph: Range<usize>) {
 
 fn align_headers(layout: &mut Layout<'_>, paragraph: Range<usize>) {
     let mut values = Vec::new();
-    for row in layout.rows[paragraph]
-        .iter()
-        .filter(|row| row.kind == RowKind::Header)
-    {
+    for row in layout.rows[paragraph].iter().filter(|row| row.kind == RowKind::Header) {
         if row.end > row.first + 1 {
             values.push((row.first + 1, width(layout, row.first..row.first + 1)));
         }
@@ -105,9 +102,7 @@ fn align_comments(layout: &mut Layout<'_>, paragraph: Range<usize>) {
     let Some(widest) = comments.iter().map(|(_, width)| *width).max() else {
         return;
     };
-    let mut written = comments
-        .iter()
-        .map(|(comment, _)| written_column(layout, *comment));
+    let mut written = comments.iter().map(|(comment, _)| written_column(layout, *comment));
     let first = written.next().unwrap_or(0);
     let keep = (widest + 2..=LAST_COLUMN).contains(&first) && written.all(|column| column == first);
     let column = if keep { first } else { widest + 2 };
@@ -120,8 +115,6 @@ fn align_comments(layout: &mut Layout<'_>, paragraph: Range<usize>) {
 fn written_column(layout: &Layout<'_>, visible: usize) -> usize {
     let start = layout.tokens[layout.visible[visible].token].span.start as usize;
     let before = &layout.text[..start];
-    let line = before
-        .rfind(['\n', '\r'])
-        .map_or(before, |at| &before[at + 1..]);
+    let line = before.rfind(['\n', '\r']).map_or(before, |at| &before[at + 1..]);
     line.trim_start_matches('\u{feff}').chars().count()
 }

@@ -68,21 +68,12 @@ pub(super) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     pub fn new(text: &'a str, parse: &'a Parse) -> Self {
-        let mut layout = Layout {
-            text,
-            tokens: &parse.tokens,
-            visible: Vec::new(),
-            rows: Vec::new(),
-        };
+        let mut layout = Layout { text, tokens: &parse.tokens, visible: Vec::new(), rows: Vec::new() };
         let mut at = 0;
         for (index, statement) in parse.file.statements.iter().enumerate() {
             at = layout.comments(at, statement.span.start);
-            let first = layout.tokens[at..]
-                .partition_point(|token| token.span.start < statement.span.start)
-                + at;
-            let end = layout.tokens[first..]
-                .partition_point(|token| token.span.end <= statement.span.end)
-                + first;
+            let first = layout.tokens[at..].partition_point(|token| token.span.start < statement.span.start) + at;
+            let end = layout.tokens[first..].partition_point(|token| token.span.end <= statement.span.end) + first;
             let gap = layout.row_gap(first, parse.is_broken(index));
             let start = layout.visible.len();
             let kind = match parse.is_broken(index) {
@@ -108,11 +99,7 @@ impl<'a> Layout<'a> {
 
     /// `\r\n` if all lines end so, else `\n`.
     pub fn newline(&self) -> &'static str {
-        let mut ends = self
-            .tokens
-            .iter()
-            .filter(|token| token.kind == TokenKind::Newline)
-            .peekable();
+        let mut ends = self.tokens.iter().filter(|token| token.kind == TokenKind::Newline).peekable();
         let crlf = ends.peek().is_some() && ends.all(|end| end.span.end - end.span.start == 2);
         if crlf { "\r\n" } else { "\n" }
     }
@@ -122,9 +109,7 @@ impl<'a> Layout<'a> {
         if visible.doubled {
             return 2;
         }
-        self.text[self.tokens[visible.token].span.range()]
-            .chars()
-            .count()
+        self.text[self.tokens[visible.token].span.range()].chars().count()
     }
 
     /// Adds the comments that begin before byte `end` as rows; returns the token behind them.
@@ -133,19 +118,9 @@ impl<'a> Layout<'a> {
             if token.kind == TokenKind::Comment {
                 let gap = self.row_gap(at, false);
                 let first = self.visible.len();
-                self.visible.push(Visible {
-                    token: at,
-                    gap,
-                    doubled: false,
-                });
+                self.visible.push(Visible { token: at, gap, doubled: false });
                 let after_blank = self.after_blank(at);
-                self.rows.push(Row {
-                    after_blank,
-                    first,
-                    end: first + 1,
-                    comment: None,
-                    kind: RowKind::Comment,
-                });
+                self.rows.push(Row { after_blank, first, end: first + 1, comment: None, kind: RowKind::Comment });
             }
             at += 1;
         }
@@ -158,18 +133,11 @@ impl<'a> Layout<'a> {
             Some(token) if token.kind == TokenKind::Blank => end + 1,
             _ => end,
         };
-        let found = self
-            .tokens
-            .get(comment)
-            .is_some_and(|token| token.kind == TokenKind::Comment);
+        let found = self.tokens.get(comment).is_some_and(|token| token.kind == TokenKind::Comment);
         if found {
             row.comment = Some(self.visible.len());
             let gap = if broken { Gap::Keep } else { Gap::Blanks(2) };
-            self.visible.push(Visible {
-                token: comment,
-                gap,
-                doubled: false,
-            });
+            self.visible.push(Visible { token: comment, gap, doubled: false });
         }
         self.rows.push(row);
         if found { comment + 1 } else { end }
@@ -179,11 +147,7 @@ impl<'a> Layout<'a> {
     fn keep(&mut self, range: std::ops::Range<usize>) {
         for token in range {
             if !self.tokens[token].kind.is_blank() {
-                self.visible.push(Visible {
-                    token,
-                    gap: Gap::Keep,
-                    doubled: false,
-                });
+                self.visible.push(Visible { token, gap: Gap::Keep, doubled: false });
             }
         }
     }
@@ -195,29 +159,20 @@ impl<'a> Layout<'a> {
             (false, false) => 1,
             (false, true) => 2,
         };
-        if keep_indent {
-            Gap::LinesIndented { count }
-        } else {
-            Gap::Lines { count, indent: 0 }
-        }
+        if keep_indent { Gap::LinesIndented { count } } else { Gap::Lines { count, indent: 0 } }
     }
 
     /// Whether an empty line stands before the first token of a row.
     fn after_blank(&self, token: usize) -> bool {
         let before = self.tokens[..token].iter().rev();
         let ends = before.take_while(|token| token.kind.is_blank());
-        ends.filter(|token| token.kind == TokenKind::Newline)
-            .nth(1)
-            .is_some()
+        ends.filter(|token| token.kind == TokenKind::Newline).nth(1).is_some()
     }
 
     /// How many line ends stand between two tokens; two for more.
     pub fn line_ends_between(&self, earlier: usize, later: usize) -> usize {
         let between = self.tokens[earlier + 1..later].iter();
-        between
-            .filter(|token| token.kind == TokenKind::Newline)
-            .take(2)
-            .count()
+        between.filter(|token| token.kind == TokenKind::Newline).take(2).count()
     }
 }
 

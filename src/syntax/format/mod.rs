@@ -69,10 +69,7 @@ fn edits(layout: &Layout<'_>) -> Vec<TextEdit> {
     let mut end = 0;
     let mut change = |span: Span, wanted: &str| {
         if &layout.text[span.range()] != wanted {
-            edits.push(TextEdit {
-                span,
-                replacement: wanted.to_owned(),
-            });
+            edits.push(TextEdit { span, replacement: wanted.to_owned() });
         }
     };
     let mut wanted = String::new();
@@ -82,12 +79,7 @@ fn edits(layout: &Layout<'_>) -> Vec<TextEdit> {
         end = token.span.end;
         if visible.gap != Gap::Keep {
             wanted.clear();
-            write_gap(
-                visible.gap,
-                newline,
-                &layout.text[span.range()],
-                &mut wanted,
-            );
+            write_gap(visible.gap, newline, &layout.text[span.range()], &mut wanted);
             change(span, &wanted);
         }
         if visible.doubled {
@@ -95,14 +87,7 @@ fn edits(layout: &Layout<'_>) -> Vec<TextEdit> {
         }
     }
     let last = layout.tokens.last().map_or(0, |token| token.span.end);
-    change(
-        Span::new(end, last),
-        if layout.visible.is_empty() {
-            ""
-        } else {
-            newline
-        },
-    );
+    change(Span::new(end, last), if layout.visible.is_empty() { "" } else { newline });
     edits
 }
 
@@ -117,9 +102,7 @@ fn write_gap(gap: Gap, newline: &str, written: &str, to: &mut String) {
         }
         Gap::LinesIndented { count } => {
             to.extend(std::iter::repeat_n(newline, count));
-            let line = written
-                .rfind(['\n', '\r'])
-                .map_or(written, |at| &written[at + 1..]);
+            let line = written.rfind(['\n', '\r']).map_or(written, |at| &written[at + 1..]);
             to.push_str(line.trim_start_matches('\u{feff}'));
         }
     }

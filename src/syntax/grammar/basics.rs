@@ -23,20 +23,12 @@ pub(super) fn is_comparison(kind: TokenKind) -> bool {
 
 /// An edit that puts text behind what stands before `at`.
 pub(super) fn insertion(at: u32, text: &str) -> Fix {
-    Fix {
-        span: Span::new(at, at),
-        replacement: format!(" {text}"),
-        title: format!("insert `{text}`"),
-    }
+    Fix { span: Span::new(at, at), replacement: format!(" {text}"), title: format!("insert `{text}`") }
 }
 
 /// An edit that writes something else.
 pub(super) fn replacement(span: Span, text: &str) -> Fix {
-    Fix {
-        span,
-        replacement: text.to_owned(),
-        title: format!("write `{text}`"),
-    }
+    Fix { span, replacement: text.to_owned(), title: format!("write `{text}`") }
 }
 
 /// Text for a message: one line, not too long.
@@ -51,9 +43,7 @@ pub(in crate::syntax) fn excerpt(text: &str) -> String {
 }
 
 /// A token of a kind.
-pub(super) fn token<'a>(
-    kind: TokenKind,
-) -> impl Parser<Tokens<'a>, Output = Significant, Error = NotHere> {
+pub(super) fn token<'a>(kind: TokenKind) -> impl Parser<Tokens<'a>, Output = Significant, Error = NotHere> {
     move |input: Tokens<'a>| match input.first() {
         Some(token) if token.kind == kind => Ok((input.skip(1), token)),
         _ => not_here(),
@@ -61,9 +51,7 @@ pub(super) fn token<'a>(
 }
 
 /// A certain word.
-pub(super) fn keyword<'a>(
-    word: &'static str,
-) -> impl Parser<Tokens<'a>, Output = Span, Error = NotHere> {
+pub(super) fn keyword<'a>(word: &'static str) -> impl Parser<Tokens<'a>, Output = Span, Error = NotHere> {
     move |input: Tokens<'a>| match input.first() {
         Some(token) if input.word_ahead(0) == Some(word) => Ok((input.skip(1), token.span)),
         _ => not_here(),
@@ -102,14 +90,7 @@ pub(super) fn number(input: Tokens<'_>) -> Parsed<'_, Number> {
     let (value, unit) = number_value(input.written(token.span));
     // What is too large has been reported; later stages count on finite numbers.
     let value = value.clamp(f64::MIN, f64::MAX);
-    Ok((
-        rest,
-        Number {
-            value,
-            unit: unit.to_owned(),
-            span: token.span,
-        },
-    ))
+    Ok((rest, Number { value, unit: unit.to_owned(), span: token.span }))
 }
 
 /// For use after a commitment: reports what is missing once, takes nothing, and goes on with `None`.

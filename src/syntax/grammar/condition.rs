@@ -37,10 +37,7 @@ fn parens(input: Tokens<'_>) -> Parsed<'_, Condition> {
     let (inner, condition) = condition(inner)?;
     let rest = inner.close(open, "`and` or `or`");
     let span = rest.since(input);
-    Ok((
-        rest,
-        Condition::Parens(Spanned::new(Box::new(condition), span)),
-    ))
+    Ok((rest, Condition::Parens(Spanned::new(Box::new(condition), span))))
 }
 
 /// `in_features % 32 != 0`. Without an operator, the right side is missing too.
@@ -55,14 +52,7 @@ fn compare(input: Tokens<'_>) -> Parsed<'_, Condition> {
         return Ok(without_operator(rest, left));
     };
     let (rest, right) = right_side(rest);
-    Ok((
-        after_comparison(rest),
-        Condition::Compare {
-            left,
-            operator,
-            right,
-        },
-    ))
+    Ok((after_comparison(rest), Condition::Compare { left, operator, right }))
 }
 
 fn right_side(input: Tokens<'_>) -> (Tokens<'_>, Term) {
@@ -93,12 +83,7 @@ fn term(input: Tokens<'_>) -> Parsed<'_, Term> {
 }
 
 fn operand(input: Tokens<'_>) -> Parsed<'_, Term> {
-    let (rest, term) = alt((
-        map(word, Term::Word),
-        map(number, Term::Number),
-        map(text, Term::Text),
-    ))
-    .parse(input)?;
+    let (rest, term) = alt((map(word, Term::Word), map(number, Term::Number), map(text, Term::Text))).parse(input)?;
     if let Term::Number(_) = term {
         return Ok((detached_unit(rest), term));
     }
@@ -108,10 +93,7 @@ fn operand(input: Tokens<'_>) -> Parsed<'_, Term> {
 /// Takes a unit that should stand directly behind its number. In a condition, a word behind a blank may belong
 /// to what follows: `expect linear where groups == 2 bits <= 4`.
 fn detached_unit(input: Tokens<'_>) -> Tokens<'_> {
-    let Some(unit) = input
-        .word_ahead(0)
-        .filter(|word| is_unit(word) && *word != "bits")
-    else {
+    let Some(unit) = input.word_ahead(0).filter(|word| is_unit(word) && *word != "bits") else {
         return input;
     };
     report_detached_unit(input, unit);
@@ -126,9 +108,7 @@ pub(super) fn report_detached_unit(input: Tokens<'_>, unit: &str) {
         replacement: String::new(),
         title: "remove the blank".to_owned(),
     };
-    let kind = SyntaxErrorKind::DetachedUnit {
-        unit: unit.to_owned(),
-    };
+    let kind = SyntaxErrorKind::DetachedUnit { unit: unit.to_owned() };
     input.report(token.span, kind, Some(fix));
 }
 
@@ -145,10 +125,7 @@ pub(super) fn operator(input: Tokens<'_>) -> Parsed<'_, Spanned<Comparison>> {
         TokenKind::Greater => Comparison::Greater,
         TokenKind::GreaterOrEqual => Comparison::GreaterOrEqual,
         // `params => 1M => int4`: the first arrow was meant as a comparison.
-        TokenKind::Arrow
-            if input.peek(1) == Some(TokenKind::Number)
-                && input.peek(2) == Some(TokenKind::Arrow) =>
-        {
+        TokenKind::Arrow if input.peek(1) == Some(TokenKind::Number) && input.peek(2) == Some(TokenKind::Arrow) => {
             report_arrow_for_comparison(input, token.span);
             Comparison::GreaterOrEqual
         }
@@ -175,14 +152,7 @@ fn without_operator(input: Tokens<'_>, left: Term) -> (Tokens<'_>, Condition) {
     let right = match term(input) {
         Ok((rest, right)) => {
             input.report_between("a comparison such as `==`", None);
-            return (
-                after_comparison(rest),
-                Condition::Compare {
-                    left,
-                    operator,
-                    right,
-                },
-            );
+            return (after_comparison(rest), Condition::Compare { left, operator, right });
         }
         Err(_) => Term::Missing(gap),
     };
@@ -193,23 +163,13 @@ fn without_operator(input: Tokens<'_>, left: Term) -> (Tokens<'_>, Condition) {
     };
     input.report_with(left.span(), kind, None, Some(help.to_owned()));
     let junk = input.count_until(ends_operand);
-    (
-        input.skip(junk),
-        Condition::Compare {
-            left,
-            operator,
-            right,
-        },
-    )
+    (input.skip(junk), Condition::Compare { left, operator, right })
 }
 
 /// `1 < a < 5` says something else in most languages, so it says nothing here. Not for `=` and `>=`, which are
 /// more likely meant as the arrow of the rule.
 fn after_comparison(input: Tokens<'_>) -> Tokens<'_> {
-    if matches!(
-        input.peek(0),
-        Some(TokenKind::Arrow | TokenKind::Assign | TokenKind::GreaterOrEqual)
-    ) {
+    if matches!(input.peek(0), Some(TokenKind::Arrow | TokenKind::Assign | TokenKind::GreaterOrEqual)) {
         return input;
     }
     let Ok((rest, _)) = operator(input).and_then(|(rest, _)| term(rest)) else {

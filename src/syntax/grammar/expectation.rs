@@ -18,10 +18,7 @@ const STATES: [&str; 2] = ["quantized", "kept"];
 /// `size <= 30%`, `linear matches 112`, `"head" => keep`, `every linear quantized`
 pub(super) fn expectation(input: Tokens<'_>) -> Parsed<'_, Option<Expectation>> {
     if input.first().is_none() {
-        input.report_expected(
-            "what is expected",
-            Some("for instance `size <= 30%`".to_owned()),
-        );
+        input.report_expected("what is expected", Some("for instance `size <= 30%`".to_owned()));
         return Ok((input, None));
     }
     if let Ok((rest, metric)) = metric(input, Spelling::Exact) {
@@ -33,9 +30,7 @@ pub(super) fn expectation(input: Tokens<'_>) -> Parsed<'_, Option<Expectation>> 
         return quantified(input.skip(1), quantifier);
     }
     // The words of expectations are not reserved, so that a missing selector has to be looked for.
-    let counts = |kind| {
-        kind == TokenKind::Number || matches!(kind, TokenKind::Assign) || is_comparison(kind)
-    };
+    let counts = |kind| kind == TokenKind::Number || matches!(kind, TokenKind::Assign) || is_comparison(kind);
     if first == Some("matches") && input.peek(1).is_some_and(counts) {
         return about(input, missing_selector(input));
     }
@@ -68,14 +63,7 @@ fn missing_selector(input: Tokens<'_>) -> Selector {
 fn about(input: Tokens<'_>, selector: Selector) -> Parsed<'_, Option<Expectation>> {
     if let Ok((rest, arrow)) = token(TokenKind::Arrow).parse(input) {
         let (rest, scheme) = scheme(rest)?;
-        return Ok((
-            rest,
-            Some(Expectation::Decides {
-                selector,
-                arrow: arrow.span,
-                scheme,
-            }),
-        ));
+        return Ok((rest, Some(Expectation::Decides { selector, arrow: arrow.span, scheme })));
     }
     if let Ok((rest, metric)) = metric(input, Spelling::Exact) {
         return measured(rest, Some(selector), metric);
@@ -98,36 +86,17 @@ fn about(input: Tokens<'_>, selector: Selector) -> Parsed<'_, Option<Expectation
 /// `linear quantized` says neither that all are nor that some are.
 fn report_missing_quantifier(input: Tokens<'_>, selector: &Selector) {
     let start = selector.span().start;
-    let fix = Fix {
-        span: Span::new(start, start),
-        replacement: "every ".to_owned(),
-        title: "insert `every`".to_owned(),
-    };
-    let kind = SyntaxErrorKind::Expected {
-        what: "`every` or `no`",
-        after: Some("expect".to_owned()),
-        found: None,
-    };
+    let fix =
+        Fix { span: Span::new(start, start), replacement: "every ".to_owned(), title: "insert `every`".to_owned() };
+    let kind = SyntaxErrorKind::Expected { what: "`every` or `no`", after: Some("expect".to_owned()), found: None };
     input.report(selector.span(), kind, Some(fix));
 }
 
 /// `<= 30%`
-fn measured<'a>(
-    input: Tokens<'a>,
-    selector: Option<Selector>,
-    metric: Word,
-) -> Parsed<'a, Option<Expectation>> {
+fn measured<'a>(input: Tokens<'a>, selector: Option<Selector>, metric: Word) -> Parsed<'a, Option<Expectation>> {
     let (rest, operator) = bound_operator(input);
     let (rest, bound) = expect(bound, "the bound", "<= 30%").parse(rest)?;
-    Ok((
-        rest,
-        Some(Expectation::Metric {
-            selector,
-            metric,
-            operator,
-            bound,
-        }),
-    ))
+    Ok((rest, Some(Expectation::Metric { selector, metric, operator, bound })))
 }
 
 fn bound_operator(input: Tokens<'_>) -> (Tokens<'_>, Option<Spanned<Comparison>>) {
@@ -137,10 +106,7 @@ fn bound_operator(input: Tokens<'_>) -> (Tokens<'_>, Option<Spanned<Comparison>>
     match (input.first(), input.peek(1)) {
         (Some(arrow), Some(TokenKind::Number)) if arrow.kind == TokenKind::Arrow => {
             report_arrow_for_comparison(input, arrow.span);
-            (
-                input.skip(1),
-                Some(Spanned::new(Comparison::GreaterOrEqual, arrow.span)),
-            )
+            (input.skip(1), Some(Spanned::new(Comparison::GreaterOrEqual, arrow.span)))
         }
         (Some(next), _) if next.kind == TokenKind::Number => {
             input.report_between("a comparison such as `<=`", None);
@@ -166,14 +132,7 @@ pub(super) fn bound(input: Tokens<'_>) -> Parsed<'_, Number> {
         return Ok((rest, number));
     }
     let span = number.span.to(unit.span);
-    Ok((
-        rest.skip(1),
-        Number {
-            unit: written.to_owned(),
-            span,
-            ..number
-        },
-    ))
+    Ok((rest.skip(1), Number { unit: written.to_owned(), span, ..number }))
 }
 
 /// `112`, `>= 100`
@@ -183,24 +142,14 @@ fn counted(input: Tokens<'_>, selector: Selector) -> Parsed<'_, Option<Expectati
         Err(_) => (input, Spanned::new(Comparison::Equal, input.gap())),
     };
     let (rest, count) = expect(number, "the number of weights", "matches 112").parse(rest)?;
-    Ok((
-        rest,
-        Some(Expectation::Matches {
-            selector,
-            operator,
-            count,
-        }),
-    ))
+    Ok((rest, Some(Expectation::Matches { selector, operator, count })))
 }
 
 /// `linear quantized`, behind `every` or `no`
 fn quantified(input: Tokens<'_>, quantifier: Word) -> Parsed<'_, Option<Expectation>> {
     let only_a_state = input.rest().len() == 1 && one_of(input, &STATES, Spelling::Exact).is_ok();
-    let (rest, selector) = if only_a_state || input.first().is_none() {
-        (input, missing_selector(input))
-    } else {
-        selector(input)?
-    };
+    let (rest, selector) =
+        if only_a_state || input.first().is_none() { (input, missing_selector(input)) } else { selector(input)? };
     let (rest, state) = match one_of(rest, &STATES, Spelling::Near) {
         Ok((after, state)) => (after, Some(state)),
         Err(_) => {
@@ -208,14 +157,7 @@ fn quantified(input: Tokens<'_>, quantifier: Word) -> Parsed<'_, Option<Expectat
             (rest, None)
         }
     };
-    Ok((
-        rest,
-        Some(Expectation::Quantified {
-            quantifier,
-            selector,
-            state,
-        }),
-    ))
+    Ok((rest, Some(Expectation::Quantified { quantifier, selector, state })))
 }
 
 /// Whether a misspelt word is taken for what it probably means, and reported.
@@ -236,10 +178,7 @@ fn one_of<'a>(input: Tokens<'a>, words: &[&'static str], spelling: Spelling) -> 
         return not_here();
     };
     if exact.is_none() {
-        let kind = SyntaxErrorKind::UnknownWord {
-            word: written.to_owned(),
-            nearest: word,
-        };
+        let kind = SyntaxErrorKind::UnknownWord { word: written.to_owned(), nearest: word };
         input.report(token.span, kind, Some(replacement(token.span, word)));
     }
     Ok((input.skip(1), Spanned::new(word.to_owned(), token.span)))

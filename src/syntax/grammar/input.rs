@@ -85,17 +85,11 @@ impl<'a> Input for Tokens<'a> {
     }
 
     fn take(&self, index: usize) -> Self {
-        Tokens {
-            end: self.at + index,
-            ..*self
-        }
+        Tokens { end: self.at + index, ..*self }
     }
 
     fn take_from(&self, index: usize) -> Self {
-        Tokens {
-            at: self.at + index,
-            ..*self
-        }
+        Tokens { at: self.at + index, ..*self }
     }
 
     fn take_split(&self, index: usize) -> (Self, Self) {
@@ -115,34 +109,18 @@ impl<'a> Input for Tokens<'a> {
     }
 
     fn slice_index(&self, count: usize) -> Result<usize, Needed> {
-        self.input_len()
-            .checked_sub(count)
-            .map(|_| count)
-            .ok_or(Needed::Unknown)
+        self.input_len().checked_sub(count).map(|_| count).ok_or(Needed::Unknown)
     }
 }
 
 impl<'a> Context<'a> {
     pub(in crate::syntax) fn new(text: &'a str, piece: &Piece) -> Self {
-        Context {
-            text,
-            span: piece.span,
-            flaw_at_end: piece.flaw_at_end,
-            findings: RefCell::default(),
-        }
+        Context { text, span: piece.span, flaw_at_end: piece.flaw_at_end, findings: RefCell::default() }
     }
 
     /// What was found, and how much more than the limit.
-    pub(in crate::syntax) fn into_errors(
-        self,
-        tokens: &[Significant],
-    ) -> (Vec<SyntaxError>, usize) {
-        let Findings {
-            mut errors,
-            closers,
-            more,
-            ..
-        } = self.findings.into_inner();
+    pub(in crate::syntax) fn into_errors(self, tokens: &[Significant]) -> (Vec<SyntaxError>, usize) {
+        let Findings { mut errors, closers, more, .. } = self.findings.into_inner();
         // Both are in the order of the text, but for brackets that were never reached by the grammar.
         let mut closers = closers.into_iter().peekable();
         for bracket in tokens.iter().filter(|token| token.unclosed) {
@@ -156,12 +134,7 @@ impl<'a> Context<'a> {
 
 impl<'a> Tokens<'a> {
     pub(in crate::syntax) fn new(all: &'a [Significant], context: &'a Context<'a>) -> Self {
-        Tokens {
-            all,
-            at: 0,
-            end: all.len(),
-            context,
-        }
+        Tokens { all, at: 0, end: all.len(), context }
     }
 
     pub(super) fn rest(&self) -> &'a [Significant] {
@@ -186,16 +159,9 @@ impl<'a> Tokens<'a> {
 
     /// The word that stands `ahead` tokens further, signs of other languages translated.
     pub(super) fn word_ahead(&self, ahead: usize) -> Option<&'a str> {
-        let token = self
-            .rest()
-            .get(ahead)
-            .filter(|t| t.kind == TokenKind::Word)?;
+        let token = self.rest().get(ahead).filter(|t| t.kind == TokenKind::Word)?;
         let written = self.written(token.span);
-        Some(if token.flaw.is_some() {
-            meant(written).unwrap_or(written)
-        } else {
-            written
-        })
+        Some(if token.flaw.is_some() { meant(written).unwrap_or(written) } else { written })
     }
 
     /// The span of the token before; that of an empty token at the statement's beginning if there is none.
@@ -225,19 +191,10 @@ impl<'a> Tokens<'a> {
         self.report_with(span, kind, fix, None);
     }
 
-    pub(super) fn report_with(
-        &self,
-        span: Span,
-        kind: SyntaxErrorKind,
-        fix: Option<Fix>,
-        help: Option<String>,
-    ) {
+    pub(super) fn report_with(&self, span: Span, kind: SyntaxErrorKind, fix: Option<Fix>, help: Option<String>) {
         let reported = match self.first() {
             // The quotes of a path are what is missing, whatever the pieces of the path look like.
-            Some(next) => {
-                next.after_flaw
-                    || next.flaw.is_some() && !matches!(kind, SyntaxErrorKind::Unquoted { .. })
-            }
+            Some(next) => next.after_flaw || next.flaw.is_some() && !matches!(kind, SyntaxErrorKind::Unquoted { .. }),
             // A bracket that was never closed has swallowed the end, or what follows was meant to be inside.
             None => self.context.flaw_at_end || self.all.iter().any(|token| token.unclosed),
         };
@@ -247,12 +204,7 @@ impl<'a> Tokens<'a> {
         }
         findings.last_place = Some(self.at);
         if findings.errors.len() < MAX_ERRORS {
-            findings.errors.push(SyntaxError {
-                span,
-                kind,
-                fix,
-                help,
-            });
+            findings.errors.push(SyntaxError { span, kind, fix, help });
         } else {
             findings.more += 1;
         }
@@ -263,27 +215,18 @@ impl<'a> Tokens<'a> {
     pub(super) fn report_expected(&self, what: &'static str, help: Option<String>) {
         let previous = self.previous();
         let after = (self.at > 0).then(|| excerpt(self.written(previous)));
-        let next = self
-            .first()
-            .filter(|next| self.at == 0 || !self.goes_on(next.kind));
+        let next = self.first().filter(|next| self.at == 0 || !self.goes_on(next.kind));
         let (span, found) = match next {
             Some(token) => (token.span, Some(excerpt(self.written(token.span)))),
             None => (previous, None),
         };
-        self.report_with(
-            span,
-            SyntaxErrorKind::Expected { what, after, found },
-            None,
-            help,
-        );
+        self.report_with(span, SyntaxErrorKind::Expected { what, after, found }, None, help);
     }
 
     /// Whether the next token belongs to what follows something missing.
     fn goes_on(&self, kind: TokenKind) -> bool {
-        matches!(
-            kind,
-            TokenKind::Arrow | TokenKind::Assign | TokenKind::Comma
-        ) || kind.is_closer()
+        matches!(kind, TokenKind::Arrow | TokenKind::Assign | TokenKind::Comma)
+            || kind.is_closer()
             || kind.closer().is_some()
             || is_comparison(kind)
             || self.word_ahead(0).is_some_and(is_reserved)
@@ -309,10 +252,7 @@ impl<'a> Tokens<'a> {
             return;
         };
         let span = first.span.to(last.span);
-        let stray = SyntaxErrorKind::StrayText {
-            text: excerpt(self.written(span)),
-            behind: behind.to_owned(),
-        };
+        let stray = SyntaxErrorKind::StrayText { text: excerpt(self.written(span)), behind: behind.to_owned() };
         if !self.word_ahead(0).is_some_and(is_statement_keyword) {
             return self.report(span, stray, None);
         }
@@ -321,12 +261,7 @@ impl<'a> Tokens<'a> {
             replacement: "\n".to_owned(),
             title: "begin a new line".to_owned(),
         };
-        self.report_with(
-            span,
-            stray,
-            Some(fix),
-            Some("every statement has a line of its own".to_owned()),
-        );
+        self.report_with(span, stray, Some(fix), Some("every statement has a line of its own".to_owned()));
     }
 
     /// Takes the bracket that closes `open`, and reports what is left before it. For a bracket that is never

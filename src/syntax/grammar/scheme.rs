@@ -22,11 +22,7 @@ pub(in crate::syntax) fn scheme(input: Tokens<'_>) -> Parsed<'_, Option<Scheme>>
         input.report_expected("the scheme", Some(EXAMPLE.to_owned()));
         return Ok((input, None));
     }
-    let mut scheme = Scheme {
-        span: input.gap(),
-        parts: Vec::new(),
-        activations: None,
-    };
+    let mut scheme = Scheme { span: input.gap(), parts: Vec::new(), activations: None };
     let mut rest = input;
     while rest.first().is_some() {
         if let Ok((after, activations)) = activations(rest, scheme.parts.is_empty()) {
@@ -42,11 +38,7 @@ pub(in crate::syntax) fn scheme(input: Tokens<'_>) -> Parsed<'_, Option<Scheme>>
             Err(_) => junk(rest, &scheme.parts),
         };
     }
-    let mut spans = scheme
-        .parts
-        .iter()
-        .map(|part| part.span)
-        .chain(scheme.activations.as_ref().map(|a| a.span));
+    let mut spans = scheme.parts.iter().map(|part| part.span).chain(scheme.activations.as_ref().map(|a| a.span));
     let Some(first) = spans.next() else {
         return Ok((rest, None));
     };
@@ -66,18 +58,9 @@ fn junk<'a>(input: Tokens<'a>, parts: &[Part]) -> Tokens<'a> {
         input.report_expected("the scheme", Some(EXAMPLE.to_owned()));
     } else {
         let text = excerpt(input.written(first.span));
-        input.report(
-            first.span,
-            SyntaxErrorKind::StrayText {
-                text,
-                behind: "the scheme".to_owned(),
-            },
-            None,
-        );
+        input.report(first.span, SyntaxErrorKind::StrayText { text, behind: "the scheme".to_owned() }, None);
     }
-    let next = |kind, word: Option<&str>| {
-        kind == TokenKind::Comma || word.is_some_and(|word| !is_reserved(word))
-    };
+    let next = |kind, word: Option<&str>| kind == TokenKind::Comma || word.is_some_and(|word| !is_reserved(word));
     input.skip(input.count_until(next).max(1))
 }
 
@@ -89,15 +72,8 @@ fn junk_comma(input: Tokens<'_>, comma: Span) -> Tokens<'_> {
         rest.report_expected("`activations` with a type", Some(help));
         return rest;
     }
-    let fix = Fix {
-        span: comma,
-        replacement: String::new(),
-        title: "remove the comma".to_owned(),
-    };
-    let kind = SyntaxErrorKind::WrongSign {
-        found: ",".to_owned(),
-        meant: "",
-    };
+    let fix = Fix { span: comma, replacement: String::new(), title: "remove the comma".to_owned() };
+    let kind = SyntaxErrorKind::WrongSign { found: ",".to_owned(), meant: "" };
     let help = "a comma in a scheme only stands before `activations`".to_owned();
     input.report_with(comma, kind, Some(fix), Some(help));
     rest
@@ -113,29 +89,18 @@ fn activations(input: Tokens<'_>, alone: bool) -> Parsed<'_, Activations> {
             return not_here();
         }
         let fix = replacement(name.span, ACTIVATIONS.word);
-        let kind = SyntaxErrorKind::UnknownWord {
-            word: name.value,
-            nearest: ACTIVATIONS.word,
-        };
+        let kind = SyntaxErrorKind::UnknownWord { word: name.value, nearest: ACTIVATIONS.word };
         rest.report(name.span, kind, Some(fix));
     } else if alone {
-        input.report_expected(
-            "the scheme of the weights",
-            Some(format!("for instance `{}`", ACTIVATIONS.form)),
-        );
+        input.report_expected("the scheme of the weights", Some(format!("for instance `{}`", ACTIVATIONS.form)));
     } else if comma.is_none() {
         report_missing_comma(input);
     }
     let (after, parts) = activation_parts(after);
     if parts.is_empty() {
-        after.report_expected(
-            "the type of the activations",
-            Some(format!("for instance `{}`", ACTIVATIONS.form)),
-        );
+        after.report_expected("the type of the activations", Some(format!("for instance `{}`", ACTIVATIONS.form)));
     }
-    let span = parts
-        .last()
-        .map_or(name.span, |last| name.span.to(last.span));
+    let span = parts.last().map_or(name.span, |last| name.span.to(last.span));
     Ok((after, Activations { span, parts }))
 }
 
@@ -147,14 +112,7 @@ fn activation_parts(mut input: Tokens<'_>) -> (Tokens<'_>, Vec<Word>) {
             input = rest;
         } else {
             let text = excerpt(input.written(first.span));
-            input.report(
-                first.span,
-                SyntaxErrorKind::StrayText {
-                    text,
-                    behind: "the activations".to_owned(),
-                },
-                None,
-            );
+            input.report(first.span, SyntaxErrorKind::StrayText { text, behind: "the activations".to_owned() }, None);
             let junk = input.count_until(|_, word| word.is_some_and(|word| !is_reserved(word)));
             input = input.skip(junk.max(1));
         }
@@ -176,15 +134,7 @@ fn part(input: Tokens<'_>) -> Parsed<'_, Part> {
         (rest, arguments) = bare_argument(rest, &word);
     }
     let span = rest.since(input);
-    Ok((
-        rest,
-        Part {
-            span,
-            word,
-            arguments,
-            operand,
-        },
-    ))
+    Ok((rest, Part { span, word, arguments, operand }))
 }
 
 fn required_operand<'a>(input: Tokens<'a>, part: &Keyword) -> (Tokens<'a>, Option<Operand>) {
@@ -212,10 +162,7 @@ fn operand(input: Tokens<'_>) -> Parsed<'_, Operand> {
         return Ok((rest, Operand::Number(first)));
     };
     let Ok((rest, second)) = number(rest) else {
-        rest.report_expected(
-            "the second number of the ratio",
-            Some("for instance `2:4`".to_owned()),
-        );
+        rest.report_expected("the second number of the ratio", Some("for instance `2:4`".to_owned()));
         return Ok((rest, Operand::Number(first)));
     };
     let span = first.span.to(second.span);
@@ -223,19 +170,13 @@ fn operand(input: Tokens<'_>) -> Parsed<'_, Operand> {
 }
 
 /// `scale(fp16)` for `scale fp16`: reported, and read as meant.
-fn operand_in_brackets(
-    input: Tokens<'_>,
-    word: &Word,
-    mut given: Spanned<Vec<Value>>,
-) -> Option<Operand> {
+fn operand_in_brackets(input: Tokens<'_>, word: &Word, mut given: Spanned<Vec<Value>>) -> Option<Operand> {
     let operand = match (given.value.pop(), given.value.is_empty()) {
         (Some(Value::Word(word)), true) => Some(Operand::Word(word)),
         (Some(Value::Number(number)), true) => Some(Operand::Number(number)),
         _ => None,
     };
-    let value = operand
-        .as_ref()
-        .map_or("…", |operand| input.written(operand.span()));
+    let value = operand.as_ref().map_or("…", |operand| input.written(operand.span()));
     let meant = format!("{} {value}", word.value);
     let span = word.span.to(given.span);
     let fix = operand.is_some().then(|| replacement(span, &meant));

@@ -92,12 +92,7 @@ fn operand(input: Tokens<'_>) -> Parsed<'_, Selector> {
 
 /// A kind, a glob or a regular expression.
 pub(super) fn atom(input: Tokens<'_>) -> Parsed<'_, Selector> {
-    alt((
-        map(word, Selector::Kind),
-        map(text, Selector::Glob),
-        map(regex, Selector::Regex),
-    ))
-    .parse(input)
+    alt((map(word, Selector::Kind), map(text, Selector::Glob), map(regex, Selector::Regex))).parse(input)
 }
 
 fn parens(input: Tokens<'_>) -> Parsed<'_, Selector> {
@@ -105,10 +100,7 @@ fn parens(input: Tokens<'_>) -> Parsed<'_, Selector> {
     let (inner, selector) = selector(inner)?;
     let rest = inner.close(open, "`and`, `or` or a comma");
     let span = rest.since(input);
-    Ok((
-        rest,
-        Selector::Parens(Spanned::new(Box::new(selector), span)),
-    ))
+    Ok((rest, Selector::Parens(Spanned::new(Box::new(selector), span))))
 }
 
 /// Whether a token goes on with a selector or a rule after an operand, be it there or not.

@@ -36,12 +36,8 @@ pub(in crate::syntax) fn statement(input: Tokens<'_>) -> StatementKind {
 /// The keyword that the statement begins with, unless what follows makes it the kind of a rule: `scale => keep`.
 fn statement_keyword(input: Tokens<'_>) -> Option<&'static str> {
     let written = input.word_ahead(0)?;
-    let known = STATEMENTS
-        .iter()
-        .find(|keyword| keyword.word == written)?
-        .word;
-    let in_rule = matches!(input.peek(1), Some(TokenKind::Arrow | TokenKind::Comma))
-        || joins(input.word_ahead(1));
+    let known = STATEMENTS.iter().find(|keyword| keyword.word == written)?.word;
+    let in_rule = matches!(input.peek(1), Some(TokenKind::Arrow | TokenKind::Comma)) || joins(input.word_ahead(1));
     (known == "expect" || !in_rule).then_some(known)
 }
 
@@ -55,10 +51,7 @@ fn misspelt_statement(input: Tokens<'_>) -> Option<StatementKind> {
     let first = input.first()?;
     let written = input.word_ahead(0).filter(|word| !is_reserved(word))?;
     let second = input.peek(1);
-    let literal = matches!(
-        second,
-        Some(TokenKind::Text | TokenKind::Number | TokenKind::Regex)
-    );
+    let literal = matches!(second, Some(TokenKind::Text | TokenKind::Number | TokenKind::Regex));
     let bare = second == Some(TokenKind::Word) && !input.word_ahead(1).is_some_and(is_reserved);
     if !(second.is_none() || literal || bare) {
         return None;
@@ -72,14 +65,7 @@ fn misspelt_statement(input: Tokens<'_>) -> Option<StatementKind> {
     };
     let fix = meant.map(|meant| replacement(first.span, meant));
     let word = input.written(first.span).to_owned();
-    input.report(
-        first.span,
-        SyntaxErrorKind::UnknownStatement {
-            word,
-            nearest: meant,
-        },
-        fix,
-    );
+    input.report(first.span, SyntaxErrorKind::UnknownStatement { word, nearest: meant }, fix);
     Some(kind)
 }
 
@@ -98,13 +84,7 @@ fn begins_rule(input: Tokens<'_>) -> bool {
     let first = input.peek(0);
     matches!(
         first,
-        Some(
-            TokenKind::Word
-                | TokenKind::Text
-                | TokenKind::Regex
-                | TokenKind::OpenParen
-                | TokenKind::Arrow
-        )
+        Some(TokenKind::Word | TokenKind::Text | TokenKind::Regex | TokenKind::OpenParen | TokenKind::Arrow)
     ) || input.count_until(|kind, _| kind == TokenKind::Arrow) < input.rest().len()
 }
 
@@ -113,66 +93,32 @@ fn complete(parsed: Parsed<'_, StatementKind>, name: &str) -> StatementKind {
     let Ok((rest, kind)) = parsed else {
         return StatementKind::Error;
     };
-    rest.report_stray(&if name == "rule" {
-        "the rule".to_owned()
-    } else {
-        format!("the `{name}` statement")
-    });
+    rest.report_stray(&if name == "rule" { "the rule".to_owned() } else { format!("the `{name}` statement") });
     kind
 }
 
 /// What follows the keyword of a statement.
 fn keyword_statement<'a>(keyword: &'static str, input: Tokens<'a>) -> Parsed<'a, StatementKind> {
-    let form = STATEMENTS
-        .iter()
-        .find(|known| known.word == keyword)
-        .map_or("", |known| known.form);
+    let form = STATEMENTS.iter().find(|known| known.word == keyword).map_or("", |known| known.form);
     match keyword {
-        "model" => path(
-            input,
-            "the path of the model in double quotes",
-            form,
-            StatementKind::Model,
-        ),
-        "import" => path(
-            input,
-            "the path of the recipe in double quotes",
-            form,
-            StatementKind::Import,
-        ),
-        "output" => path(
-            input,
-            "the path of the output in double quotes",
-            form,
-            StatementKind::Output,
-        ),
+        "model" => path(input, "the path of the model in double quotes", form, StatementKind::Model),
+        "import" => path(input, "the path of the recipe in double quotes", form, StatementKind::Import),
+        "output" => path(input, "the path of the output in double quotes", form, StatementKind::Output),
         "target" => targets(input, form),
-        "compute" => choice(
-            input,
-            "the choice of processors",
-            form,
-            StatementKind::Compute,
-        ),
+        "compute" => choice(input, "the choice of processors", form, StatementKind::Compute),
         "precision" => choice(input, "the precision", form, StatementKind::Precision),
-        "arithmetic" => choice(
-            input,
-            "the name of the arithmetic",
-            form,
-            StatementKind::Arithmetic,
-        ),
+        "arithmetic" => choice(input, "the name of the arithmetic", form, StatementKind::Arithmetic),
         "threshold" => {
             let (rest, number) = expect(bound, "the number of elements", form).parse(input)?;
             Ok((rest, StatementKind::Threshold(number)))
         }
         "calibrate" => {
-            let (rest, path) =
-                expect(quoted, "the path of the samples in double quotes", form).parse(input)?;
+            let (rest, path) = expect(quoted, "the path of the samples in double quotes", form).parse(input)?;
             let (rest, options) = opt(options).parse(rest)?;
             Ok((rest, StatementKind::Calibrate { path, options }))
         }
         "extend" => {
-            let (rest, preset) =
-                expect(quoted, "the name of the preset in double quotes", form).parse(input)?;
+            let (rest, preset) = expect(quoted, "the name of the preset in double quotes", form).parse(input)?;
             let (rest, options) = opt(options).parse(rest)?;
             Ok((rest, StatementKind::Extend { preset, options }))
         }
@@ -215,10 +161,7 @@ fn targets<'a>(input: Tokens<'a>, form: &'static str) -> Parsed<'a, StatementKin
         rest = after;
         if let Ok((after, _)) = token(TokenKind::Comma).parse(rest) {
             rest = after;
-        } else if !targets.is_empty()
-            && !rest.word_ahead(0).is_none_or(is_statement_keyword)
-            && word(rest).is_ok()
-        {
+        } else if !targets.is_empty() && !rest.word_ahead(0).is_none_or(is_statement_keyword) && word(rest).is_ok() {
             report_missing_comma(rest);
         } else {
             return Ok((rest, StatementKind::Target(targets)));
@@ -235,13 +178,7 @@ fn target(input: Tokens<'_>) -> Parsed<'_, Word> {
     let meant = format!("{}{}", name.value, rest.written(number.span));
     let span = name.span.to(number.span);
     let fix = replacement(span, &meant);
-    rest.report(
-        span,
-        SyntaxErrorKind::WrongForm {
-            meant: meant.clone(),
-        },
-        Some(fix),
-    );
+    rest.report(span, SyntaxErrorKind::WrongForm { meant: meant.clone() }, Some(fix));
     Ok((after, Spanned::new(meant, span)))
 }
 
@@ -250,19 +187,10 @@ fn definition<'a>(input: Tokens<'a>, form: &'static str) -> Parsed<'a, Statement
     let (rest, name) = expect(word, "the name of the scheme", form).parse(input)?;
     let rest = match rest.first() {
         Some(sign) if sign.kind == TokenKind::Assign => rest.skip(1),
-        Some(sign)
-            if matches!(
-                sign.kind,
-                TokenKind::Equal | TokenKind::Arrow | TokenKind::Colon
-            ) =>
-        {
+        Some(sign) if matches!(sign.kind, TokenKind::Equal | TokenKind::Arrow | TokenKind::Colon) => {
             let found = rest.written(sign.span).to_owned();
             let fix = replacement(sign.span, "=");
-            rest.report(
-                sign.span,
-                SyntaxErrorKind::WrongSign { found, meant: "=" },
-                Some(fix),
-            );
+            rest.report(sign.span, SyntaxErrorKind::WrongSign { found, meant: "=" }, Some(fix));
             rest.skip(1)
         }
         Some(_) => {
@@ -289,14 +217,7 @@ fn rule(input: Tokens<'_>) -> Parsed<'_, StatementKind> {
         None if rest.first().is_none() => (rest, None),
         _ => scheme(rest)?,
     };
-    Ok((
-        rest,
-        StatementKind::Rule {
-            selector,
-            arrow,
-            scheme,
-        },
-    ))
+    Ok((rest, StatementKind::Rule { selector, arrow, scheme }))
 }
 
 /// Reports what is wrong where the arrow should be, and finds it further on.
@@ -311,9 +232,6 @@ fn without_arrow(input: Tokens<'_>) -> (Tokens<'_>, Option<Span>) {
         input.report_between("`=>`", Some(insertion(input.previous().end, "=>")));
         return (input, None);
     }
-    input.report_expected(
-        "`=>` with a scheme",
-        Some("for instance `linear => int4`".to_owned()),
-    );
+    input.report_expected("`=>` with a scheme", Some("for instance `linear => int4`".to_owned()));
     (input.skip(input.rest().len()), None)
 }

@@ -12,22 +12,14 @@ use crate::syntax::{Fix, SyntaxErrorKind};
 
 /// `128`, `min-max`, `"a"`, `[16, -1]`
 fn value(input: Tokens<'_>) -> Parsed<'_, Value> {
-    alt((
-        map(number, Value::Number),
-        map(any_word, Value::Word),
-        map(text, Value::Text),
-        map(list, Value::List),
-    ))
-    .parse(input)
+    alt((map(number, Value::Number), map(any_word, Value::Word), map(text, Value::Text), map(list, Value::List)))
+        .parse(input)
 }
 
 /// A word, even one that joins selectors: in values it joins nothing.
 fn any_word(input: Tokens<'_>) -> Parsed<'_, Word> {
     let (rest, token) = token(TokenKind::Word).parse(input)?;
-    Ok((
-        rest,
-        Spanned::new(input.written(token.span).to_owned(), token.span),
-    ))
+    Ok((rest, Spanned::new(input.written(token.span).to_owned(), token.span)))
 }
 
 /// `[16, -1]`
@@ -52,8 +44,7 @@ fn values(input: Tokens<'_>, bracket: TokenKind) -> Parsed<'_, Spanned<Vec<Value
             }
             Err(_) => {
                 rest.report_expected("a value", None);
-                rest = rest
-                    .skip(rest.count_until(|kind, _| kind == TokenKind::Comma || kind.is_closer()));
+                rest = rest.skip(rest.count_until(|kind, _| kind == TokenKind::Comma || kind.is_closer()));
             }
         }
         if let Ok((after, _)) = token(TokenKind::Comma).parse(rest) {
@@ -71,10 +62,7 @@ fn values(input: Tokens<'_>, bracket: TokenKind) -> Parsed<'_, Spanned<Vec<Value
 
 /// Reports that there is no comma before the next token.
 pub(super) fn report_missing_comma(input: Tokens<'_>) {
-    let fix = Fix {
-        replacement: ",".to_owned(),
-        ..insertion(input.previous().end, ",")
-    };
+    let fix = Fix { replacement: ",".to_owned(), ..insertion(input.previous().end, ",") };
     input.report_between("a comma", Some(fix));
 }
 
@@ -91,9 +79,8 @@ pub(super) fn options(input: Tokens<'_>) -> Parsed<'_, Options> {
         }
         let Ok((after, entry)) = entry(rest) else {
             rest.report_expected("the name of an option", None);
-            let next = |kind: TokenKind, word: Option<&str>| {
-                word.is_some() || kind == TokenKind::Comma || kind.is_closer()
-            };
+            let next =
+                |kind: TokenKind, word: Option<&str>| word.is_some() || kind == TokenKind::Comma || kind.is_closer();
             rest = rest.skip(rest.count_until(next).max(1));
             continue;
         };
@@ -109,22 +96,11 @@ pub(super) fn options(input: Tokens<'_>) -> Parsed<'_, Options> {
 fn entry(input: Tokens<'_>) -> Parsed<'_, OptionEntry> {
     let (mut rest, key) = any_word(input)?;
     if let Some(sign) = rest.first()
-        && matches!(
-            sign.kind,
-            TokenKind::Colon | TokenKind::Assign | TokenKind::Equal
-        )
+        && matches!(sign.kind, TokenKind::Colon | TokenKind::Assign | TokenKind::Equal)
     {
         let found = rest.written(sign.span).to_owned();
-        let fix = Fix {
-            span: sign.span,
-            replacement: String::new(),
-            title: format!("remove `{found}`"),
-        };
-        rest.report(
-            sign.span,
-            SyntaxErrorKind::WrongSign { found, meant: "" },
-            Some(fix),
-        );
+        let fix = Fix { span: sign.span, replacement: String::new(), title: format!("remove `{found}`") };
+        rest.report(sign.span, SyntaxErrorKind::WrongSign { found, meant: "" }, Some(fix));
         rest = rest.skip(1);
     }
     let on_this_line = rest.first().is_some_and(|token| !token.after_newline);
@@ -140,11 +116,8 @@ fn entry(input: Tokens<'_>) -> Parsed<'_, OptionEntry> {
 }
 
 fn report_missing_value(input: Tokens<'_>, key: &Word) {
-    let kind = SyntaxErrorKind::Expected {
-        what: "the value of the option",
-        after: Some(key.value.clone()),
-        found: None,
-    };
+    let kind =
+        SyntaxErrorKind::Expected { what: "the value of the option", after: Some(key.value.clone()), found: None };
     input.report(key.span, kind, None);
 }
 
@@ -159,22 +132,13 @@ pub(super) fn quoted(input: Tokens<'_>) -> Parsed<'_, Spanned<String>> {
     let mut rest = input.skip(1);
     let mut span = first.span;
     let goes_on = |kind: TokenKind| kind.closer().is_none() && !kind.is_closer();
-    while let Some(next) = rest
-        .first()
-        .filter(|next| next.span.start == span.end && goes_on(next.kind))
-    {
+    while let Some(next) = rest.first().filter(|next| next.span.start == span.end && goes_on(next.kind)) {
         span = span.to(next.span);
         rest = rest.skip(1);
     }
     let written = input.written(span).to_owned();
     let fix = replacement(span, &quote(&written));
-    input.report(
-        span,
-        SyntaxErrorKind::Unquoted {
-            text: excerpt(&written),
-        },
-        Some(fix),
-    );
+    input.report(span, SyntaxErrorKind::Unquoted { text: excerpt(&written) }, Some(fix));
     Ok((rest, Spanned::new(written, span)))
 }
 
