@@ -155,6 +155,10 @@ impl Style {
 }
 
 impl Painter {
+    /// Leaves everything plain.
+    #[cfg(test)]
+    pub const PLAIN: Painter = Painter { on: false };
+
     /// Whether styles are shown.
     pub fn is_on(self) -> bool {
         self.on

@@ -119,11 +119,20 @@ linear => int4  # bitmill: allow(BM001)
 
 embedding => lut3 # other
 # bitmill: allow(BM004)
-"), @"");
+"), @r#"
+        ["BM001"] in "linear => int4  # bitmill: allow(BM001)"
+        ["BM002", "lut-bits"] in "embedding => lut3"
+        ["BM003"] in "embedding => lut3"
+        ["BM004"] in ""
+        "#);
     }
 
     #[test]
     fn says_when_it_is_not_understood() {
-        insta::assert_snapshot!(shown("# bitmill: alow(BM001)\n# bitmill: allow()\n# bitmill: allow(a b) c\nall => keep"), @"");
+        insta::assert_snapshot!(shown("# bitmill: alow(BM001)\n# bitmill: allow()\n# bitmill: allow(a b) c\nall => keep"), @"
+        # bitmill: alow(BM001): this comment is read as `# bitmill: allow(CODE, …)`, but is none
+        # bitmill: allow(): this comment is read as `# bitmill: allow(CODE, …)`, but is none
+        # bitmill: allow(a b) c: this comment is read as `# bitmill: allow(CODE, …)`, but is none
+        ");
     }
 }

@@ -219,7 +219,7 @@ impl SyntaxErrorKind {
                 format!("`{word}` has no meaning here{}", did_you_mean(&Some(nearest)))
             }
             SyntaxErrorKind::WrongSign { found, meant: "" } => {
-                format!("there is no `{found}` here")
+                format!("`{found}` does not belong here")
             }
             SyntaxErrorKind::WrongSign { found, meant } => {
                 format!("recipes write `{meant}` for `{found}`")
@@ -259,7 +259,7 @@ impl SyntaxErrorKind {
 
 /// Whether something can only stand behind something else.
 fn is_joiner(written: &str) -> bool {
-    matches!(written, "=>" | "," | "and" | "or" | "where")
+    matches!(written, "=>" | "," | "and" | "or" | "where" | "matches" | "quantized" | "kept")
 }
 
 /// Invisible characters are named by their number.

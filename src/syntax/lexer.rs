@@ -147,9 +147,13 @@ impl<'a> Lexer<'a> {
             '‘' | '’' | '‚' => &['‘', '’'],
             _ => return None,
         };
-        let content = &self.line()[open.len_utf8()..];
-        let (close, closer) = content.match_indices(closers).next()?;
-        self.at += open.len_utf8() + close + closer.len();
+        let content = &self.rest()[open.len_utf8()..];
+        let ends = |c: char| closers.contains(&c) || matches!(c, '\n' | '\r');
+        let (end, closer) = content.match_indices(ends).next()?;
+        if matches!(closer, "\n" | "\r") {
+            return None;
+        }
+        self.at += open.len_utf8() + end + closer.len();
         Some((TokenKind::Text, Some(Flaw::WrongQuotes)))
     }
 

@@ -15,9 +15,9 @@ use super::keywords::STATEMENTS;
 use super::token::{Flaw, Token, TokenKind};
 
 /// How deeply brackets may nest in a statement.
-pub const MAX_NESTING: usize = 200;
+pub const MAX_NESTING: usize = 128;
 
-/// How many `and`, `or`, `not`, `%` and commas a selector and its conditions may have. The tree has a level for
+/// How many `and`, `or`, `not`, `where`, `%` and commas a selector and its conditions may have. The tree has a level for
 /// each, and walking it must not overflow any stack.
 pub const MAX_JOINED: usize = 1000;
 
@@ -320,7 +320,7 @@ impl Size {
         self.joined += usize::from(match kind {
             TokenKind::Percent => true,
             TokenKind::Comma => self.lists == 0,
-            TokenKind::Word => matches!(written, "and" | "or" | "not" | "&" | "&&" | "|" | "||" | "!"),
+            TokenKind::Word => matches!(written, "and" | "or" | "not" | "where" | "&" | "&&" | "|" | "||" | "!"),
             _ => false,
         });
         self.depth > MAX_NESTING || self.joined > MAX_JOINED

@@ -159,6 +159,8 @@ impl Errors {
 
     fn into_sorted(mut self) -> Vec<SyntaxError> {
         self.listed.sort_by_key(|error| error.span.start);
+        // One place, one finding: the grammar's comes first, and tells more than that of a token.
+        self.listed.dedup_by_key(|error| error.span);
         let more = self.more + self.listed.len().saturating_sub(MAX_ERRORS);
         self.listed.truncate(MAX_ERRORS);
         if more > 0 {

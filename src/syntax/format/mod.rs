@@ -107,6 +107,3 @@ fn write_gap(gap: Gap, newline: &str, written: &str, to: &mut String) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

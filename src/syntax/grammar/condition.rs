@@ -4,7 +4,8 @@ use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::map;
 
-use super::input::{Parsed, Tokens, excerpt, not_here, number, replacement, text, token, word};
+use super::basics::{excerpt, number, replacement, text, token, word};
+use super::input::{Parsed, Tokens, not_here};
 use super::selector::{chain, ends_operand, negations};
 use crate::syntax::token::{TokenKind, is_unit};
 use crate::syntax::tree::{Comparison, Condition, Spanned, Term};

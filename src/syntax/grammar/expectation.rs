@@ -2,8 +2,9 @@
 
 use nom::Parser;
 
+use super::basics::{expect, insertion, is_comparison, number, replacement, token};
 use super::condition::{operator, report_arrow_for_comparison, report_detached_unit};
-use super::input::{Parsed, Tokens, expect, not_here, number, replacement, token};
+use super::input::{Parsed, Tokens, not_here};
 use super::scheme::scheme;
 use super::selector::selector;
 use crate::syntax::keywords::METRICS;
@@ -44,20 +45,17 @@ pub(super) fn expectation(input: Tokens<'_>) -> Parsed<'_, Option<Expectation>> 
     about(rest, selector)
 }
 
-fn is_comparison(kind: TokenKind) -> bool {
-    matches!(
-        kind,
-        TokenKind::Equal
-            | TokenKind::NotEqual
-            | TokenKind::Less
-            | TokenKind::LessOrEqual
-            | TokenKind::Greater
-            | TokenKind::GreaterOrEqual
-    )
-}
-
 fn missing_selector(input: Tokens<'_>) -> Selector {
-    input.report_expected("a selector", None);
+    if let Some(next) = input.first() {
+        let kind = SyntaxErrorKind::Expected {
+            what: "a selector",
+            after: None,
+            found: Some(input.written(next.span).to_owned()),
+        };
+        input.report(next.span, kind, None);
+    } else {
+        input.report_expected("a selector", None);
+    }
     Selector::Missing(input.gap())
 }
 
@@ -200,7 +198,7 @@ fn metric(input: Tokens<'_>, spelling: Spelling) -> Parsed<'_, Word> {
             Ok((rest, second)) => (rest, word.span.to(second.span)),
             Err(_) => {
                 let what = if second == "drop" { "`drop`" } else { "`rise`" };
-                rest.report_expected(what, Some(format!("for instance `{}`", metric.form)));
+                rest.report_between(what, Some(insertion(word.span.end, second)));
                 (rest, word.span)
             }
         };

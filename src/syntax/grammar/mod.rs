@@ -4,6 +4,7 @@
 //! one, a function either says "not here" and has reported nothing, or has committed, and then reports what is
 //! missing, at most once per place, and goes on. `grammar/bitmill.ebnf` describes the same without mistakes.
 
+mod basics;
 mod condition;
 mod expectation;
 mod input;
@@ -12,7 +13,8 @@ mod selector;
 mod statement;
 mod value;
 
-pub(super) use input::{Context, Tokens, excerpt};
+pub(super) use basics::excerpt;
+pub(super) use input::{Context, Tokens};
 pub(super) use scheme::scheme;
 pub(super) use selector::selector;
 pub(super) use statement::statement;

@@ -5,7 +5,8 @@ use nom::branch::alt;
 use nom::combinator::opt;
 use nom::sequence::preceded;
 
-use super::input::{Parsed, Tokens, excerpt, is_reserved, not_here, number, replacement, token, word};
+use super::basics::{excerpt, is_reserved, number, replacement, token, word};
+use super::input::{Parsed, Tokens, not_here};
 use super::value::{arguments, list, report_missing_comma};
 use crate::syntax::keywords::{ACTIVATIONS, Keyword, OPERAND_PARTS};
 use crate::syntax::nearest::nearest;

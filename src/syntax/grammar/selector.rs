@@ -8,8 +8,9 @@ use nom::branch::alt;
 use nom::combinator::map;
 use nom::multi::many0;
 
+use super::basics::{keyword, regex, replacement, text, token, word};
 use super::condition::condition;
-use super::input::{Parsed, Tokens, keyword, not_here, regex, replacement, text, token, word};
+use super::input::{Parsed, Tokens, not_here};
 use crate::syntax::token::TokenKind;
 use crate::syntax::tree::{Selector, Spanned};
 use crate::syntax::{Span, SyntaxErrorKind};

@@ -3,8 +3,9 @@
 use nom::Parser;
 use nom::combinator::opt;
 
+use super::basics::{expect, insertion, is_reserved, replacement, token, word};
 use super::expectation::{bound, expectation};
-use super::input::{Parsed, Tokens, expect, insertion, is_reserved, not_here, replacement, token, word};
+use super::input::{Parsed, Tokens, not_here};
 use super::scheme::scheme;
 use super::selector::{arrow, selector};
 use super::value::{options, quoted, report_missing_comma};

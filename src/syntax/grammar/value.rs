@@ -4,7 +4,8 @@ use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::map;
 
-use super::input::{Parsed, Tokens, excerpt, insertion, not_here, number, replacement, text, token};
+use super::basics::{excerpt, insertion, number, replacement, text, token};
+use super::input::{Parsed, Tokens, not_here};
 use crate::syntax::token::{TokenKind, quote};
 use crate::syntax::tree::{OptionEntry, Options, Spanned, Value, Word};
 use crate::syntax::{Fix, SyntaxErrorKind};
