@@ -2,7 +2,18 @@
 //!
 //! The rooms and the one direction in which they look are described in `ARCHITECTURE.md`.
 
+pub mod check;
+pub mod coreml;
 pub mod dtype;
+pub mod formats;
+pub mod glossary;
+pub mod inspect;
+pub mod kind;
+pub mod model;
+pub mod plan;
+pub mod project;
 pub mod quant;
+pub mod recipe;
+pub mod run;
 pub mod scheme;
 pub mod syntax;

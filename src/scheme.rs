@@ -97,3 +97,196 @@ vocabulary! {
         Fp8E5m2 = "fp8-e5m2",
     }
 }
+
+/// What is done with a weight, and with the activations around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scheme {
+    /// What the weight becomes.
+    pub weights: WeightScheme,
+    /// Values set to zero first.
+    pub sparse: Option<Sparsity>,
+    /// How the operator's inputs and outputs are quantized.
+    pub activations: Option<ActivationScheme>,
+}
+
+/// What a weight becomes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WeightScheme {
+    /// It stays as it is, byte for byte.
+    Keep,
+    /// Integers with scales.
+    Affine(Affine),
+    /// Indices into tables of values.
+    Palette(Palette),
+    /// Another floating-point type.
+    Float(FloatType),
+    /// Pruned, and otherwise as it is.
+    Sparse,
+}
+
+/// Affine integers: `weight ≈ scale · (code − zero point)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Affine {
+    /// Width of a code, 1 to 8.
+    pub bits: u8,
+    /// Whether codes are signed.
+    pub signed: bool,
+    /// Which elements share a scale.
+    pub granularity: Granularity,
+    /// How values map to codes.
+    pub mapping: Mapping,
+    /// Type of the scales; `None` for upstream's default.
+    pub scale: Option<FloatType>,
+    /// How scales are chosen.
+    pub by: ScaleSearch,
+}
+
+/// Palettes: `weight ≈ table[code]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Palette {
+    /// Width of an index, 1 to 8; 5 and 7 are stored in 6 and 8.
+    pub bits: u8,
+    /// Which elements share a table.
+    pub granularity: Granularity,
+    /// Elements per entry, 1 for scalars.
+    pub vector: u32,
+    /// Whether the entries are int8 with one scale, instead of floats.
+    pub int8_entries: bool,
+    /// Whether every output channel has a scale besides.
+    pub scaled: bool,
+    /// How entries are found.
+    pub fit: PaletteFit,
+}
+
+/// Which elements of a weight share a scale or a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Granularity {
+    /// All of them.
+    PerTensor,
+    /// Those of one channel; the axis is the output channels' when absent.
+    PerChannel(Option<usize>),
+    /// So many neighbours along the input channels, within one output channel.
+    PerGroup(usize),
+    /// So many output channels.
+    PerGroupedChannel(usize),
+    /// Blocks of this extent on every axis; `None` (written -1 or 0) is the whole axis.
+    Block(Vec<Option<usize>>),
+}
+
+impl fmt::Display for Granularity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Granularity::PerTensor => f.write_str("per-tensor"),
+            Granularity::PerChannel(None) => f.write_str("per-channel"),
+            Granularity::PerChannel(Some(axis)) => write!(f, "per-channel({axis})"),
+            Granularity::PerGroup(n) => write!(f, "per-group({n})"),
+            Granularity::PerGroupedChannel(n) => write!(f, "per-grouped-channel({n})"),
+            Granularity::Block(extents) => {
+                f.write_str("block[")?;
+                for (i, extent) in extents.iter().enumerate() {
+                    let comma = if i == 0 { "" } else { ", " };
+                    match extent {
+                        Some(n) => write!(f, "{comma}{n}")?,
+                        None => write!(f, "{comma}-1")?,
+                    }
+                }
+                f.write_str("]")
+            }
+        }
+    }
+}
+
+/// Which values are set to zero.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sparsity {
+    /// This share of the elements, smallest magnitudes first; 0 to 1.
+    Share(f64),
+    /// `n` of every `m` neighbours along the input channels: `sparse 2:4`.
+    Ratio {
+        /// Zeros in each group.
+        n: usize,
+        /// Size of a group.
+        m: usize,
+    },
+    /// Magnitudes below this: `sparse-below 0.001`.
+    Below(f64),
+}
+
+impl fmt::Display for Sparsity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Sparsity::Share(share) => write!(f, "sparse {}%", share * 100.0),
+            Sparsity::Ratio { n, m } => write!(f, "sparse {n}:{m}"),
+            Sparsity::Below(bound) => write!(f, "sparse-below {bound}"),
+        }
+    }
+}
+
+/// How activations are quantized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActivationScheme {
+    /// With parameters fixed by calibration.
+    Static {
+        /// Whether codes are signed; Core ML's exporters write unsigned.
+        signed: bool,
+        /// Width of a code.
+        bits: u8,
+        /// `None` when the recipe says nothing: as the weights.
+        mapping: Option<Mapping>,
+    },
+    /// With parameters computed at run time: parsed so that the checker can refuse it.
+    Dynamic,
+}
+
+impl fmt::Display for Scheme {
+    /// The canonical spelling: every part that is not a default.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.weights {
+            WeightScheme::Keep => f.write_str("keep")?,
+            WeightScheme::Float(float) => f.write_str(float.word())?,
+            WeightScheme::Affine(a) => {
+                write!(f, "{}int{} {}", if a.signed { "" } else { "u" }, a.bits, a.granularity)?;
+                write!(f, " {}", a.mapping)?;
+                if let Some(scale) = a.scale {
+                    write!(f, " scale {scale}")?;
+                }
+                if a.by != ScaleSearch::MinMax {
+                    write!(f, " by {}", a.by)?;
+                }
+            }
+            WeightScheme::Palette(p) => {
+                write!(f, "lut{} {}", p.bits, p.granularity)?;
+                if p.vector > 1 {
+                    write!(f, " vector({})", p.vector)?;
+                }
+                if p.int8_entries {
+                    f.write_str(" entries int8")?;
+                }
+                if p.scaled {
+                    f.write_str(" scaled")?;
+                }
+                if p.fit != PaletteFit::Kmeans {
+                    write!(f, " fit {}", p.fit)?;
+                }
+            }
+            WeightScheme::Sparse => {}
+        }
+        if let Some(sparse) = self.sparse {
+            let blank = if self.weights == WeightScheme::Sparse { "" } else { " " };
+            write!(f, "{blank}{sparse}")?;
+        }
+        match self.activations {
+            None => Ok(()),
+            Some(ActivationScheme::Dynamic) => f.write_str(", activations dynamic"),
+            Some(ActivationScheme::Static { signed, bits, mapping }) => {
+                write!(f, ", activations {}int{bits}", if signed { "" } else { "u" })?;
+                mapping.map_or(Ok(()), |m| write!(f, " {m}"))
+            }
+        }
+    }
+}
+
+impl Scheme {
+    /// The scheme that changes nothing.
+    pub const KEEP: Scheme = Scheme { weights: WeightScheme::Keep, sparse: None, activations: None };
+}

@@ -1,1 +1,12 @@
 //! Kernels: pure functions over slices. The same input gives the same bits on every machine and thread count.
+
+pub mod affine;
+pub mod element;
+pub mod error;
+pub mod pack;
+pub mod palette;
+pub mod power;
+pub mod prune;
+mod simd;
+
+pub use error::QuantError;

@@ -89,6 +89,7 @@ pub const OPERAND_PARTS: &[Keyword] = &[
     Keyword { word: "fit", form: "fit kmeans", meaning: "how a palette's entries are found" },
     Keyword { word: "entries", form: "entries int8", meaning: "the type of a palette's entries" },
     Keyword { word: "sparse", form: "sparse 50%", meaning: "pruning, joined to the rest: a share or n:m" },
+    Keyword { word: "sparse-below", form: "sparse-below 0.001", meaning: "pruning of magnitudes below a bound" },
 ];
 
 /// The word that begins the activations of a scheme.

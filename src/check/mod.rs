@@ -1,0 +1,107 @@
+//! The checker: rules over a recipe, a model and a run. One rule is one file in `rules/`, with its code, page,
+//! examples and fix. Knows no editors and no terminals.
+
+mod allow;
+mod divides;
+pub mod finding;
+pub mod fix;
+pub mod needs;
+pub mod pages;
+pub mod places;
+pub mod report;
+pub mod rule;
+pub mod rules;
+mod schemes;
+pub mod targets;
+pub mod why;
+pub mod words;
+
+use std::path::Path;
+
+use crate::model::Model;
+use crate::plan::{self, Plan};
+use crate::recipe::{Loader, Recipe, resolve};
+pub use finding::{Edit, Finding, Fix, Label, Report, Severity};
+pub use rule::{Binds, Example, Fact, Facts, Needs, Rule};
+
+/// Everything a rule may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The recipe, resolved.
+    pub recipe: &'a Recipe,
+    /// The model with its plan, where there is one.
+    pub model: Option<(&'a Model, &'a Plan)>,
+    /// Why the model that the recipe names cannot be read, where it cannot.
+    pub model_error: Option<&'a str>,
+    /// What a run measured, where there was one.
+    pub run: Option<&'a Facts>,
+}
+
+/// A text with everything that can be told about it: an immutable answer to one state of the world.
+#[derive(Debug, Clone)]
+pub struct Analysis {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// What becomes of each weight, where a model is given.
+    pub plan: Option<Plan>,
+    /// What the rules found, in the order of the text.
+    pub findings: Vec<Finding>,
+}
+
+impl Analysis {
+    /// Whether something was found that forbids a run.
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+/// What is known of the model that a recipe is for.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Known<'a> {
+    /// No model is given, or none is asked for.
+    #[default]
+    Nothing,
+    /// Its headers.
+    Model(&'a Model),
+    /// It cannot be read; why, in words.
+    Unreadable(&'a str),
+}
+
+/// Resolves and checks a recipe, against a model where one is given.
+pub fn analyze(path: &Path, text: &str, loader: &dyn Loader, known: Known) -> Analysis {
+    analyze_recipe(resolve(path, text, loader), known, None)
+}
+
+/// As [`analyze`], for a recipe that is resolved already, and with what a run has measured.
+pub fn analyze_recipe(recipe: Recipe, known: Known, run: Option<&Facts>) -> Analysis {
+    let (model, model_error) = match known {
+        Known::Nothing => (None, None),
+        Known::Model(model) => (Some(model), None),
+        Known::Unreadable(why) => (None, Some(why)),
+    };
+    let plan = model.map(|model| plan::plan(&recipe, model));
+    let findings = check(&Context { recipe: &recipe, model: model.zip(plan.as_ref()), model_error, run });
+    Analysis { recipe, plan, findings }
+}
+
+/// Asks every rule that has what it needs, and silences what comments allow.
+pub fn check(context: &Context) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in rules::RULES {
+        let has_needs = match rule.needs {
+            Needs::Recipe => true,
+            Needs::Model => context.model.is_some(),
+            Needs::Run => context.run.is_some(),
+        };
+        if has_needs {
+            let mut report = Report::new(rule, context.recipe);
+            (rule.check)(context, &mut report);
+            findings.extend(report.into_findings());
+        }
+    }
+    allow::silence(context, &mut findings);
+    // What comes of one expanded preset may be found at several of its statements, seen at one place.
+    findings.sort_by(|a, b| (a.place, a.code, &a.message).cmp(&(b.place, b.code, &b.message)));
+    findings.dedup_by(|a, b| a.place == b.place && a.code == b.code && a.message == b.message);
+    findings
+}

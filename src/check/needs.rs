@@ -1,0 +1,151 @@
+//! What the schemes of a recipe need of its target, and which rule tells it: one finding for one cause.
+//!
+//! - below iOS15 there is no ML Program: `target-no-mlprogram` tells it, whatever else is asked;
+//! - iOS15 has no compression: `target-no-compression` tells it once for the whole recipe;
+//! - what a preset asks for in vain is told by `preset-target-too-low`;
+//! - the rest is told feature by feature, by rules that ask [`lacks`].
+
+use super::Context;
+use super::finding::{Edit, Finding};
+use crate::coreml::feature::{Feature, features, lowest_set};
+use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Target};
+use crate::recipe::{Extend, Place, Placed, Recipe, Rule, TargetChoice};
+use crate::scheme::{ActivationScheme, Scheme, WeightScheme};
+
+/// Specification version of CoreML5: ML Programs without compression.
+pub const MLPROGRAM: i32 = 6;
+/// Specification version of CoreML6: the first compressed weights.
+pub const COMPRESSION: i32 = 7;
+/// Specification version of CoreML7: quantized activations.
+pub const ACTIVATIONS: i32 = 8;
+/// Specification version of CoreML8: 4-bit integers, blocks, many tables.
+pub const BLOCKS: i32 = 9;
+/// Specification version of CoreML9: int8 tables scaled after the look-up.
+pub const SCALED_TABLES: i32 = 10;
+
+/// An operator set that is known to exist.
+pub fn set(spec: i32) -> &'static OperatorSet {
+    OperatorSet::by_spec(spec).unwrap_or(&OPERATOR_SETS[OPERATOR_SETS.len() - 1])
+}
+
+/// The target that decides, where the recipe names one.
+pub fn oldest<'a>(context: &Context<'a>) -> Option<&'a Placed<Target>> {
+    context.recipe.target.as_ref().and_then(TargetChoice::oldest)
+}
+
+/// Whether a place is in the expansion of a preset.
+pub fn in_preset(recipe: &Recipe, place: Place) -> bool {
+    recipe.sources.get(place.file.0 as usize).is_some_and(|source| source.preset)
+}
+
+/// The operator set that a feature of a rule's scheme needs, when the target has none of it and no other rule
+/// tells so in general.
+pub fn lacks(context: &Context, rule: &Rule, feature: Feature) -> Option<&'static OperatorSet> {
+    let have = context.recipe.operator_set()?.spec;
+    let need = feature.set();
+    let told_in_general = match have {
+        ..MLPROGRAM => true,
+        MLPROGRAM => rule.scheme.as_ref().is_some_and(compresses),
+        _ => in_preset(context.recipe, rule.place),
+    };
+    (!told_in_general && have < need.spec).then_some(need)
+}
+
+/// Whether weights become integers or palettes.
+pub fn compresses(scheme: &Scheme) -> bool {
+    matches!(scheme.weights, WeightScheme::Affine(_) | WeightScheme::Palette(_))
+}
+
+/// Whether a scheme changes more than the float type of weights.
+pub fn quantizes(scheme: &Scheme) -> bool {
+    compresses(scheme) || scheme.sparse.is_some() || scheme.activations.is_some()
+}
+
+/// The first operator set that has everything a recipe asks for, its presets' own targets included.
+pub fn lowest(recipe: &Recipe) -> &'static OperatorSet {
+    let schemes = recipe.rules.iter().filter_map(|rule| rule.scheme.as_ref());
+    let specs = schemes.map(|scheme| lowest_set(scheme).spec).chain(preset_specs(recipe));
+    set(specs.max().unwrap_or(MLPROGRAM))
+}
+
+/// The first operator set on which a recipe is at its best; `None` when it quantizes nothing, or when it holds
+/// something that could not be told.
+///
+/// A palette may need no more than iOS16, but ExecuTorch's lowering takes codebooks from iOS18 only; int8 entries
+/// are scaled in the better order from iOS26.
+pub fn useful(recipe: &Recipe) -> Option<&'static OperatorSet> {
+    if !recipe.problems.is_empty() {
+        return None;
+    }
+    let mut spec = preset_specs(recipe).max();
+    for rule in &recipe.rules {
+        let scheme = rule.scheme.as_ref()?;
+        if quantizes(scheme) && !in_preset(recipe, rule.place) {
+            spec = spec.max(Some(useful_spec(scheme)));
+        }
+    }
+    spec.map(set)
+}
+
+fn useful_spec(scheme: &Scheme) -> i32 {
+    let special = match &scheme.weights {
+        WeightScheme::Palette(palette) if palette.int8_entries => SCALED_TABLES,
+        WeightScheme::Palette(_) => BLOCKS,
+        _ => MLPROGRAM,
+    };
+    let dynamic = if scheme.activations == Some(ActivationScheme::Dynamic) { ACTIVATIONS } else { MLPROGRAM };
+    features(scheme).iter().map(|feature| feature.need().spec).fold(special.max(dynamic), i32::max)
+}
+
+fn preset_specs(recipe: &Recipe) -> impl Iterator<Item = i32> + '_ {
+    recipe.extends.iter().filter_map(|extend| Some(preset_set(extend)?.spec))
+}
+
+/// Whether a rule is a preset's and asks for more than the target has: `preset-target-too-low` tells so at the
+/// `extend` statement, and the target must be mended before anything else of the preset is worth a word.
+pub fn told_by_preset(recipe: &Recipe, rule: &Rule) -> bool {
+    let (Some(have), Some(scheme)) = (recipe.operator_set(), &rule.scheme) else { return false };
+    in_preset(recipe, rule.place) && have.spec < lowest_set(scheme).spec
+}
+
+/// The operator set of the target that upstream sets for a preset.
+pub fn preset_set(extend: &Extend) -> Option<&'static OperatorSet> {
+    let target = Target::parse(extend.preset?.target?).ok()?;
+    Some(target.set)
+}
+
+/// Offers to move every target that `moves` selects to an operator set, where their platforms have it.
+pub fn offer_target(
+    finding: &mut Finding,
+    context: &Context,
+    verb: &str,
+    set: &OperatorSet,
+    moves: impl Fn(&Target) -> bool,
+) {
+    let Some(TargetChoice::Systems(systems)) = &context.recipe.target else {
+        return;
+    };
+    let moved = systems.iter().filter(|target| moves(&target.value));
+    let edits: Option<Vec<Edit>> =
+        moved.map(|target| Some(Edit { place: target.place, text: set.on(target.value.platform)? })).collect();
+    if let Some(edits) = edits.filter(|edits| !edits.is_empty()) {
+        let to: Vec<&str> = edits.iter().map(|edit| edit.text.as_str()).collect();
+        finding.fix_with(format!("{verb} the target to {}", to.join(", ")), false, edits);
+    }
+}
+
+/// Offers to move the target that is a parameter of a preset.
+pub fn offer_parameter(finding: &mut Finding, context: &Context, entry: Place, verb: &str, to: &str) {
+    let key = context.recipe.text(entry).split_whitespace().next().unwrap_or("target");
+    finding.suggest(format!("{verb} the target to {to}"), entry, format!("{key} {to}"));
+}
+
+/// Where an `extend` statement gives a parameter, by upstream's name.
+pub fn parameter(extend: &Extend, name: &str) -> Option<Place> {
+    extend.parameters.iter().find(|(key, ..)| *key == name).map(|(.., place)| *place)
+}
+
+/// Whether a scheme changes weights at all.
+pub fn changes(scheme: &Scheme) -> bool {
+    scheme.weights != WeightScheme::Keep
+}

@@ -1,0 +1,54 @@
+//! A checkpoint has no graph in which activations could be observed.
+
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::model::ModelFormat;
+use crate::recipe::Field;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    code: "activations-need-graph",
+    severity: Severity::Error,
+    title: "quantized activations for a model without a graph",
+    binds: Binds::Model,
+    needs: Needs::Model,
+    page: "
+Activations are what flows between the operators of a model. To observe and quantize them the operators must be known,
+and a checkpoint (a `.safetensors` file, a directory with `config.json`) holds named tensors only.
+
+Export the model: `torch.export.export(model, inputs)` and `torch.export.save(program, \"model.pt2\")` write its graph
+together with its weights. Without one, quantize the weights only.
+",
+    examples: &[Example::with_model(
+        "layers.{0..3}.q_proj.weight  linear  64x64  fp16\n",
+        "target iOS17\ncalibrate \"calibration.safetensors\" { samples 128 }\nlinear => int8 per-channel, activations uint8\n",
+        "target iOS16\nlinear => int8 per-channel\n",
+    )],
+    sources: &["bitmill: docs on models"],
+    check,
+};
+
+/// Whether a format holds tensors alone.
+const fn is_checkpoint(format: ModelFormat) -> bool {
+    match format {
+        ModelFormat::Safetensors
+        | ModelFormat::Shards
+        | ModelFormat::HuggingFace
+        | ModelFormat::Packed
+        | ModelFormat::Listing => true,
+    }
+}
+
+fn check(context: &Context, report: &mut Report) {
+    let recipe = context.recipe;
+    let Some((model, _)) = context.model.filter(|(model, _)| is_checkpoint(model.format)) else { return };
+    for asked in places::asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme)) {
+        let finding = report.add(asked.place, "the model is a checkpoint: it has no graph to observe activations in");
+        finding.label_if(recipe.model.as_ref().map(|path| path.place), "tensors alone");
+        asked.label_rules(finding);
+        finding.help(format!(
+            "export the model with `torch.export` and name the `.pt2` instead of `{}`, or quantize the weights only",
+            model.path.display()
+        ));
+        places::offer_without(finding, recipe, "quantize the weights only", asked.place);
+    }
+}

@@ -1,0 +1,304 @@
+//! Expectations that do not hold.
+
+use std::collections::HashSet;
+
+use crate::check::words::{bytes, count, list};
+use crate::check::{Binds, Context, Example, Finding, Needs, Report, Rule, Severity};
+use crate::model::{Model, Weight};
+use crate::plan::{Decision, Outcome, Plan, Reason};
+use crate::recipe::selector::Selector;
+use crate::recipe::{Bound, Claim, Expect, Metric, Recipe};
+use crate::scheme::{Scheme, WeightScheme};
+use crate::syntax::tree::Comparison;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    code: "expect-failed",
+    severity: Severity::Error,
+    title: "an expectation does not hold",
+    binds: Binds::Model,
+    needs: Needs::Model,
+    page: "
+`expect` states what a recipe is meant to reach, so that a change of the recipe or of the model that breaks it is
+noticed. What the headers of the model tell is checked in the editor: `expect size <= 30%`, `expect bits <= 4.5`,
+`expect linear matches 112`, `expect \"lm_head\" => keep`, `expect every linear quantized`. `sqnr` is checked after a
+run, accuracy and perplexity after an evaluation.
+
+Sizes are those of all tensors as the output stores them: codes, scales, zero points, tables and masks.
+
+`matches` counts every tensor that the selector matches. The others are about weights that can be quantized, as far
+as the selector matches any: biases that a name happens to fit are passed over.
+",
+    examples: &[
+        Example::with_model(
+            "embed.weight  embedding  512x64  fp16\nlayers.{0..3}.q_proj.weight  linear  64x64  fp16\n",
+            "target iOS18\nlinear => int4 per-group(32)\nexpect size <= 30%\n",
+            "target iOS18\nall => int4 per-group(32)\nexpect size <= 30%\n",
+        ),
+        Example::with_model(
+            "layers.{0..3}.q_proj.weight  linear  64x64  fp16\n",
+            "target iOS18\nlinear => int4 per-group(32)\nexpect linear matches 5\n",
+            "target iOS18\nlinear => int4 per-group(32)\nexpect linear matches 4\n",
+        ),
+        Example::with_model(
+            "lm_head.weight  linear  64x64  fp16\nlayers.{0..3}.q_proj.weight  linear  64x64  fp16\n",
+            "target iOS18\nlinear => int4 per-group(32)\nexpect \"lm_head\" => keep\n",
+            "target iOS18\nlinear => int4 per-group(32)\n\"lm_head\" => keep\nexpect \"lm_head\" => keep\n",
+        ),
+    ],
+    sources: &["bitmill: docs on expectations"],
+    check,
+};
+
+fn check(context: &Context, report: &mut Report) {
+    let Some((model, plan)) = context.model else {
+        return;
+    };
+    let checker = Checker { context, recipe: context.recipe, model, plan };
+    for expect in &context.recipe.expects {
+        match &expect.claim {
+            Claim::Matches { selector, operator, count } => {
+                checker.matches(report, expect, selector, *operator, *count);
+            }
+            Claim::Decides { selector, scheme } => checker.decides(report, expect, selector, scheme),
+            Claim::Quantified { every, selector, quantized } => {
+                checker.quantified(report, expect, selector, *every, *quantized);
+            }
+            // A recipe with mistakes does not do what it will do.
+            Claim::Metric { .. } if !context.recipe.problems.is_empty() => {}
+            Claim::Metric { selector, metric, operator, bound } => {
+                let matches = |weight: &Weight| selector.as_ref().is_none_or(|s| s.matches(weight));
+                if selector.as_ref().is_none_or(Selector::is_readable) {
+                    let claim =
+                        MetricClaim { expect, is_whole: selector.is_none(), operator: *operator, bound: *bound };
+                    checker.metric(report, &claim, *metric, &matches);
+                }
+            }
+        }
+    }
+}
+
+struct Checker<'a> {
+    context: &'a Context<'a>,
+    recipe: &'a Recipe,
+    model: &'a Model,
+    plan: &'a Plan,
+}
+
+struct MetricClaim<'a> {
+    expect: &'a Expect,
+    /// Whether it is about the whole model.
+    is_whole: bool,
+    operator: Comparison,
+    bound: Bound,
+}
+
+impl MetricClaim<'_> {
+    fn bound(&self) -> f64 {
+        match self.bound {
+            Bound::Share(value) | Bound::Value(value) => value,
+        }
+    }
+
+    fn holds(&self, actual: f64) -> bool {
+        self.operator.holds(&actual, &self.bound())
+    }
+
+    /// A number with as many decimals as show that it is on the wrong side of the bound.
+    fn show(&self, actual: f64, factor: f64) -> String {
+        let wrong = |text: &String| text.parse().is_ok_and(|shown: f64| !self.holds(shown / factor));
+        let mut texts = (1..=6).map(|decimals| format!("{:.decimals$}", actual * factor));
+        texts.find(wrong).unwrap_or_else(|| (actual * factor).to_string())
+    }
+}
+
+impl Checker<'_> {
+    fn fails<'r>(&self, report: &'r mut Report, expect: &Expect, why: &str) -> &'r mut Finding {
+        let claim = self.recipe.text(expect.place).trim_start_matches("expect").trim();
+        report.add(expect.place, format!("`{claim}` does not hold: {why}"))
+    }
+
+    fn matches(&self, report: &mut Report, expect: &Expect, selector: &Selector, operator: Comparison, wanted: u64) {
+        if !selector.is_readable() {
+            return;
+        }
+        let matched = self.model.weights.iter().filter(|weight| selector.matches(weight));
+        let names: Vec<&str> = matched.map(|weight| weight.name.as_str()).collect();
+        if operator.holds(&(names.len() as u64), &wanted) {
+            return;
+        }
+        let finding = self.fails(report, expect, &format!("it matches {}", count(names.len(), "weight")));
+        if !names.is_empty() {
+            finding.help(format!("it matches {}", list(&names, 5)));
+        }
+        finding.weights(names);
+    }
+
+    /// The weights a claim is about: those that can be quantized, where it matches any.
+    fn candidates(&self, selector: &Selector) -> Vec<(&Weight, &Decision)> {
+        let all = self.model.weights.iter().zip(&self.plan.decisions);
+        let matched: Vec<_> = all.filter(|(weight, _)| selector.matches(weight)).collect();
+        let can = |(weight, _): &(&Weight, &Decision)| weight.never_quantized().is_none();
+        if matched.iter().any(can) { matched.into_iter().filter(can).collect() } else { matched }
+    }
+
+    fn decides(&self, report: &mut Report, expect: &Expect, selector: &Selector, wanted: &Scheme) {
+        let is_so = |decision: &Decision| match (&decision.outcome, decision.rule) {
+            (Outcome::Keep(Reason::Unreadable), _) => true,
+            (Outcome::Keep(_), _) => wanted.weights == WeightScheme::Keep && wanted.activations.is_none(),
+            (_, rule) => rule.and_then(|index| self.recipe.rules[index].scheme.as_ref()) == Some(wanted),
+        };
+        self.offenders(report, expect, selector, |decision| !is_so(decision));
+    }
+
+    fn quantified(&self, report: &mut Report, expect: &Expect, selector: &Selector, every: bool, quantized: bool) {
+        self.offenders(report, expect, selector, |decision| {
+            let is_quantized = match decision.outcome {
+                Outcome::Keep(Reason::Unreadable) => return false,
+                Outcome::Keep(_) => false,
+                Outcome::Change(_) | Outcome::Misfit(_) => true,
+            };
+            (is_quantized == quantized) != every
+        });
+    }
+
+    /// Reports a claim about each weight, with those for which it does not hold.
+    fn offenders(
+        &self,
+        report: &mut Report,
+        expect: &Expect,
+        selector: &Selector,
+        offends: impl Fn(&Decision) -> bool,
+    ) {
+        if !selector.is_readable() {
+            return;
+        }
+        let candidates = self.candidates(selector);
+        let offenders: Vec<_> = candidates.iter().filter(|(_, decision)| offends(decision)).collect();
+        let Some((first, decision)) = offenders.first() else {
+            return;
+        };
+        let becomes = self.becomes(decision);
+        let why = match (offenders.len(), candidates.len()) {
+            (1, _) => format!("`{}` {becomes}", first.name),
+            (n, all) if n == all => format!("all {}, first `{}`, which {becomes}", count(n, "weight"), first.name),
+            (n, all) => format!("{n} of {}, first `{}`, which {becomes}", count(all, "weight"), first.name),
+        };
+        let finding = self.fails(report, expect, &why);
+        if let Some(rule) = decision.rule {
+            finding.label(self.recipe.rules[rule].selector_place, format!("decides `{}`", first.name));
+        }
+        finding.help("add a rule behind the one that decides, or correct the expectation");
+        finding.weights(offenders.iter().map(|(weight, _)| weight.name.as_str()));
+    }
+
+    /// What happens to a weight, as the end of a sentence.
+    fn becomes(&self, decision: &Decision) -> String {
+        match &decision.outcome {
+            Outcome::Keep(Reason::NoRule) => "is matched by no rule".into(),
+            Outcome::Keep(Reason::Kept | Reason::Unreadable) => "is kept".into(),
+            Outcome::Keep(Reason::BelowThreshold) => "is no larger than the threshold and is kept".into(),
+            Outcome::Keep(Reason::Never(why)) => format!("is kept: {why}"),
+            Outcome::Change(_) | Outcome::Misfit(_) => {
+                let scheme = decision.rule.and_then(|index| self.recipe.rules[index].scheme.as_ref());
+                scheme.map_or("is changed".into(), |scheme| format!("becomes `{scheme}`"))
+            }
+        }
+    }
+
+    fn metric(&self, report: &mut Report, claim: &MetricClaim, metric: Metric, matches: &dyn Fn(&Weight) -> bool) {
+        match metric {
+            Metric::Size => self.size(report, claim, matches),
+            Metric::Bits => {
+                let Some(bits) = self.plan.totals(self.model, matches).bits().filter(|bits| !claim.holds(*bits)) else {
+                    return;
+                };
+                let why = format!("it is {} bits per quantized weight", claim.show(bits, 1.0));
+                self.fails(report, claim.expect, &why).help("scales and tables count too: larger groups have fewer");
+            }
+            Metric::Sqnr => self.sqnr(report, claim, matches),
+            // These are known to an evaluation only.
+            Metric::AccuracyDrop | Metric::PerplexityRise => {}
+        }
+    }
+
+    fn size(&self, report: &mut Report, claim: &MetricClaim, matches: &dyn Fn(&Weight) -> bool) {
+        let totals = self.plan.totals(self.model, matches);
+        if totals.before == 0 {
+            return;
+        }
+        // A run knows the size of what it wrote, and some sizes only the values tell.
+        let written = self.context.run.and_then(|run| run.size).filter(|_| claim.is_whole);
+        let after = written.unwrap_or(totals.after);
+        let share = after as f64 / totals.before as f64;
+        let (actual, why) = match claim.bound {
+            Bound::Share(_) => {
+                let sizes = format!("{} of {}", bytes(after), bytes(totals.before));
+                (share, format!("it is {}%, {sizes}", claim.show(share, 100.0)))
+            }
+            Bound::Value(_) => (after as f64, format!("it is {}", claim.show_bytes(after))),
+        };
+        if claim.holds(actual) {
+            return;
+        }
+        let finding = self.fails(report, claim.expect, &why);
+        let all = self.model.weights.iter().zip(&self.plan.decisions);
+        let stays = |(weight, decision): &(&Weight, &Decision)| matches(weight) && !decision.outcome.is_change();
+        // Trifles would not help.
+        let matters = |(_, decision): &(&Weight, &Decision)| decision.after >= totals.after / 100;
+        let mut staying: Vec<(&Weight, &Decision)> = all.filter(stays).filter(matters).collect();
+        staying.sort_by_key(|(_, decision)| std::cmp::Reverse(decision.after));
+        let largest: Vec<String> =
+            staying.iter().take(3).map(|(w, d)| format!("`{}` ({})", w.name, bytes(d.after))).collect();
+        if !largest.is_empty() {
+            finding.help(format!("the largest that stay as they are: {}", largest.join(", ")));
+        }
+        if let Some(rule) = staying.first().and_then(|(_, decision)| decision.rule) {
+            finding.label(self.recipe.rules[rule].selector_place, "keeps the largest");
+        }
+    }
+
+    fn sqnr(&self, report: &mut Report, claim: &MetricClaim, matches: &dyn Fn(&Weight) -> bool) {
+        let Some(run) = self.context.run else {
+            return;
+        };
+        let meant: Option<HashSet<&str>> = (!claim.is_whole).then(|| {
+            let weights = self.model.weights.iter().filter(|weight| matches(weight));
+            weights.map(|weight| weight.name.as_str()).collect()
+        });
+        let mut errors: Vec<_> = run
+            .errors
+            .iter()
+            .filter(|(name, _)| meant.as_ref().is_none_or(|meant| meant.contains(name.as_str())))
+            .collect();
+        let mut sum = crate::check::rule::WeightError::default();
+        for (_, error) in &errors {
+            sum.noise += error.noise;
+            sum.signal += error.signal;
+        }
+        let sqnr = sum.sqnr();
+        if errors.is_empty() || claim.holds(sqnr) {
+            return;
+        }
+        let finding = self.fails(report, claim.expect, &format!("it is {} dB", claim.show(sqnr, 1.0)));
+        errors.sort_by(|(_, a), (_, b)| a.sqnr().total_cmp(&b.sqnr()));
+        let worst: Vec<String> =
+            errors.iter().take(3).map(|(name, error)| format!("`{name}` ({:.1} dB)", error.sqnr())).collect();
+        finding.help(format!("the worst are {}", worst.join(", ")));
+        finding.weights(errors.iter().take(3).map(|(name, _)| name.as_str()));
+        let worst = errors.first().map(|(name, _)| name.as_str());
+        let at = self.model.weights.iter().position(|weight| Some(weight.name.as_str()) == worst);
+        if let Some(rule) = at.and_then(|at| self.plan.decisions[at].rule) {
+            finding.label(self.recipe.rules[rule].scheme_place, "decides the worst");
+        }
+    }
+}
+
+impl MetricClaim<'_> {
+    /// Bytes for a reader, exactly where the short form would seem to hold.
+    fn show_bytes(&self, actual: u64) -> String {
+        let exact = format!("{actual} bytes");
+        let short = bytes(actual);
+        if short == exact { exact } else { format!("{short} ({exact})") }
+    }
+}

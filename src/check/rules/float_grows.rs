@@ -1,0 +1,53 @@
+//! A wider float than the weights have.
+
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, words};
+use crate::recipe::Field;
+use crate::scheme::WeightScheme;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    code: "float-grows",
+    severity: Severity::Hint,
+    title: "a float type wider than the weights have",
+    binds: Binds::Model,
+    needs: Needs::Model,
+    page: "
+A scheme of a wider float type makes weights bigger and not one bit more exact: fp32 for weights that are stored in fp16
+doubles them. `keep` leaves them as they are.
+
+How a model computes is said by `precision`, not by the type of its weights.
+",
+    examples: &[Example::with_model(
+        "layers.{0..3}.q_proj.weight  linear  64x64  fp16\nlm_head.weight  linear  256x64  fp16\n",
+        "target iOS16\nlinear => int8 per-channel\n\"lm_head\" => fp32\n",
+        "target iOS16\nlinear => int8 per-channel\n\"lm_head\" => keep\n",
+    )],
+    sources: &["coremltools: docs-guides/source/typed-execution.md"],
+    check,
+};
+
+fn check(context: &Context, report: &mut Report) {
+    let grown = places::by_rule(context, |rule, _, decision| {
+        let float = rule.scheme.as_ref().is_some_and(|scheme| matches!(scheme.weights, WeightScheme::Float(_)));
+        float && decision.after > decision.before
+    });
+    for (index, weights) in grown {
+        let rule = &context.recipe.rules[index];
+        let place = places::part(rule, Field::Base);
+        let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
+        let finding = report.add(
+            place,
+            format!(
+                "`{}` makes {} bigger: {}",
+                context.recipe.text(place),
+                words::count(names.len(), "weight"),
+                words::list(&names, 2)
+            ),
+        );
+        finding
+            .label(rule.selector_place, format!("stored as {}", weights[0].dtype))
+            .help("`keep` leaves them as they are; `precision` says how a model computes")
+            .weights(names)
+            .suggest("keep them as they are", place, "keep");
+    }
+}

@@ -1,0 +1,35 @@
+//! Pruning that leaves nothing.
+
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::recipe::Field;
+use crate::scheme::Sparsity;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    code: "sparse-everything",
+    severity: Severity::Warning,
+    title: "pruning that sets every value to zero",
+    binds: Binds::Language,
+    needs: Needs::Recipe,
+    page: "
+`sparse 75%` says how much becomes zero, not how much stays. `sparse 100%` therefore leaves nothing of a weight: the
+model runs, and what it computes does not depend on that weight any more.
+",
+    examples: &[Example::recipe(
+        "target iOS16\nlinear => sparse 100%\n",
+        "target iOS16\nlinear => sparse 75%\n",
+    )],
+    sources: &["coremltools: optimize/coreml/_config.py, OpMagnitudePrunerConfig, target_sparsity"],
+    check,
+};
+
+fn check(context: &Context, report: &mut Report) {
+    let all = places::asked(context.recipe, Field::Sparse, |_, scheme| {
+        matches!(scheme.sparse, Some(Sparsity::Share(share)) if share >= 1.0)
+    });
+    for asked in all {
+        let finding = report.add(asked.place, "every value becomes zero: nothing of these weights is left");
+        asked.label_rules(finding);
+        finding.help("the share is of zeros: `sparse 75%` keeps a quarter").suggest("prune 75%", asked.place, "sparse 75%");
+    }
+}

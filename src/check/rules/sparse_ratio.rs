@@ -1,0 +1,59 @@
+//! `sparse n:m` with numbers that prune nothing, everything, or more than there is.
+
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::recipe::Field;
+use crate::scheme::{Scheme, Sparsity};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    code: "sparse-ratio",
+    severity: Severity::Error,
+    title: "a ratio of zeros that cannot be meant",
+    binds: Binds::Language,
+    needs: Needs::Recipe,
+    page: "
+`sparse 2:4` sets 2 of every 4 neighbours along the input channels to zero, those of the smallest magnitude. So the
+first number is at least 1, or nothing is pruned, and below the second, or nothing is left.
+
+coremltools demands n ≤ m, and takes n = m, which zeroes the whole weight.
+",
+    examples: &[
+        Example::recipe("target iOS16\nlinear => sparse 4:2\n", "target iOS16\nlinear => sparse 2:4\n"),
+        Example::recipe("target iOS16\nlinear => sparse 4:4\n", "target iOS16\nlinear => sparse 2:4\n"),
+    ],
+    sources: &["coremltools: optimize/coreml/_config.py, OpMagnitudePrunerConfig"],
+    check,
+};
+
+/// The numbers of a ratio that prunes nothing, or leaves nothing.
+fn wrong(scheme: &Scheme) -> Option<(usize, usize)> {
+    match scheme.sparse {
+        Some(Sparsity::Ratio { n, m }) if n == 0 || n >= m => Some((n, m)),
+        _ => None,
+    }
+}
+
+fn check(context: &Context, report: &mut Report) {
+    for asked in places::asked(context.recipe, Field::Sparse, |_, scheme| wrong(scheme).is_some()) {
+        let Some((n, m)) = wrong(asked.first().1) else { continue };
+        let finding = report.add(
+            asked.place,
+            match n {
+                0 => "0 zeros in a group prune nothing".to_string(),
+                n if n == m => format!("{n} zeros in a group of {m} leave nothing of the weight"),
+                n => format!("a group of {m} has no room for {n} zeros"),
+            },
+        );
+        asked.label_rules(finding);
+        finding.help("`sparse 2:4` sets 2 of every 4 neighbours to zero");
+        match n {
+            n if n > m && m > 0 => {
+                finding.suggest("swap the numbers", asked.place, format!("sparse {m}:{n}"));
+            }
+            _ if m > 1 => {
+                finding.suggest("prune half of each group", asked.place, format!("sparse {}:{m}", m / 2));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A newer target than the schemes need helps no device.
+
+use crate::check::needs;
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    code: "target-higher-than-needed",
+    severity: Severity::Hint,
+    title: "a target newer than what the rules need",
+    binds: Binds::CoreMl,
+    needs: Needs::Recipe,
+    page: "
+The target is the *oldest* system a model must run on. One that is newer than the schemes need shuts out devices and
+gains nothing: a model for iOS 16 runs on iOS 26 too.
+
+There are exceptions, and nothing is said of them. Palettes may be for iOS 18 although one table per weight is known
+from iOS 16, since ExecuTorch lowers codebooks for iOS 18 only; int8 entries of palettes may be for iOS 26, which scales
+them after the look-up. What the rest of a model needs is not seen from its recipe: a model with state, such as a cache
+of keys and values, needs iOS 18 whatever its weights become. Then `# bitmill: allow(target-higher-than-needed)` says so.
+",
+    examples: &[
+        Example::recipe(
+            "target iOS18\nlinear => int8 per-channel\n",
+            "target iOS16\nlinear => int8 per-channel\n",
+        ),
+        Example::recipe(
+            "target iOS26, macOS26\nlinear => int4 per-group(32)\n",
+            "target iOS18, macOS15\nlinear => int4 per-group(32)\n",
+        ),
+    ],
+    sources: &[
+        "coremltools: converters/mil/mil/ops/defs/{iOS16/constexpr_ops,iOS17/quantization_ops,iOS18/compression}.py",
+        "coremltools: converters/mil/mil/passes/defs/optimize_quantization.py, the order of int8 tables",
+    ],
+    check,
+};
+
+fn check(context: &Context, report: &mut Report) {
+    let (Some(oldest), Some(useful)) = (needs::oldest(context), needs::useful(context.recipe)) else { return };
+    // With a preset that has a target of its own it is more than a hint: `target-recipe-override`.
+    if oldest.value.set.spec <= useful.spec || context.recipe.extends.iter().any(|e| needs::preset_set(e).is_some()) {
+        return;
+    }
+    let enough = useful.on(oldest.value.platform).unwrap_or_else(|| useful.systems());
+    let finding = report.add(oldest.place, format!("the rules need no more than {enough}"));
+    finding
+        .here("older devices are shut out")
+        .help(format!("all that the schemes ask for is in {}; a model with state needs iOS18", useful.systems()));
+    needs::offer_target(finding, context, "lower", useful, |target| target.set.spec > useful.spec);
+}

@@ -1,0 +1,60 @@
+//! Dimensions beyond what the Neural Engine takes.
+
+use crate::check::schemes::weights_named;
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
+use crate::kind::Kind;
+use crate::model::{Role, Weight};
+use crate::recipe::ComputeUnits;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    code: "weight-over-16384",
+    severity: Severity::Warning,
+    title: "a dimension above 16384 with the Neural Engine",
+    binds: Binds::Hardware,
+    needs: Needs::Model,
+    page: "
+Layers with a dimension above 16384 are reported to leave the Neural Engine: they run on the CPU or the GPU, and the
+data moves there and back. The output layer of a language model is the usual one, with one row for each token of its
+vocabulary. ONNX Runtime refuses such layers for Core ML altogether.
+
+It is a report, not a document; nothing in the file is wrong. Splitting the layer into several of at most 16384 rows is
+the known remedy. If the model may run elsewhere, say so: `compute cpu-and-gpu`.
+",
+    examples: &[Example::with_model(
+        "lm_head.weight  linear  32000x64  fp16\n",
+        "target iOS16\ncompute cpu-and-ne\nlinear => int8 per-channel\n",
+        "target iOS16\ncompute cpu-and-gpu\nlinear => int8 per-channel\n",
+    )],
+    sources: &["apple/coremltools#283", "apple/coremltools#1003", "microsoft/onnxruntime#19543"],
+    check,
+};
+
+const LONGEST: usize = 16384;
+
+fn check(context: &Context, report: &mut Report) {
+    let Some((model, _)) = context.model else { return };
+    let uses_engine = |units| matches!(units, ComputeUnits::All | ComputeUnits::CpuAndNe);
+    let Some(compute) = context.recipe.compute.filter(|compute| uses_engine(compute.value)) else { return };
+    // The look-up of an embedding is not the Neural Engine's business, unless a layer shares the table.
+    let is_looked_up = |weight: &Weight| weight.kind == Kind::Embedding && weight.tied.is_empty();
+    let is_too_long = |weight: &&Weight| {
+        weight.role == Role::Weight
+            && weight.shape.len() >= 2
+            && !is_looked_up(weight)
+            && weight.shape.iter().any(|length| *length > LONGEST)
+    };
+    let names: Vec<&str> = model.weights.iter().filter(is_too_long).map(|weight| weight.name.as_str()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let has = if names.len() == 1 { "has" } else { "have" };
+    let message = format!("{} {has} a dimension above {LONGEST}, which the Neural Engine does not take", weights_named(&names));
+    let finding = report.add(compute.place, message);
+    finding
+        .here("with the Neural Engine")
+        .upstream("Core ML runs such layers on the CPU or the GPU without a word")
+        .help("split the layer in the model, or allow the GPU instead; measure on the device")
+        .suggest("use cpu-and-gpu", compute.place, "compute cpu-and-gpu")
+        .weights(names);
+}

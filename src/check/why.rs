@@ -1,0 +1,169 @@
+//! Why a weight is treated as it is, and what other schemes would make of it.
+
+use super::{Context, Severity, check};
+use crate::coreml::feature::lowest_set;
+use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Platform, Target};
+use crate::model::{Model, Role, Weight};
+use crate::plan::fit::better_extents;
+use crate::plan::{self, Outcome};
+use crate::recipe::{Place, Placed, Recipe, Rule, TargetChoice, fragment, selector::Selector};
+use crate::scheme::{Scheme, WeightScheme};
+
+/// What another scheme would make of a weight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alternative {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// Whether the recipe decided so.
+    pub chosen: bool,
+    /// Whether it could be.
+    pub verdict: Verdict,
+}
+
+/// Whether a scheme could be applied to a weight.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// It could.
+    Fits {
+        /// Bytes after.
+        bytes: u64,
+        /// The oldest operator set that has all it asks.
+        set: &'static OperatorSet,
+        /// Whether that is newer than the recipe's target.
+        too_new: bool,
+    },
+    /// It could not; why.
+    Refused(String),
+}
+
+impl Alternative {
+    /// Average bits per element, where it fits a weight that has elements.
+    pub fn bits(&self, weight: &Weight) -> Option<f64> {
+        match self.verdict {
+            Verdict::Fits { bytes, .. } if weight.elements() > 0 => Some(bytes as f64 * 8.0 / weight.elements() as f64),
+            _ => None,
+        }
+    }
+}
+
+/// The weights that a name means: the tensor of that name, the one tied under it, or the tensors of the module.
+/// Of a module's tensors only its weights, if it has some. Indices into the model's weights.
+pub fn named(model: &Model, name: &str) -> Vec<usize> {
+    let indices = |is: &dyn Fn(&Weight) -> bool| -> Vec<usize> {
+        (0..model.weights.len()).filter(|&index| is(&model.weights[index])).collect()
+    };
+    let exact = indices(&|weight| weight.name == name || weight.tied.iter().any(|tied| tied == name));
+    if !exact.is_empty() {
+        return exact;
+    }
+    let module_of = |full: &str| full.rfind('.').map(|dot| &full[..dot] == name).unwrap_or(false);
+    let of_module = indices(&|weight| {
+        !name.is_empty() && (weight.module() == name || weight.tied.iter().any(|tied| module_of(tied)))
+    });
+    let weights: Vec<usize> =
+        of_module.iter().copied().filter(|&index| model.weights[index].role == Role::Weight).collect();
+    if weights.is_empty() { of_module } else { weights }
+}
+
+/// Schemes worth comparing, from most bits to fewest.
+const CANDIDATES: &[&str] = &[
+    "keep",
+    "fp16",
+    "int8 per-tensor",
+    "int8 per-channel",
+    "int8 per-group(32)",
+    "int4 per-channel",
+    "int4 per-group(32)",
+    "lut8",
+    "lut6",
+    "lut4",
+    "lut4 per-grouped-channel(16)",
+    "lut3 per-grouped-channel(16)",
+    "lut2 per-grouped-channel(16)",
+    "lut4 vector(2)",
+    "sparse 50%",
+    "int8 per-channel sparse 50%",
+];
+
+/// What the usual schemes, and the one that the recipe chose, would make of a weight. Target and threshold of
+/// the recipe are told apart from whether a scheme fits at all.
+pub fn alternatives(recipe: &Recipe, model: &Model, weight: &Weight, chosen: Option<&Scheme>) -> Vec<Alternative> {
+    let mut schemes: Vec<Scheme> = CANDIDATES.iter().filter_map(|text| fragment::scheme(text).ok()).collect();
+    let nearby = weight.in_features().filter(|n| n % 32 != 0).map(|n| better_extents(n, 32));
+    if let Some(&extent) = nearby.as_ref().and_then(|extents| extents.first()) {
+        schemes.extend(fragment::scheme(&format!("int4 per-group({extent})")));
+    }
+    if let Some(chosen) = chosen {
+        schemes.retain(|scheme| scheme != chosen);
+        schemes.insert(0, chosen.clone());
+    }
+    let mut trial = Trial::new(recipe, model, weight);
+    let judge =
+        |scheme: Scheme| Alternative { chosen: Some(&scheme) == chosen, verdict: trial.verdict(&scheme), scheme };
+    schemes.into_iter().map(judge).collect()
+}
+
+/// A recipe of one rule and a model of one weight, on which schemes are tried with the checker's own rules.
+struct Trial {
+    recipe: Recipe,
+    model: Model,
+    target: Option<&'static OperatorSet>,
+}
+
+impl Trial {
+    fn new(recipe: &Recipe, model: &Model, weight: &Weight) -> Trial {
+        let newest = OPERATOR_SETS.last().map(|set| Target { platform: Platform::Ios, set });
+        let systems = newest.map(|target| Placed::new(target, Place::default())).into_iter().collect();
+        Trial {
+            recipe: Recipe {
+                target: Some(TargetChoice::Systems(systems)),
+                compute: recipe.compute,
+                precision: recipe.precision,
+                arithmetic: recipe.arithmetic,
+                calibrate: recipe.calibrate.clone(),
+                threshold: Some(Placed::new(0, Place::default())),
+                ..Recipe::default()
+            },
+            model: Model {
+                path: model.path.clone(),
+                format: model.format,
+                files: model.files.clone(),
+                architecture: model.architecture.clone(),
+                weights: vec![weight.clone()],
+                packed: Default::default(),
+            },
+            target: recipe.operator_set(),
+        }
+    }
+
+    fn verdict(&mut self, scheme: &Scheme) -> Verdict {
+        let weight = &self.model.weights[0];
+        let set = lowest_set(scheme);
+        let fits =
+            |bytes| Verdict::Fits { bytes, set, too_new: self.target.is_some_and(|target| target.spec < set.spec) };
+        if scheme.weights == WeightScheme::Keep {
+            return fits(weight.bytes);
+        }
+        let bytes = match plan::outcome(&self.recipe, weight, scheme) {
+            Outcome::Misfit(misfit) => return Verdict::Refused(misfit.to_string()),
+            Outcome::Keep(reason) => return Verdict::Refused(reason.to_string()),
+            Outcome::Change(fitted) => plan::size::bytes(weight, &fitted),
+        };
+        let verdict = fits(bytes);
+        self.recipe.rules = vec![Rule {
+            selector: Selector::Kind(crate::kind::KindWord::All, Place::default()),
+            selector_place: Place::default(),
+            scheme: Some(scheme.clone()),
+            scheme_place: Place::default(),
+            origins: Default::default(),
+            place: Place::default(),
+        }];
+        let plan = plan::plan(&self.recipe, &self.model);
+        let context = Context { recipe: &self.recipe, model: Some((&self.model, &plan)), model_error: None, run: None };
+        let mut findings = check(&context).into_iter();
+        match findings.find(|finding| finding.severity == Severity::Error) {
+            Some(finding) => Verdict::Refused(finding.message),
+            None => verdict,
+        }
+    }
+}

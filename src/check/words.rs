@@ -1,0 +1,200 @@
+//! Phrases and edits that several rules need.
+
+use super::Context;
+use super::finding::{Edit, Finding};
+use crate::coreml::target::{OperatorSet, Platform};
+use crate::recipe::{FileId, Place, Recipe, TargetChoice};
+use crate::syntax::Span;
+use crate::syntax::nearest::nearest;
+use crate::syntax::tree::Statement;
+
+/// `a`, `b` and 3 more: the first few of many names, in backquotes.
+pub fn list<S: AsRef<str>>(names: &[S], show: usize) -> String {
+    let shown: Vec<String> = names.iter().take(show).map(|name| format!("`{}`", name.as_ref())).collect();
+    match (shown.as_slice(), names.len().saturating_sub(show)) {
+        ([], _) => String::new(),
+        ([one], 0) => one.clone(),
+        ([head @ .., last], 0) => format!("{} and {last}", head.join(", ")),
+        (all, more) => format!("{} and {more} more", all.join(", ")),
+    }
+}
+
+/// `1 weight`, `3 weights`.
+pub fn count(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// Labels the target that makes it so and offers to raise it to an operator set: on every platform that the
+/// recipe names and that is older.
+pub fn needs_set(finding: &mut Finding, context: &Context, set: &'static OperatorSet) {
+    let Some(TargetChoice::Systems(systems)) = &context.recipe.target else {
+        return;
+    };
+    let Some(oldest) = context.recipe.target.as_ref().and_then(TargetChoice::oldest) else {
+        return;
+    };
+    let has = format!("{} has the operators of {}", oldest.value, oldest.value.set.name);
+    finding.label(oldest.place, has);
+    let older = systems.iter().filter(|target| target.value.set.spec < set.spec);
+    let edits: Option<Vec<Edit>> =
+        older.map(|target| Some(Edit { place: target.place, text: set.on(target.value.platform)? })).collect();
+    if let Some(edits) = edits.filter(|edits| !edits.is_empty()) {
+        let to: Vec<&str> = edits.iter().map(|edit| edit.text.as_str()).collect();
+        finding.fix_with(format!("raise the target to {}", to.join(", ")), false, edits);
+    }
+}
+
+/// "iOS18, macOS15, watchOS11, tvOS18, visionOS2": where an operator set begins, for a sentence.
+pub fn systems(set: &OperatorSet) -> String {
+    set.systems()
+}
+
+/// The iOS name of an operator set, the one that upstream's messages use.
+pub fn ios(set: &OperatorSet) -> String {
+    set.on(Platform::Ios).unwrap_or_default()
+}
+
+/// The place directly behind a statement's line, where a new statement can be inserted as `"STATEMENT\n"`
+/// after a line end; with the text to put before it when the file does not end its last line.
+pub fn line_after(recipe: &Recipe, place: Place) -> (Place, &'static str) {
+    let text = recipe.sources.get(place.file.0 as usize).map_or("", |source| source.text.as_str());
+    let end = place.span.end as usize;
+    match text.get(end..).and_then(|rest| rest.find('\n')) {
+        Some(offset) => {
+            let at = (end + offset + 1) as u32;
+            (Place::new(place.file, Span::new(at, at)), "")
+        }
+        None => {
+            let at = text.len() as u32;
+            (Place::new(place.file, Span::new(at, at)), "\n")
+        }
+    }
+}
+
+/// The edit that adds a statement behind another.
+pub fn insert_after(recipe: &Recipe, place: Place, statement: &str) -> Edit {
+    let (at, before) = line_after(recipe, place);
+    Edit { place: at, text: format!("{before}{statement}\n") }
+}
+
+/// "`a`, `b` or `c`": what something could be.
+pub fn either<S: AsRef<str>>(choices: &[S]) -> String {
+    let quoted: Vec<String> = choices.iter().map(|choice| format!("`{}`", choice.as_ref())).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [head @ .., last] => format!("{} or {last}", head.join(", ")),
+    }
+}
+
+/// Bytes for a reader: `12.3 MB`, `1536 bytes`.
+pub fn bytes(n: u64) -> String {
+    let n = n as f64;
+    match n {
+        _ if n < 10_000.0 => format!("{n} bytes"),
+        _ if n < 1e6 => format!("{:.1} kB", n / 1e3),
+        _ if n < 1e9 => format!("{:.1} MB", n / 1e6),
+        _ => format!("{:.2} GB", n / 1e9),
+    }
+}
+
+/// Offers the word that was probably meant in place of one that nobody knows, and says so there. The fix is
+/// safe where only letters differ: `int9` may mean `int8`, or something else.
+pub fn offer_nearest<'w>(
+    finding: &mut Finding,
+    place: Place,
+    word: &str,
+    words: impl IntoIterator<Item = &'w str>,
+) -> bool {
+    let Some(meant) = nearest(word, words) else {
+        return false;
+    };
+    offer_word(finding, place, word, meant);
+    true
+}
+
+/// As [`offer_nearest`], where the word that was meant is known.
+pub fn offer_word(finding: &mut Finding, place: Place, word: &str, meant: &str) {
+    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
+    let title = format!("write `{meant}`");
+    finding.here(format!("did you mean `{meant}`?"));
+    if digits(word) == digits(meant) {
+        finding.fix(title, place, meant);
+    } else {
+        finding.suggest(title, place, meant);
+    }
+}
+
+/// The statement that a place stands in.
+pub fn statement_at(recipe: &Recipe, place: Place) -> Option<&Statement> {
+    let source = recipe.sources.get(place.file.0 as usize)?;
+    let statements = &source.tree.statements;
+    let behind = statements.partition_point(|s| s.span.start <= place.span.start);
+    let statement = statements.get(behind.checked_sub(1)?)?;
+    (place.span.start < statement.span.end).then_some(statement)
+}
+
+/// The text of a file.
+fn text_of(recipe: &Recipe, file: FileId) -> &str {
+    recipe.sources.get(file.0 as usize).map_or("", |source| source.text.as_str())
+}
+
+/// The whole lines that a place stands on, with their line ends.
+pub fn lines(recipe: &Recipe, place: Place) -> Place {
+    let text = text_of(recipe, place.file);
+    let range = place.span.range();
+    let before = text.get(..range.start).unwrap_or("");
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    let behind = text.get(range.end..).unwrap_or("");
+    let end = behind.find('\n').map_or(text.len(), |at| range.end + at + 1);
+    Place::new(place.file, Span::new(start as u32, end as u32))
+}
+
+/// The edit that removes the lines of a statement.
+pub fn remove_lines(recipe: &Recipe, place: Place) -> Edit {
+    Edit { place: lines(recipe, place), text: String::new() }
+}
+
+/// The edit that removes a part of a statement with the blanks before it, or behind it where it comes first.
+pub fn remove_part(recipe: &Recipe, place: Place) -> Edit {
+    let text = text_of(recipe, place.file);
+    let blank = |c: char| c == ' ' || c == '\t';
+    let range = place.span.range();
+    let before = text.get(..range.start).unwrap_or("");
+    let behind = text.get(range.end..).unwrap_or("");
+    let blanks_before = before.len() - before.trim_end_matches(blank).len();
+    let blanks_behind = behind.len() - behind.trim_start_matches(blank).len();
+    let begins = before.trim_end_matches(blank).ends_with(['=', '>', '\n']) || before.is_empty();
+    let (start, end) =
+        if begins { (range.start, range.end + blanks_behind) } else { (range.start - blanks_before, range.end) };
+    Edit { place: Place::new(place.file, Span::new(start as u32, end as u32)), text: String::new() }
+}
+
+/// The edit that adds a statement above another, and above the comments that belong to that line.
+pub fn insert_above(recipe: &Recipe, place: Place, statement: &str) -> Edit {
+    let text = text_of(recipe, place.file);
+    let mut at = lines(recipe, place).span.start as usize;
+    // A comment that allows something speaks of the line below it.
+    while let Some(above) = text.get(..at).and_then(|t| t.strip_suffix('\n')) {
+        let start = above.rfind('\n').map_or(0, |n| n + 1);
+        if !above[start..].trim_start().starts_with("# bitmill:") {
+            break;
+        }
+        at = start;
+    }
+    Edit { place: Place::new(place.file, Span::new(at as u32, at as u32)), text: format!("{statement}\n") }
+}
+
+/// The edit that adds a setting: behind `model`, or above everything else the recipe says.
+pub fn insert_setting(recipe: &Recipe, statement: &str) -> Edit {
+    let root = FileId(0);
+    if let Some(model) = &recipe.model
+        && let Some(at) = statement_at(recipe, model.place)
+        && model.place.file == root
+    {
+        return insert_after(recipe, Place::new(root, at.span), statement);
+    }
+    let statements = recipe.sources.first().map(|s| s.tree.statements.as_slice());
+    let first = statements.and_then(|all| all.first()).map_or(Span::default(), |s| s.span);
+    insert_above(recipe, Place::new(root, first), statement)
+}

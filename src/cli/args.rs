@@ -1,0 +1,236 @@
+//! The arguments of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+/// Check quantization recipes for Core ML, see what they decide for every weight, and run them.
+#[derive(Debug, Parser)]
+#[command(name = "bitmill", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Exit status: 0 fine, 1 findings or failed expectations, 2 usage, 3 a broken input or a \
+                        failed write, 130 interrupted.")]
+pub struct Cli {
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set; elsewhere only if CLICOLOR_FORCE is
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check recipes: grammar, names, what Core ML can take, and whether they fit their models
+    Check(CheckArgs),
+    /// Format recipes
+    Fmt(FmtArgs),
+    /// Show what becomes of every weight, from headers alone
+    Plan(PlanArgs),
+    /// Show why one weight is treated as it is, and what other schemes would make of it
+    Why(WhyArgs),
+    /// Show the tensors of a model
+    Inspect(InspectArgs),
+    /// Explain a code of a finding, or any word of the language
+    Explain(ExplainArgs),
+    /// List the rules of the checker
+    Rules(JsonArgs),
+    /// List the built-in recipes, or show one
+    Presets(PresetsArgs),
+    /// Begin a recipe with a preset
+    New(NewArgs),
+    /// Write completions for a shell to standard output
+    Completions(CompletionsArgs),
+    /// Write the manual page to standard output
+    Man(ManArgs),
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Recipes, `-` for standard input; those of the current directory when none is named
+    #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
+    pub recipes: Vec<PathBuf>,
+    /// The model to check against, in place of the one that the recipe names
+    #[arg(long, short, value_name = "MODEL", value_hint = ValueHint::AnyPath)]
+    pub model: Option<PathBuf>,
+    /// How to write findings
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub format: Format,
+    /// Apply the fixes that surely do what was meant
+    #[arg(long)]
+    pub fix: bool,
+    /// With --fix or --diff: apply the first of several choices too
+    #[arg(long)]
+    pub unsafe_fixes: bool,
+    /// Show what --fix would change, and change nothing
+    #[arg(long)]
+    pub diff: bool,
+    /// Check again whenever a recipe, an import or a model changes
+    #[arg(long, conflicts_with_all = ["fix", "diff"])]
+    pub watch: bool,
+    /// Exit with 1 for these findings too
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub deny: Option<Deny>,
+}
+
+/// How findings are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For code scanning: SARIF 2.1.0
+    Sarif,
+    /// For annotations in a GitHub workflow
+    Github,
+}
+
+/// What `--deny` takes for an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deny {
+    /// Warnings
+    Warnings,
+    /// Warnings and hints
+    Hints,
+}
+
+/// Arguments of `fmt`.
+#[derive(Debug, Args)]
+pub struct FmtArgs {
+    /// Recipes, `-` for standard input; those of the current directory when none is named
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// List the files that are not formatted and exit with 1 if there are some; change nothing
+    #[arg(long)]
+    pub check: bool,
+    /// Show what would change, and change nothing; exits with 1 if something would
+    #[arg(long)]
+    pub diff: bool,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The recipe, `-` for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// The model, in place of the one that the recipe names
+    #[arg(long, short, value_hint = ValueHint::AnyPath)]
+    pub model: Option<PathBuf>,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+    /// List every tensor, with repeated layers and what stays in float
+    #[arg(long)]
+    pub all: bool,
+    /// Write the decisions to a file, one line for each weight
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["json", "check", "targets"])]
+    pub lock: Option<PathBuf>,
+    /// Compare with the decisions in a file, and exit with 1 if they differ
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["json", "targets"])]
+    pub check: Option<PathBuf>,
+    /// Show for every deployment target what would have to change
+    #[arg(long)]
+    pub targets: bool,
+}
+
+/// Arguments of `why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// The recipe, `-` for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// The name of a weight or of its module
+    pub name: String,
+    /// The model, in place of the one that the recipe names
+    #[arg(long, short, value_hint = ValueHint::AnyPath)]
+    pub model: Option<PathBuf>,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A safetensors file, or a directory with shards or a config.json
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub model: PathBuf,
+    /// Only these: a selector as in recipes (`linear`, `"*.q_proj" where rank == 2`), or a bare glob over names
+    pub pattern: Option<String>,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Read the values too: extremes, mean, deviation, zeros, NaN, a histogram
+    #[arg(long)]
+    pub values: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A code (`affine-bits`), or a word of the language, a preset, a target
+    pub code: String,
+}
+
+/// Arguments of `rules`.
+#[derive(Debug, Args)]
+pub struct JsonArgs {
+    /// Write JSON, with pages and examples
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `presets`.
+#[derive(Debug, Args)]
+pub struct PresetsArgs {
+    /// The preset to show
+    pub name: Option<String>,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `new`.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// The preset to begin with; `bitmill presets` lists them
+    pub preset: String,
+    /// The file to write; standard output when none is named
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// The model that the recipe is for
+    #[arg(long, short, value_hint = ValueHint::AnyPath)]
+    pub model: Option<PathBuf>,
+    /// Write the statements that the preset stands for, in place of `extend`
+    #[arg(long)]
+    pub spell_out: bool,
+    /// Replace the file if there is one
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// A command; the page of `bitmill` itself when none is named
+    pub command: Option<String>,
+}

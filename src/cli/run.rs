@@ -1,0 +1,201 @@
+//! `bitmill run`
+
+use std::io::{IsTerminal, stderr};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::RunArgs;
+use super::check::draw_errors;
+use super::draw::Artist;
+use super::failure::Failure;
+use super::plan::{location, planned};
+use super::table::{Cell, Column, Table};
+use super::terminal::{Style, Terminal};
+use super::{Exit, heading, json, open};
+use crate::check::report::Texts;
+use crate::check::words::count;
+use crate::check::{self, Finding, Known, Severity};
+use crate::plan::words::{percent, size, thousands};
+use crate::project::Project;
+use crate::run::{self, Job, OutputFormat, Progress, Quiet, Report, RunError, outcome};
+
+/// Weights of the lowest quality that the report lists.
+const WORST: usize = 5;
+
+pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let project = open(&args.recipe, args.model.as_deref())?;
+    let (model, plan) = planned(&project)?;
+    if draw_errors(&project, terminal) {
+        return Ok(Exit::Findings);
+    }
+    let output = match &args.output {
+        Some(path) => path.clone(),
+        None => outcome::default_output(project.recipe(), model),
+    };
+    let job = Job {
+        recipe: project.recipe(),
+        model,
+        plan,
+        format: args.format,
+        output: &output,
+        overwrite: args.force,
+        inputs: &project.files(),
+    };
+    // A signal ends the process, and what is half written goes with it: nobody has to ask in between.
+    let cancel = AtomicBool::new(false);
+    let bar = Bar::new(terminal);
+    let progress: &dyn Progress = if stderr().is_terminal() && !args.json { &bar } else { &Quiet };
+    let report = run::run(&job, progress, &cancel);
+    bar.0.finish_and_clear();
+    let report = report?;
+    let known = Known::Model(model);
+    let facts = report.facts();
+    let after = check::analyze_recipe(project.recipe().clone(), known, Some(&facts));
+    let new: Vec<&Finding> = after.findings.iter().filter(|finding| !project.findings().contains(finding)).collect();
+    if args.json {
+        let shape = json::RunShape::new(&project, &report, &new);
+        terminal.text(&json::text(&shape))?;
+    } else {
+        show(args, &project, &report, &new, terminal)?;
+    }
+    let failed = new.iter().any(|finding| finding.severity == Severity::Error);
+    Ok(if failed { Exit::Findings } else { Exit::Fine })
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        match error {
+            RunError::Model(error) => error.into(),
+            RunError::Output(error) => error.into(),
+            other => Failure::broken(other.to_string()),
+        }
+    }
+}
+
+/// A bar with rate and remaining time.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(terminal: &Terminal) -> Bar {
+        let template = "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {wide_msg}";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.progress_chars(if terminal.unicode { "█▌ " } else { "=> " });
+        let bar = ProgressBar::hidden().with_style(style);
+        Bar(bar)
+    }
+}
+
+impl Progress for Bar {
+    fn begin(&self, bytes: u64) {
+        self.0.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+        self.0.set_length(bytes);
+        self.0.reset();
+        self.0.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    fn done(&self, name: &str, bytes: u64) {
+        self.0.inc(bytes);
+        self.0.set_message(super::terminal::clean(name).into_owned());
+    }
+}
+
+/// A ratio in dB, `exact` where nothing is lost.
+fn decibels(sqnr: f64) -> String {
+    if sqnr.is_infinite() && sqnr > 0.0 { "exact".into() } else { format!("{sqnr:.1} dB") }
+}
+
+fn show(
+    args: &RunArgs,
+    project: &Project,
+    report: &Report,
+    new: &[&Finding],
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let (recipe, paint) = (project.recipe(), terminal.paint);
+    let texts = Texts::new(recipe);
+    let mut table = Table::new(&[
+        Column::text("rule", 0),
+        Column::text("scheme", 0),
+        Column::number("weights", 0),
+        Column::number("bits/weight", 2),
+        Column::number("before", 1),
+        Column::number("after", 0),
+        Column::number("SQNR", 0),
+    ]);
+    for ((rule, scheme), sum) in report.by_rule() {
+        let place = recipe.rules.get(rule).map_or_else(String::new, |rule| location(&texts, rule.place, recipe));
+        table.row([
+            Cell::styled(Style::Plain, place),
+            Cell::styled(Style::Plain, scheme),
+            Cell::styled(Style::Plain, thousands(sum.weights as u64)),
+            Cell::styled(Style::Plain, format!("{:.2}", sum.bits())),
+            Cell::styled(Style::Plain, size(sum.before)),
+            Cell::styled(Style::Plain, size(sum.after)),
+            Cell::styled(Style::Plain, decibels(sum.error.sqnr())),
+        ]);
+    }
+    if !table.is_empty() {
+        terminal.text(&table.draw(terminal.width, paint))?;
+    }
+    worst(args, report, terminal)?;
+    let total = report.total();
+    let share = report.after as f64 / report.before.max(1) as f64;
+    let mut line = format!(
+        "{} changed, {} copied: {} to {}, {}",
+        count(total.weights, "weight"),
+        count(report.copied, "tensor"),
+        size(report.before),
+        size(report.after),
+        percent(share)
+    );
+    if total.weights > 0 {
+        line += &format!("; {:.2} bits/weight, {}", total.bits(), decibels(total.error.sqnr()));
+    }
+    terminal.line(format!("\n{line}"))?;
+    for finding in new {
+        let artist = Artist::new(recipe, terminal, paint);
+        terminal.text(&artist.draw(finding))?;
+    }
+    if !recipe.expects.is_empty() && !new.iter().any(|finding| finding.code == "expect-failed") {
+        terminal.line(format!("{} met", count(recipe.expects.len(), "expectation")))?;
+    }
+    let written = format!("wrote {} ({}, {})", report.output.display(), report.format.word(), size(report.written));
+    terminal.line(format!("{written} in {:.2} s", report.elapsed.as_secs_f64()))?;
+    Ok(())
+}
+
+fn worst(args: &RunArgs, report: &Report, terminal: &mut Terminal) -> Result<(), Failure> {
+    let many = args.worst.unwrap_or(WORST);
+    if many == 0 || report.weights.is_empty() {
+        return Ok(());
+    }
+    terminal.line(format!("\n{}", heading("worst weights", terminal.paint)))?;
+    let mut table = Table::new(&[
+        Column::text("weight", 0),
+        Column::text("scheme", 1),
+        Column::number("bits/weight", 2),
+        Column::number("SQNR", 0),
+        Column::number("largest error", 3),
+    ]);
+    for weight in report.worst().into_iter().take(many) {
+        table.row([
+            Cell::styled(Style::Plain, &weight.name),
+            Cell::styled(Style::Plain, &weight.scheme),
+            Cell::styled(Style::Plain, format!("{:.2}", weight.bits())),
+            Cell::styled(Style::Plain, decibels(weight.error.sqnr())),
+            Cell::styled(Style::Plain, format!("{:.3e}", weight.max_error)),
+        ]);
+    }
+    terminal.text(&table.draw(terminal.width, terminal.paint))?;
+    Ok(())
+}
+
+/// Reads the word of a format.
+pub fn format(word: &str) -> Result<OutputFormat, String> {
+    OutputFormat::from_word(word).ok_or_else(|| {
+        let words: Vec<&str> = OutputFormat::ALL.iter().map(|(_, word, _)| *word).collect();
+        format!("the formats are {}", words.join(", "))
+    })
+}

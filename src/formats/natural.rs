@@ -1,0 +1,97 @@
+//! Natural order of names: `layers.2` before `layers.10`.
+
+use std::cmp::Ordering;
+
+/// Compares two names byte by byte, except that runs of digits compare as numbers of any length.
+///
+/// A total order: two names are equal only if they are the same bytes (`a.01` and `a.1` are neighbours, but not
+/// equal).
+pub fn natural_order(a: &str, b: &str) -> Ordering {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let Some(differ) = a.iter().zip(b).position(|(x, y)| x != y) else {
+        return a.len().cmp(&b.len());
+    };
+    // Where the bytes begin to differ, both may be within a number that began before.
+    let start = a[..differ].iter().rposition(|b| !b.is_ascii_digit()).map_or(0, |i| i + 1);
+    let (x, y) = (digits(&a[start..]), digits(&b[start..]));
+    if x.is_empty() || y.is_empty() {
+        return a[differ].cmp(&b[differ]);
+    }
+    number_order(x, y).then_with(|| natural_tail(&a[start + x.len()..], &b[start + y.len()..])).then_with(|| a.cmp(b))
+}
+
+/// The digits at the start of a text.
+fn digits(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Compares runs of digits as numbers; leading zeros do not count.
+fn number_order(x: &[u8], y: &[u8]) -> Ordering {
+    let significant = |run: &[u8]| run.iter().position(|&b| b != b'0').unwrap_or(run.len());
+    let (x, y) = (&x[significant(x)..], &y[significant(y)..]);
+    x.len().cmp(&y.len()).then_with(|| x.cmp(y))
+}
+
+/// Compares what follows two numbers of equal value, which is where only their leading zeros differed.
+fn natural_tail(a: &[u8], b: &[u8]) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let (x, y) = (digits(a), digits(b));
+        let order = match (x.is_empty(), y.is_empty()) {
+            (false, false) => {
+                let order = number_order(x, y);
+                (a, b) = (&a[x.len()..], &b[y.len()..]);
+                order
+            }
+            _ => match (a.split_first(), b.split_first()) {
+                (Some((p, rest_a)), Some((q, rest_b))) => {
+                    (a, b) = (rest_a, rest_b);
+                    p.cmp(q)
+                }
+                (left, right) => return left.is_some().cmp(&right.is_some()),
+            },
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_compare_as_numbers() {
+        let mut names = vec![
+            "layers.10.a",
+            "layers.2.b",
+            "layers.2.a",
+            "layers",
+            "layers.02.a",
+            "layers.x",
+            "layers1.9",
+            "layers.99999999999999999999999",
+            "layers.100000000000000000000000",
+        ];
+        names.sort_by(|a, b| natural_order(a, b));
+        insta::assert_compact_debug_snapshot!(names, @r#"["layers", "layers.02.a", "layers.2.a", "layers.2.b", "layers.10.a", "layers.99999999999999999999999", "layers.100000000000000000000000", "layers.x", "layers1.9"]"#);
+    }
+
+    proptest! {
+        /// Sorting needs a total order: antisymmetric, transitive, equal only for equal names.
+        #[test]
+        fn is_a_total_order(mut names in prop::collection::vec("[0-2a.]{0,6}", 3)) {
+            let [a, b, c] = [&names[0], &names[1], &names[2]];
+            prop_assert_eq!(natural_order(a, b), natural_order(b, a).reverse());
+            prop_assert_eq!(natural_order(a, b) == Ordering::Equal, a == b);
+            if natural_order(a, b).is_le() && natural_order(b, c).is_le() {
+                prop_assert!(natural_order(a, c).is_le());
+            }
+            names.sort_by(|a, b| natural_order(a, b));
+            prop_assert!(names.is_sorted_by(|a, b| natural_order(a, b).is_le()));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Directories that appear whole or not at all.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::{Destination, OutputError, Registered, is_same, partial_prefix};
+
+/// A directory that is being written aside. Dropped before [`PartialDirectory::commit`], it leaves nothing.
+#[derive(Debug)]
+pub struct PartialDirectory {
+    destination: PathBuf,
+    overwrite: bool,
+    directory: TempDir,
+    _registered: Registered,
+}
+
+impl PartialDirectory {
+    /// Begins a directory. Its files are written under [`PartialDirectory::path`].
+    ///
+    /// An old directory is replaced only if all that it holds is what model directories hold, so that a mistyped
+    /// path does not cost a home directory.
+    ///
+    /// # Errors
+    /// If the destination exists and may not be replaced, is a file, is or holds an input, or cannot be written
+    /// to.
+    pub fn create(destination: &Destination) -> Result<PartialDirectory, OutputError> {
+        let (parent, name) = destination.split()?;
+        let path = destination.path;
+        if let Some(existing) = destination.existing()? {
+            destination.check_inputs(|input| is_same(path, input) || is_within(input, path))?;
+            if !existing.is_dir() {
+                return Err(OutputError::NotDirectory(path.to_owned()));
+            }
+            if !destination.overwrite {
+                return Err(OutputError::Exists(path.to_owned()));
+            }
+            check_replaceable(destination)?;
+        }
+        let prefix = partial_prefix(&name);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(fs::Permissions::from_mode(0o777));
+        }
+        let directory = builder.tempdir_in(parent).map_err(|error| destination.io(error))?;
+        let registered = Registered::new(directory.path());
+        Ok(PartialDirectory {
+            destination: path.to_owned(),
+            overwrite: destination.overwrite,
+            directory,
+            _registered: registered,
+        })
+    }
+
+    /// The directory to write into.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Puts the complete directory in its place. An old one is moved aside first and removed last, and moved back
+    /// if the new one cannot take its place.
+    ///
+    /// # Errors
+    /// If the system refuses, or meanwhile something else took the place and may not be replaced.
+    pub fn commit(self) -> Result<(), OutputError> {
+        let PartialDirectory { destination, overwrite, directory, _registered } = self;
+        let io = |error| OutputError::from_io(&destination, error);
+        match fs::symlink_metadata(&destination) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::rename(directory.path(), &destination).map_err(io)?;
+            }
+            Err(error) => return Err(io(error)),
+            Ok(_) if !overwrite => return Err(OutputError::Exists(destination)),
+            Ok(existing) if !existing.is_dir() => return Err(OutputError::NotDirectory(destination)),
+            Ok(_) => replace(directory.path(), &destination)?,
+        }
+        // It has another name now, under which it stays.
+        let _ = directory.keep();
+        Ok(())
+    }
+}
+
+/// Puts `new` in the place of the directory `old`.
+fn replace(new: &Path, old: &Path) -> Result<(), OutputError> {
+    let io = |error| OutputError::from_io(old, error);
+    let mut aside = new.as_os_str().to_owned();
+    aside.push(".old");
+    let aside = PathBuf::from(aside);
+    fs::rename(old, &aside).map_err(io)?;
+    if let Err(source) = fs::rename(new, old) {
+        return Err(match fs::rename(&aside, old) {
+            Ok(()) => io(source),
+            Err(_) => OutputError::LeftAside { path: old.to_owned(), aside, source },
+        });
+    }
+    // The new directory is in its place; that remains of the old one cannot be removed is no failure of it.
+    let _ = fs::remove_dir_all(&aside);
+    Ok(())
+}
+
+/// Whether a path lies within a directory, links resolved.
+fn is_within(path: &Path, directory: &Path) -> bool {
+    matches!((path.canonicalize(), directory.canonicalize()), (Ok(p), Ok(d)) if p.starts_with(&d))
+}
+
+/// Names that directories of models hold: Core ML packages, checkpoints, tokenizers, their descriptions.
+const NAMES: &[&str] =
+    &["Manifest.json", "Data", "executorch_debug_handle_mapping.json", ".DS_Store", ".gitattributes", "LICENSE"];
+const EXTENSIONS: &[&str] =
+    &["safetensors", "json", "jsonl", "txt", "md", "model", "jinja", "tiktoken", "bitmill", "lock"];
+
+/// Refuses to replace a directory that holds anything that is not part of a model.
+fn check_replaceable(destination: &Destination) -> Result<(), OutputError> {
+    let path = destination.path;
+    let io = |error| destination.io(error);
+    for entry in fs::read_dir(path).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let name = PathBuf::from(entry.file_name());
+        let is_directory = entry.file_type().map_err(io)?.is_dir();
+        let has_extension = |known: &&str| name.extension() == Some(OsStr::new(*known));
+        let is_known = NAMES.iter().any(|known| name == Path::new(known))
+            || (!is_directory && EXTENSIONS.iter().any(has_extension));
+        if !is_known {
+            return Err(OutputError::NotAModel { path: path.to_owned(), entry: name });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! What can go wrong with an output, and the way out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why an output could not be written. Whatever stood there before still stands there.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// Something is there already, and overwriting was not asked for.
+    #[error("{}: exists already", .0.display())]
+    Exists(PathBuf),
+    /// A directory is where a file should be written.
+    #[error("{}: is a directory; a file is to be written", .0.display())]
+    IsDirectory(PathBuf),
+    /// A file is where a directory should be written.
+    #[error("{}: is a file; a directory is to be written", .0.display())]
+    NotDirectory(PathBuf),
+    /// A device, a pipe or the like is where a file should be written.
+    #[error("{}: is not a regular file; it cannot be replaced", .0.display())]
+    NotRegular(PathBuf),
+    /// The path has no last name: `/`, `..` or nothing.
+    #[error("`{}`: does not name a file or directory to write", .0.display())]
+    NoName(PathBuf),
+    /// The output would replace what is being read.
+    #[error("{}: the output would replace the input {}", path.display(), input.display())]
+    IsInput {
+        /// The output.
+        path: PathBuf,
+        /// The input that it is, or that lies within it.
+        input: PathBuf,
+    },
+    /// The directory to write in does not exist.
+    #[error("{}: cannot be written: the directory {} does not exist", path.display(), parent.display())]
+    NoParent {
+        /// The output.
+        path: PathBuf,
+        /// The directory that is missing.
+        parent: PathBuf,
+    },
+    /// The old directory holds what no model directory holds.
+    #[error("{}: will not be replaced: it holds {}, which is not part of a model", path.display(), entry.display())]
+    NotAModel {
+        /// The output.
+        path: PathBuf,
+        /// The first entry that is foreign.
+        entry: PathBuf,
+    },
+    /// No room.
+    #[error("{}: cannot be written: the disk is full, or the quota used up", .0.display())]
+    DiskFull(PathBuf),
+    /// No right to write there.
+    #[error("{}: cannot be written: {source}", path.display())]
+    NotWritable {
+        /// The output.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Anything else that the system refused.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Io {
+        /// The output.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A directory was moved aside to be replaced and could be neither replaced nor moved back.
+    #[error("{}: could not be replaced ({source}); what was there is now {}", path.display(), aside.display())]
+    LeftAside {
+        /// The output.
+        path: PathBuf,
+        /// Where the old directory is now.
+        aside: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl OutputError {
+    /// The error for what the system said when an output was being written.
+    pub fn from_io(path: &Path, source: io::Error) -> OutputError {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OutputError::DiskFull(path),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                OutputError::NotWritable { path, source }
+            }
+            _ => OutputError::Io { path, source },
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        Some(match self {
+            OutputError::Exists(_) => "name another output, or overwrite this one with --force",
+            OutputError::IsDirectory(_) | OutputError::NotDirectory(_) | OutputError::NotRegular(_) => {
+                "name another output, or move away what is there"
+            }
+            OutputError::NoName(_) => "end the path in the name to write",
+            OutputError::IsInput { .. } => "name another output: an input is never overwritten, not even with --force",
+            OutputError::NoParent { .. } => "create the directory first, or correct the path",
+            OutputError::NotAModel { .. } => "name another output, or remove the old directory yourself",
+            OutputError::DiskFull(_) => "free some space, or name an output on another disk; nothing was left behind",
+            OutputError::NotWritable { .. } => "name an output in a directory that you may write to",
+            OutputError::LeftAside { .. } => "rename it back once the cause is mended",
+            OutputError::Io { .. } => return None,
+        })
+    }
+}

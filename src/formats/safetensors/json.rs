@@ -1,0 +1,223 @@
+//! The JSON of a header, read in one pass without a tree: typed, so that depth is bounded by the types, and with
+//! the name of the tensor at hand when something is wrong.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::error::Fault;
+use super::{DtypeName, MAX_RANK};
+
+/// What a header says, unchecked.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// `__metadata__`, in the order of the file.
+    pub metadata: Vec<(String, String)>,
+    /// The tensors, in the order of the file.
+    pub entries: Vec<Entry>,
+}
+
+/// One tensor as the header has it, before its numbers are trusted.
+pub(super) struct Entry {
+    pub name: String,
+    pub dtype: DtypeName,
+    pub shape: Vec<usize>,
+    /// From the start of the data.
+    pub begin: u64,
+    pub end: u64,
+}
+
+/// Where and why a header's JSON is not understood.
+pub(super) struct JsonError {
+    /// The tensor whose entry it is in.
+    pub tensor: Option<String>,
+    /// The byte, from the start of the JSON.
+    pub at: u64,
+    pub fault: Fault,
+}
+
+/// The key that is no tensor.
+pub(super) const METADATA: &str = "__metadata__";
+
+/// Parses a header.
+pub(super) fn parse(json: &[u8]) -> Result<Contents, JsonError> {
+    let mut contents = Contents::default();
+    let mut current = None;
+    let mut parser = serde_json::Deserializer::from_slice(json);
+    let top = Top { contents: &mut contents, current: &mut current };
+    let parsed = top.deserialize(&mut parser).and_then(|()| parser.end());
+    match parsed {
+        Ok(()) => Ok(contents),
+        Err(error) => Err(JsonError {
+            tensor: current,
+            at: offset_of(json, error.line(), error.column()),
+            fault: Fault::Json(without_position(&error)),
+        }),
+    }
+}
+
+/// Where an entry begins in a header: the `nth` place where the name is the key of an object. Found by text, so
+/// `None` where the header writes the name with other escapes than usual.
+pub(super) fn place_of(json: &[u8], name: &str, nth: usize) -> Option<usize> {
+    let key = serde_json::to_string(name).ok()?.into_bytes();
+    let is_key = |at: usize| {
+        let mut rest = json[at + key.len()..].iter().filter(|b| !b.is_ascii_whitespace());
+        rest.next() == Some(&b':') && rest.next() == Some(&b'{')
+    };
+    let starts = json.windows(key.len()).enumerate();
+    let mut places = starts.filter(|(at, text)| *text == key && is_key(*at)).map(|(at, _)| at);
+    places.nth(nth)
+}
+
+/// The byte at a line and column as serde_json counts them: both from 1, columns in bytes.
+fn offset_of(json: &[u8], line: usize, column: usize) -> u64 {
+    let lines = json.split_inclusive(|&b| b == b'\n').take(line.saturating_sub(1));
+    let before: usize = lines.map(<[u8]>::len).sum();
+    (before + column.saturating_sub(1)).min(json.len()) as u64
+}
+
+/// An error's words without the line and column, which mean nothing in a file of one line, and not longer than a
+/// message should be.
+fn without_position(error: &serde_json::Error) -> String {
+    const LONGEST: usize = 200;
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    // serde names Rust's types, which mean nothing to whoever has the file.
+    let rust = ["expected usize", "expected u64"].iter().find_map(|end| text.strip_suffix(end));
+    let text = rust.map_or_else(|| text.to_owned(), |start| format!("{start}expected a whole number"));
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Reads the whole header.
+struct Top<'a> {
+    contents: &'a mut Contents,
+    /// The tensor being read.
+    current: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Top<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Top<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut has_metadata = false;
+        while let Some(name) = map.next_key::<String>()? {
+            if name == METADATA {
+                if std::mem::replace(&mut has_metadata, true) {
+                    return Err(de::Error::duplicate_field(METADATA));
+                }
+                self.contents.metadata = map.next_value::<Option<Metadata>>()?.unwrap_or_default().0;
+                continue;
+            }
+            *self.current = Some(name);
+            let raw: RawEntry = map.next_value()?;
+            let (begin, end) = raw.data_offsets;
+            let name = self.current.take().unwrap_or_default();
+            self.contents.entries.push(Entry { name, dtype: raw.dtype, shape: raw.shape.0, begin, end });
+        }
+        Ok(())
+    }
+}
+
+/// An entry as the format defines it. Other fields are skipped, as the `safetensors` crate does.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with `dtype`, `shape` and `data_offsets`")]
+struct RawEntry {
+    dtype: DtypeName,
+    shape: Shape,
+    data_offsets: (u64, u64),
+}
+
+/// Dimensions, no more than can be.
+struct Shape(Vec<usize>);
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Dimensions;
+        impl<'de> Visitor<'de> for Dimensions {
+            type Value = Shape;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of dimensions")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
+                let mut shape = Vec::with_capacity(4);
+                while let Some(dimension) = seq.next_element()? {
+                    if shape.len() == MAX_RANK {
+                        let message = format_args!("more than {MAX_RANK} dimensions");
+                        return Err(de::Error::custom(message));
+                    }
+                    shape.push(dimension);
+                }
+                Ok(Shape(shape))
+            }
+        }
+        deserializer.deserialize_seq(Dimensions)
+    }
+}
+
+/// Texts by name, without repeats.
+#[derive(Default)]
+struct Metadata(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Texts;
+        impl<'de> Visitor<'de> for Texts {
+            type Value = Metadata;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts (`__metadata__`)")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+                let mut texts: Vec<(String, String)> = Vec::new();
+                let mut seen = std::collections::HashSet::new();
+                while let Some((name, text)) = map.next_entry::<String, String>()? {
+                    if !seen.insert(name.clone()) {
+                        return Err(de::Error::custom("`__metadata__` has a name twice"));
+                    }
+                    texts.push((name, text));
+                }
+                Ok(Metadata(texts))
+            }
+        }
+        deserializer.deserialize_map(Texts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_those_of_keys() {
+        let json = br#"{"__metadata__":{"b":"a"},"a":{"dtype":"a"},"b" : {},"a":{}}"#;
+        assert_eq!(place_of(json, "a", 0), Some(26));
+        assert_eq!(place_of(json, "a", 1), Some(53));
+        assert_eq!(place_of(json, "b", 0), Some(44));
+        assert_eq!((place_of(json, "dtype", 0), place_of(json, "", 0)), (None, None));
+    }
+
+    #[test]
+    fn offsets_count_lines() {
+        assert_eq!(offset_of(b"{\n  x", 2, 3), 4);
+        assert_eq!(offset_of(b"{", 7, 7), 1);
+    }
+}

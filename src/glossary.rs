@@ -1,0 +1,158 @@
+//! What every word of the language means, and the page of every rule: for `explain`, for hovering.
+
+use std::fmt::Write;
+
+use crate::check::{pages, rules::RULES};
+use crate::coreml::target::{OPERATOR_SETS, Target};
+use crate::dtype::DType;
+use crate::kind::KindWord;
+use crate::recipe::preset::{PRESETS, Preset};
+use crate::recipe::selector::Fact;
+use crate::recipe::{ComputeUnits, Observer, PART_WORDS, base_words, starter};
+use crate::scheme::{Arithmetic, Mapping, PaletteFit, ScaleSearch};
+use crate::syntax::keywords::{ACTIVATIONS, CONNECTIVES, EXPECTATIONS, Keyword, METRICS, OPERAND_PARTS, STATEMENTS};
+use crate::syntax::nearest::nearest;
+
+/// A word of the language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The word.
+    pub word: String,
+    /// What it is: "a statement", "a kind of module".
+    pub what: &'static str,
+    /// How it is written, where that is more than the word.
+    pub form: Option<String>,
+    /// What it means, in one line.
+    pub meaning: String,
+}
+
+impl Entry {
+    fn new(word: &str, what: &'static str, meaning: &str) -> Entry {
+        Entry { word: word.to_string(), what, form: None, meaning: meaning.trim().to_string() }
+    }
+
+    fn keyword(keyword: &Keyword, what: &'static str) -> Entry {
+        Entry { form: Some(keyword.form.to_string()), ..Entry::new(keyword.word, what, keyword.meaning) }
+    }
+}
+
+/// Every word with each of its meanings, codes of rules and presets left out.
+pub fn entries() -> Vec<Entry> {
+    let mut all = Vec::new();
+    let keywords = |words: &'static [Keyword], what| words.iter().map(move |word| Entry::keyword(word, what));
+    all.extend(keywords(STATEMENTS, "a statement"));
+    all.extend(keywords(CONNECTIVES, "a connective of selectors and conditions"));
+    all.extend(keywords(EXPECTATIONS, "a word of `expect`"));
+    all.extend(keywords(METRICS, "what `expect` can measure"));
+    all.extend(base_words().iter().map(|(word, doc)| Entry::new(word, "what weights become", doc)));
+    let parts = PART_WORDS
+        .iter()
+        .map(|(word, form, doc)| Entry { form: Some(form.to_string()), ..Entry::new(word, "a part of a scheme", doc) });
+    all.extend(parts);
+    all.extend(keywords(OPERAND_PARTS, "a part of a scheme"));
+    all.push(Entry::keyword(&ACTIVATIONS, "a part of a scheme"));
+    all.extend(Mapping::ALL.iter().map(|(_, word, doc)| Entry::new(word, "a mapping", doc)));
+    all.extend(ScaleSearch::ALL.iter().map(|(_, word, doc)| Entry::new(word, "a choice of `by`", doc)));
+    all.extend(PaletteFit::ALL.iter().map(|(_, word, doc)| Entry::new(word, "a choice of `fit`", doc)));
+    all.extend(Arithmetic::ALL.iter().map(|(_, word, doc)| Entry::new(word, "a choice of `arithmetic`", doc)));
+    all.extend(ComputeUnits::ALL.iter().map(|(_, word, _, doc)| Entry::new(word, "a choice of `compute`", doc)));
+    all.extend(Observer::ALL.iter().map(|(_, word, doc)| Entry::new(word, "a choice of `observer`", doc)));
+    all.extend(KindWord::words().map(|(word, doc)| Entry::new(word, "a kind of module", doc)));
+    all.extend(Fact::ALL.iter().map(|(_, word, doc)| Entry::new(word, "a fact that `where` compares", doc)));
+    all.extend(Fact::WORDS.iter().map(|(word, doc)| Entry::new(word, "a fact that `where` compares", doc)));
+    let dtypes = DType::NAMES
+        .iter()
+        .map(|(_, stored, word)| Entry::new(word, "a type of elements", &format!("`{stored}` in safetensors files")));
+    all.extend(dtypes);
+    all
+}
+
+/// The page of a word as Markdown: of a rule by its code, a preset, a target, a Core ML operator set, or any
+/// word of the language.
+pub fn page(word: &str) -> Option<String> {
+    if let Some(rule) = pages::rule(word) {
+        return Some(pages::markdown(rule));
+    }
+    if let Some(preset) = Preset::by_name(word) {
+        return Some(preset_page(preset));
+    }
+    if let Ok(target) = Target::parse(word) {
+        return Some(target_page(&target.to_string(), target));
+    }
+    let set = OPERATOR_SETS.iter().find(|set| set.name.eq_ignore_ascii_case(word));
+    if let Some(target) = set.and_then(|set| Target::all().find(|target| target.set == set)) {
+        return Some(target_page(target.set.name, target));
+    }
+    word_page(word)
+}
+
+/// The word of the language, code, preset or target that is nearest to one that has no page.
+pub fn nearest_word(word: &str) -> Option<String> {
+    let mut words: Vec<String> = RULES.iter().map(|rule| rule.code.to_string()).collect();
+    words.extend(PRESETS.iter().map(|preset| preset.name.to_string()));
+    words.extend(entries().into_iter().map(|entry| entry.word));
+    words.extend(Target::all().map(|target| target.to_string()));
+    nearest(word, words.iter().map(String::as_str)).map(str::to_string)
+}
+
+fn word_page(word: &str) -> Option<String> {
+    let found: Vec<Entry> = entries().into_iter().filter(|entry| entry.word == word).collect();
+    let mut page = format!("# {word}\n");
+    for entry in &found {
+        _ = write!(page, "\n{}{}: {}.\n", entry.what[..1].to_uppercase(), &entry.what[1..], entry.meaning);
+        if let Some(form) = &entry.form {
+            _ = write!(page, "\n```bitmill\n{form}\n```\n");
+        }
+    }
+    (!found.is_empty()).then_some(page)
+}
+
+/// The page of a preset.
+pub fn preset_page(preset: &Preset) -> String {
+    let mut page = format!("# {}\n\nA preset of ExecuTorch: {}.\n", preset.name, preset.title);
+    if let Some(target) = preset.target {
+        _ = write!(page, "\nIt sets the target {target}, where the recipe names none.\n");
+    }
+    if !preset.beside.is_empty() {
+        _ = write!(page, "\nThe recipe must say besides:\n\n```bitmill\n{}\n```\n", preset.beside.trim_end());
+    }
+    let statement = starter::statement(preset);
+    _ = write!(page, "\n## Extended\n\n```bitmill\n{statement}\n```\n");
+    _ = write!(page, "\n## Stands for\n\n```bitmill\n{}\n```\n", starter::statements(preset).trim_end());
+    page.push_str("\n## Parameters\n\n");
+    for parameter in preset.all_parameters() {
+        let short = parameter.short.map_or(String::new(), |short| format!(" or `{short}`"));
+        let needed = if parameter.required { ", needed" } else { "" };
+        _ = writeln!(page, "- `{}`{short}: {}; {}{needed}", parameter.name, parameter.doc, parameter.kind.must());
+    }
+    page
+}
+
+fn target_page(title: &str, target: Target) -> String {
+    let set = target.set;
+    let mut page = format!("# {title}\n\nThe operators of {}, specification version {}.\n", set.name, set.spec);
+    _ = write!(page, "\nThe first systems that have them: {}.\n", set.systems());
+    _ = write!(page, "\n## Brought\n\n{}.\n\n## What older systems have\n\n", set.adds);
+    for older in OPERATOR_SETS.iter().rev().filter(|older| older.spec < set.spec) {
+        _ = writeln!(page, "- {}: {}", older.name, older.adds);
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_has_a_page() {
+        for entry in entries() {
+            assert!(page(&entry.word).is_some(), "{}", entry.word);
+        }
+        for word in ["coreml_fp16", "iOS18", "CoreML8", "affine-bits"] {
+            assert!(page(word).is_some(), "{word}");
+        }
+        assert_eq!(page("nonsense"), None);
+        assert_eq!(page(""), None);
+        assert_eq!(nearest_word("affine-bit").as_deref(), Some("affine-bits"));
+    }
+}

@@ -1,0 +1,102 @@
+//! The bytes of a model's tensors, mapped when they are asked for.
+
+use std::collections::HashMap;
+
+use super::{Model, ModelError, Weight};
+use crate::dtype::DType;
+use crate::formats::safetensors::{Fault, Reader, SafetensorsError, TensorInfo};
+
+/// The open files of a model.
+#[derive(Debug)]
+pub struct ModelData {
+    readers: Vec<Reader>,
+    /// Stored tensors of each packed weight: file and index.
+    stored: HashMap<String, Vec<(usize, usize)>>,
+}
+
+impl ModelData {
+    pub(super) fn open(model: &Model) -> Result<ModelData, ModelError> {
+        let readers = model.files.iter().map(|path| Reader::open(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut stored: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
+        for (file, reader) in readers.iter().enumerate() {
+            for (index, info) in reader.header().tensors.iter().enumerate() {
+                let owner = match info.name.rsplit_once(':') {
+                    Some((owner, _)) if model.packed.contains_key(owner) => owner,
+                    _ => continue,
+                };
+                stored.entry(owner.to_string()).or_default().push((file, index));
+            }
+        }
+        Ok(ModelData { readers, stored })
+    }
+
+    /// The bytes of a weight that is stored plainly, as they are in the file.
+    ///
+    /// # Errors
+    /// If the file has changed since the model was opened, or cannot be mapped.
+    pub fn bytes(&self, weight: &Weight) -> Result<&[u8], ModelError> {
+        let reader = self.readers.get(weight.location.file).ok_or_else(|| missing(&weight.name))?;
+        let info = reader.info(&weight.name)?;
+        // The header was read once for the plan and once for the data: who plans by one must not get the other.
+        let same = info.offset == weight.location.offset && info.bytes == weight.bytes && info.shape == weight.shape;
+        if !same || info.dtype.dtype() != weight.dtype {
+            return Err(SafetensorsError {
+                path: reader.path().to_owned(),
+                tensor: Some(weight.name.clone()),
+                byte: None,
+                fault: Fault::Changed,
+            }
+            .into());
+        }
+        Ok(reader.tensor(&weight.name)?)
+    }
+
+    /// The bytes of a stored tensor of one file.
+    ///
+    /// # Errors
+    /// As [`ModelData::bytes`].
+    pub fn tensor_in(&self, file: usize, name: &str) -> Result<&[u8], ModelError> {
+        let reader = self.readers.get(file).ok_or_else(|| missing(name))?;
+        Ok(reader.tensor(name)?)
+    }
+
+    /// A stored tensor by its name in whatever file: its element type and bytes.
+    ///
+    /// # Errors
+    /// As [`ModelData::bytes`], and if there is none.
+    pub fn tensor(&self, name: &str) -> Result<(DType, &[u8]), ModelError> {
+        for reader in &self.readers {
+            if let Some(index) = reader.header().index_of(name) {
+                return Ok((reader.header().tensors[index].dtype.dtype(), reader.tensor_at(index)?));
+            }
+        }
+        Err(missing(name))
+    }
+
+    /// The stored tensors of a weight: itself, or the parts of a packed one.
+    pub fn stored(&self, weight: &Weight) -> Vec<&TensorInfo> {
+        let of = |&(file, index): &(usize, usize)| &self.readers[file].header().tensors[index];
+        match self.stored.get(&weight.name) {
+            Some(parts) => parts.iter().map(of).collect(),
+            None => {
+                let reader = self.readers.get(weight.location.file);
+                reader.and_then(|reader| reader.info(&weight.name).ok()).into_iter().collect()
+            }
+        }
+    }
+
+    /// The metadata of a file.
+    pub fn metadata(&self, file: usize) -> &[(String, String)] {
+        self.readers.get(file).map_or(&[], |reader| &reader.header().metadata)
+    }
+}
+
+fn missing(name: &str) -> ModelError {
+    SafetensorsError {
+        path: Default::default(),
+        tensor: Some(name.to_string()),
+        byte: None,
+        fault: Fault::NoSuchTensor,
+    }
+    .into()
+}

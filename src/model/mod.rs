@@ -1,0 +1,153 @@
+//! What a model offers to a recipe: tensors with names, module kinds, shapes and dtypes. Only headers are
+//! read here; the bytes stay in the file until a run asks for them. Knows no recipes.
+
+mod facts;
+pub mod layers;
+
+mod data;
+mod error;
+mod kinds;
+mod listing;
+mod near;
+mod open;
+pub mod packed;
+mod tied;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use crate::dtype::DType;
+use crate::kind::Kind;
+pub use data::ModelData;
+pub use error::ModelError;
+pub use near::nearest_names;
+
+/// A model as its headers describe it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// The file or directory it was opened from.
+    pub path: PathBuf,
+    /// How it is stored.
+    pub format: ModelFormat,
+    /// The files that hold tensors; [`Location::file`] indexes them.
+    pub files: Vec<PathBuf>,
+    /// The architecture that `config.json` names (`LlamaForCausalLM`), where there is one.
+    pub architecture: Option<String>,
+    /// Every tensor, parameters and buffers, in natural order of names (`layers.2` before `layers.10`).
+    pub weights: Vec<Weight>,
+    /// How those of [`Model::weights`] are packed that are, by full name.
+    pub packed: HashMap<String, packed::PackedWeight>,
+}
+
+/// How a model is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ModelFormat {
+    /// One `.safetensors` file.
+    Safetensors,
+    /// Several `.safetensors` files with `model.safetensors.index.json`.
+    Shards,
+    /// A Hugging Face directory: `config.json` beside the tensors.
+    HuggingFace,
+    /// bitmill's own packed checkpoint.
+    Packed,
+    /// Not a file: written down for an example or a test.
+    Listing,
+}
+
+/// One stored tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weight {
+    /// The full dotted name: `model.layers.0.self_attn.q_proj.weight`.
+    pub name: String,
+    /// Other names under which the model uses the same tensor (tied weights), full and dotted.
+    pub tied: Vec<String>,
+    /// Bytes of [`Weight::name`] that name the module: everything before the last dot; 0 when there is none.
+    pub module_len: usize,
+    /// The kind of the module that owns it.
+    pub kind: Kind,
+    /// How the kind is known.
+    pub known_by: KnownBy,
+    /// What the tensor is within its module.
+    pub role: Role,
+    /// A linear weight stored as `[in, out]`, as GPT-2's `Conv1D` does, where `torch.nn.Linear` has `[out, in]`.
+    pub transposed: bool,
+    /// Dimensions, outermost first.
+    pub shape: Vec<usize>,
+    /// Element type in the file.
+    pub dtype: DType,
+    /// Size of the data in bytes.
+    pub bytes: u64,
+    /// Where the data is.
+    pub location: Location,
+}
+
+/// Where a tensor's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Location {
+    /// Index into [`Model::files`].
+    pub file: usize,
+    /// Byte offset in that file.
+    pub offset: u64,
+}
+
+/// How a module's kind is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KnownBy {
+    /// The architecture in `config.json` says so.
+    Architecture,
+    /// The program or export says so.
+    Program,
+    /// The name is one that modules of this kind have (`embed_tokens`, `conv1`, `lm_head`).
+    Name,
+    /// Only the shape suggests it.
+    Shape,
+}
+
+/// What a tensor is within its module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The module's weight: what quantization is about.
+    Weight,
+    /// A bias.
+    Bias,
+    /// Statistics, positions, masks and other tensors that are not weights.
+    Buffer,
+}
+
+impl Weight {
+    /// The dotted name of the owning module; empty for a tensor at the top.
+    pub fn module(&self) -> &str {
+        &self.name[..self.module_len]
+    }
+
+    /// The tensor's own name within its module: `weight`.
+    pub fn parameter(&self) -> &str {
+        self.name[self.module_len..].trim_start_matches('.')
+    }
+
+    /// Number of elements.
+    pub fn elements(&self) -> u64 {
+        self.shape.iter().map(|&d| d as u64).product()
+    }
+
+    /// Why no scheme could ever apply to this tensor, if none could.
+    pub fn never_quantized(&self) -> Option<&'static str> {
+        if !self.dtype.is_quantizable() {
+            Some("its values are not floats that can be quantized")
+        } else if self.role == Role::Bias {
+            Some("biases stay in float")
+        } else if !matches!(self.kind, Kind::Other)
+            && !Kind::ALL.iter().any(|(k, _, weights, _)| *k == self.kind && *weights)
+        {
+            Some("parameters of normalisation and of operators without weights stay in float")
+        } else if self.shape.len() < 2 {
+            Some("tensors of rank 0 and 1 stay in float: Core ML compresses rank 2 and more")
+        } else if self.role == Role::Buffer {
+            Some("it is a buffer, not a weight")
+        } else if self.elements() == 0 {
+            Some("it has no elements")
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The index of bitmill's packed checkpoints: how the stored tensors make up the weights. It stands as JSON in
+//! the safetensors metadata under [`KEY`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::dtype::DType;
+
+/// The metadata key of the index.
+pub const KEY: &str = "bitmill.packed";
+
+/// The version that is written. Readers refuse newer ones.
+pub const VERSION: u32 = 1;
+
+/// The whole index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    /// [`VERSION`] of the writer.
+    pub version: u32,
+    /// Every weight that is not stored plainly under its own name.
+    pub weights: Vec<PackedWeight>,
+}
+
+/// One weight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PackedWeight {
+    /// Its full name. Its tensors are `NAME:codes` and so on.
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    /// The float type it had: `F32`, `F16` or `BF16`.
+    pub dtype: String,
+    /// The scheme, in its canonical spelling.
+    pub scheme: String,
+    /// How it is stored.
+    pub encoding: Encoding,
+}
+
+/// How a weight is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Encoding {
+    /// `codes`, `scale`, perhaps `zero_point` and `mask`.
+    Affine {
+        /// Width of a code.
+        bits: u8,
+        /// Whether codes are signed.
+        signed: bool,
+        /// Elements that share a scale, per axis.
+        block: Vec<usize>,
+        /// Whether there are zero points.
+        zero_point: bool,
+        /// Codes stored; fewer than elements with a `mask`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        survivors: Option<usize>,
+    },
+    /// `codes`, `table`, perhaps `table_scale`, `channel_scale` and `mask`.
+    Palette {
+        /// Width of a stored index.
+        bits: u8,
+        /// Elements that share a table, per axis.
+        block: Vec<usize>,
+        /// Values of an entry.
+        vector: usize,
+        /// The axis of vectors and of scales per channel.
+        axis: usize,
+        /// Whether entries are int8 with one scale.
+        int8_entries: bool,
+        /// Whether output channels are scaled.
+        scaled: bool,
+        /// Indices stored; fewer than elements with a `mask`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        survivors: Option<usize>,
+    },
+    /// `values` and `mask`.
+    Sparse {
+        /// Values stored.
+        survivors: usize,
+    },
+}
+
+impl PackedWeight {
+    /// The float type it had; `None` for a type that no packed weight has.
+    pub fn dtype(&self) -> Option<DType> {
+        match self.dtype.as_str() {
+            "F32" => Some(DType::F32),
+            "F16" => Some(DType::F16),
+            "BF16" => Some(DType::BF16),
+            _ => None,
+        }
+    }
+
+    /// The name of one of its stored tensors: `codes`, `scale`, …
+    pub fn tensor(&self, suffix: &str) -> String {
+        format!("{}:{suffix}", self.name)
+    }
+}
+
+impl PackedWeight {
+    /// Checks that the index can be followed without overflow or division by zero, whatever it says.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let elements = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if elements.is_none_or(|n| n > isize::MAX as usize / 8) {
+            return Err("its shape has too many elements");
+        }
+        if self.dtype().is_none() {
+            return Err("its type is none that packed weights have");
+        }
+        let (bits, block, survivors) = match &self.encoding {
+            Encoding::Affine { bits, block, survivors, .. } => (*bits, block, *survivors),
+            Encoding::Palette { bits, block, vector, axis, survivors, .. } => {
+                let length = self.shape.get(*axis).ok_or("its axis does not exist")?;
+                if !(1..=64).contains(vector)
+                    || !length.is_multiple_of(*vector)
+                    || !block.get(*axis).is_some_and(|b| b.is_multiple_of(*vector))
+                {
+                    return Err("its vectors do not divide its axis");
+                }
+                (*bits, block, *survivors)
+            }
+            Encoding::Sparse { survivors } => (1, &self.shape, Some(*survivors)),
+        };
+        if !(1..=8).contains(&bits) {
+            return Err("its codes have no width from 1 to 8");
+        }
+        let sparse = matches!(self.encoding, Encoding::Sparse { .. });
+        let divides = |(length, extent): (&usize, &usize)| *extent > 0 && length.is_multiple_of(*extent);
+        if !sparse && (block.len() != self.shape.len() || !self.shape.iter().zip(block).all(divides)) {
+            return Err("its blocks do not divide its shape");
+        }
+        if survivors.is_some_and(|n| elements.is_none_or(|all| n > all)) {
+            return Err("it stores more values than it has elements");
+        }
+        Ok(())
+    }
+}

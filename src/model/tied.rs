@@ -1,0 +1,72 @@
+//! Which names of a model stand for one stored tensor.
+
+use std::collections::HashMap;
+
+use super::Weight;
+use crate::formats::safetensors::Reader;
+use crate::kind::Kind;
+
+/// Embeddings of Hugging Face's models, and the names under which they are used again where nothing is stored
+/// under them.
+const TIES: &[(&str, &[&str])] = &[
+    ("model.embed_tokens.weight", &["lm_head.weight"]),
+    ("model.language_model.embed_tokens.weight", &["lm_head.weight"]),
+    ("language_model.model.embed_tokens.weight", &["language_model.lm_head.weight"]),
+    ("transformer.wte.weight", &["lm_head.weight"]),
+    ("wte.weight", &["lm_head.weight"]),
+    ("transformer.word_embeddings.weight", &["lm_head.weight"]),
+    ("shared.weight", &["encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"]),
+    (
+        "model.shared.weight",
+        &["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight"],
+    ),
+    ("bert.embeddings.word_embeddings.weight", &["cls.predictions.decoder.weight"]),
+    ("roberta.embeddings.word_embeddings.weight", &["lm_head.decoder.weight"]),
+    ("distilbert.embeddings.word_embeddings.weight", &["vocab_projector.weight"]),
+];
+
+/// Parts of the names of classes that have a head over the vocabulary.
+const HEADS: &[&str] = &["ForCausalLM", "LMHead", "ForConditionalGeneration", "ForMaskedLM", "ForPreTraining"];
+
+/// Notes under which other names a tensor is used: aliases that `safetensors.torch.save_model` writes into the
+/// metadata, and a head that no file holds, which must then be the embedding.
+///
+/// Configurations leave out what is their class's default, so a missing `tie_word_embeddings` counts as true
+/// where the class has a head.
+pub(super) fn tie(weights: &mut [Weight], readers: &[Reader], architecture: Option<&str>, in_config: Option<bool>) {
+    let stored: HashMap<String, usize> = weights.iter().enumerate().map(|(i, w)| (w.name.clone(), i)).collect();
+    for (alias, name) in readers.iter().flat_map(|reader| &reader.header().metadata) {
+        if let Some(&index) = stored.get(name)
+            && !stored.contains_key(alias)
+        {
+            add(&mut weights[index], alias);
+        }
+    }
+    let has_head = match (in_config, architecture) {
+        (Some(false), _) | (None, None) => false,
+        (Some(true), None) => true,
+        (_, Some(class)) => HEADS.iter().any(|part| class.contains(part)),
+    };
+    if !has_head {
+        return;
+    }
+    let known = TIES.iter().find_map(|(name, others)| Some((*stored.get(*name)?, *others)));
+    let (index, others) = match (known, architecture) {
+        (Some(known), _) => known,
+        (None, class) => {
+            let ends = |w: &Weight| w.kind == Kind::Embedding && w.name.ends_with("embed_tokens.weight");
+            let Some(index) = weights.iter().position(ends) else { return };
+            let whisper = class.is_some_and(|class| class.starts_with("Whisper"));
+            (index, if whisper { &["proj_out.weight"][..] } else { &["lm_head.weight"][..] })
+        }
+    };
+    for other in others.iter().filter(|other| !stored.contains_key(**other)) {
+        add(&mut weights[index], other);
+    }
+}
+
+fn add(weight: &mut Weight, alias: &str) {
+    if !weight.tied.iter().any(|tied| tied == alias) {
+        weight.tied.push(alias.to_owned());
+    }
+}

@@ -1,0 +1,204 @@
+//! The decision for every weight: which rule won, what the weight becomes, how many bytes that takes.
+//! Made from a recipe and headers alone; no weights are read. Knows no kernels.
+
+pub mod fit;
+pub mod lock;
+pub mod size;
+pub mod words;
+
+use rayon::prelude::*;
+
+use crate::model::{Model, Role, Weight};
+use crate::recipe::Recipe;
+use crate::scheme::{Scheme, WeightScheme};
+pub use fit::{Fitted, Misfit};
+
+/// What becomes of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// One for each of `Model::weights`, in their order.
+    pub decisions: Vec<Decision>,
+    /// One for each of `Recipe::rules`, in their order.
+    pub rules: Vec<RuleShare>,
+}
+
+/// What was decided for one weight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The rule that decides, an index into `Recipe::rules`; `None` when none matches.
+    pub rule: Option<usize>,
+    /// The rules that match but come earlier, latest first.
+    pub beaten: Vec<usize>,
+    /// What becomes of the weight.
+    pub outcome: Outcome,
+    /// Bytes before.
+    pub before: u64,
+    /// Bytes after, as Core ML and the packed format store it.
+    pub after: u64,
+}
+
+/// What becomes of a weight.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It is quantized, pruned or converted so.
+    Change(Fitted),
+    /// It stays byte for byte.
+    Keep(Reason),
+    /// The rule asks for what cannot be: a finding, and no run.
+    Misfit(Misfit),
+}
+
+/// Why a weight stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// No rule matches it.
+    NoRule,
+    /// A rule says `keep`.
+    Kept,
+    /// It has no more elements than the threshold.
+    BelowThreshold,
+    /// It is no weight that could be quantized; the text says why.
+    Never(&'static str),
+    /// The rule has no scheme that could be told.
+    Unreadable,
+}
+
+/// What a rule did in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RuleShare {
+    /// Weights that could be quantized, or that its selector names, and that it matches.
+    pub matches: usize,
+    /// Of those, weights that it decides.
+    pub decides: usize,
+    /// Of those, weights that it changes.
+    pub changes: usize,
+    /// Bytes before, of the weights it decides.
+    pub before: u64,
+    /// Bytes after, of the weights it decides.
+    pub after: u64,
+}
+
+impl Outcome {
+    /// Whether the weight is changed.
+    pub fn is_change(&self) -> bool {
+        matches!(self, Outcome::Change(_))
+    }
+}
+
+impl Decision {
+    /// Every rule that matches the weight, the deciding one first.
+    pub fn matched(&self) -> impl Iterator<Item = usize> + '_ {
+        self.rule.into_iter().chain(self.beaten.iter().copied())
+    }
+}
+
+/// Decides for every weight of a model.
+pub fn plan(recipe: &Recipe, model: &Model) -> Plan {
+    let decide_one = |weight: &Weight| decide(recipe, weight);
+    let decisions: Vec<Decision> = model.weights.par_iter().with_min_len(256).map(decide_one).collect();
+    let mut rules = vec![RuleShare::default(); recipe.rules.len()];
+    for decision in &decisions {
+        for rule in decision.matched() {
+            rules[rule].matches += 1;
+        }
+        if let Some(rule) = decision.rule {
+            let share = &mut rules[rule];
+            share.decides += 1;
+            share.changes += usize::from(decision.outcome.is_change());
+            share.before += decision.before;
+            share.after += decision.after;
+        }
+    }
+    Plan { decisions, rules }
+}
+
+/// Decides for one weight. A rule whose scheme could not be told still takes what it matches: the mistake is
+/// reported, and an earlier rule must not seem to decide instead.
+pub fn decide(recipe: &Recipe, weight: &Weight) -> Decision {
+    let rules = recipe.rules.iter().enumerate().rev();
+    let mut matched = rules.filter(|(_, rule)| rule.selector.matches(weight)).map(|(index, _)| index);
+    let rule = matched.next();
+    let beaten: Vec<usize> = matched.collect();
+    let outcome = match rule {
+        None => Outcome::Keep(match weight.never_quantized() {
+            Some(why) => Reason::Never(why),
+            None => Reason::NoRule,
+        }),
+        Some(index) => match &recipe.rules[index].scheme {
+            None => Outcome::Keep(Reason::Unreadable),
+            Some(scheme) => outcome(recipe, weight, scheme),
+        },
+    };
+    let after = match &outcome {
+        Outcome::Change(fitted) => size::bytes(weight, fitted),
+        Outcome::Keep(_) | Outcome::Misfit(_) => weight.bytes,
+    };
+    Decision { rule, beaten, outcome, before: weight.bytes, after }
+}
+
+/// What a scheme would make of a weight, under the settings of a recipe.
+pub fn outcome(recipe: &Recipe, weight: &Weight, scheme: &Scheme) -> Outcome {
+    if scheme.weights == WeightScheme::Keep {
+        return Outcome::Keep(Reason::Kept);
+    }
+    if let Some(why) = weight.never_quantized() {
+        return Outcome::Keep(Reason::Never(why));
+    }
+    if weight.elements() <= recipe.threshold_or_default() {
+        return Outcome::Keep(Reason::BelowThreshold);
+    }
+    match fit::fit(weight, scheme, recipe.arithmetic_or_default()) {
+        Ok(fitted) => Outcome::Change(fitted),
+        Err(misfit) => Outcome::Misfit(misfit),
+    }
+}
+
+/// Sizes and counts of a whole plan.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Totals {
+    /// Tensors in the model.
+    pub tensors: usize,
+    /// Weights that could be quantized.
+    pub candidates: usize,
+    /// Weights that are changed.
+    pub changed: usize,
+    /// Elements of the changed weights.
+    pub changed_elements: u64,
+    /// Bytes of the changed weights after.
+    pub changed_bytes: u64,
+    /// Bytes of all tensors before.
+    pub before: u64,
+    /// Bytes of all tensors after.
+    pub after: u64,
+}
+
+impl Totals {
+    /// Average bits per element of what is changed; `None` when nothing is.
+    pub fn bits(&self) -> Option<f64> {
+        (self.changed_elements > 0).then(|| self.changed_bytes as f64 * 8.0 / self.changed_elements as f64)
+    }
+
+    /// Bytes after as a share of those before; 1 for an empty model.
+    pub fn share(&self) -> f64 {
+        if self.before == 0 { 1.0 } else { self.after as f64 / self.before as f64 }
+    }
+}
+
+impl Plan {
+    /// Sums over the weights for which `which` holds.
+    pub fn totals(&self, model: &Model, which: impl Fn(&Weight) -> bool) -> Totals {
+        let mut totals = Totals::default();
+        for (weight, decision) in model.weights.iter().zip(&self.decisions).filter(|(w, _)| which(w)) {
+            totals.tensors += 1;
+            totals.candidates += usize::from(weight.role == Role::Weight && weight.never_quantized().is_none());
+            totals.before += decision.before;
+            totals.after += decision.after;
+            if decision.outcome.is_change() {
+                totals.changed += 1;
+                totals.changed_elements += weight.elements();
+                totals.changed_bytes += decision.after;
+            }
+        }
+        totals
+    }
+}

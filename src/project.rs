@@ -1,0 +1,396 @@
+//! A recipe on disk with everything that belongs to it: the files it imports, the model it is for, what the
+//! checker says. Every face that has files opens them here.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::check::{Analysis, Edit, Finding, Fix, Known, Severity, analyze_recipe, fix};
+use crate::model::{Model, ModelError};
+use crate::plan::Plan;
+use crate::recipe::{FileId, Loader, Recipe, resolve};
+use crate::syntax::nearest::nearest;
+
+/// Most bytes of a recipe: more is a mistaken file, not a recipe.
+pub const LARGEST_RECIPE: u64 = 64 << 20;
+
+/// Why a recipe or its model cannot be read.
+#[derive(Debug, Error)]
+pub enum ProjectError {
+    /// There is no such file.
+    #[error("{}: there is no such file", path.display())]
+    Missing {
+        /// As given.
+        path: PathBuf,
+        /// A file beside it with nearly the same name.
+        nearest: Option<PathBuf>,
+    },
+    /// A directory is where a recipe should be.
+    #[error("{}: is a directory, not a recipe", .0.display())]
+    Directory(PathBuf),
+    /// Bytes that are no text.
+    #[error("{}:{line}:{column}: is not UTF-8 text: byte {offset} is {byte:#04x}", path.display())]
+    NotUtf8 {
+        /// As given.
+        path: PathBuf,
+        /// Where, in bytes from the start.
+        offset: usize,
+        /// The byte there.
+        byte: u8,
+        /// Its line, counted from 1.
+        line: usize,
+        /// Its column in characters, counted from 1.
+        column: usize,
+    },
+    /// More bytes than a recipe has.
+    #[error("{}: is larger than the {} MB that a recipe may have", .0.display(), LARGEST_RECIPE >> 20)]
+    TooLarge(PathBuf),
+    /// Whatever else the system says.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Io {
+        /// As given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The model that was asked for cannot be read.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+impl ProjectError {
+    /// What to do about it, where something can be said.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            ProjectError::Missing { nearest: Some(near), .. } => {
+                Some(format!("there is {}, with nearly that name", near.display()))
+            }
+            ProjectError::Directory(path) => Some(match recipes_in(path).as_slice() {
+                [] => "name a recipe, a file that ends in .bitmill".to_string(),
+                [first, ..] => format!("name a recipe in it, such as {}", first.display()),
+            }),
+            ProjectError::NotUtf8 { byte, .. } => Some(match byte {
+                0xfe | 0xff => "save it as UTF-8; it looks like UTF-16".to_string(),
+                _ => "save it as UTF-8, or name the recipe and not the model".to_string(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// The recipes directly in a directory, sorted by name.
+pub fn recipes_in(directory: &Path) -> Vec<PathBuf> {
+    let directory = if directory == Path::new("") { Path::new(".") } else { directory };
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_recipe = |path: &PathBuf| path.extension().is_some_and(|e| e == "bitmill") && path.is_file();
+    let mut recipes: Vec<PathBuf> = paths.filter(is_recipe).collect();
+    recipes.sort();
+    recipes.into_iter().map(|path| path.strip_prefix(".").map(Path::to_path_buf).unwrap_or(path)).collect()
+}
+
+/// Reads the text of a recipe.
+///
+/// # Errors
+/// See [`ProjectError`].
+pub fn read_text(path: &Path) -> Result<String, ProjectError> {
+    let io = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => ProjectError::Missing { path: path.to_path_buf(), nearest: nearest_file(path) },
+        io::ErrorKind::IsADirectory => ProjectError::Directory(path.to_path_buf()),
+        _ => ProjectError::Io { path: path.to_path_buf(), source },
+    };
+    let file = File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.is_dir() {
+        return Err(ProjectError::Directory(path.to_path_buf()));
+    }
+    read_from(path, file)
+}
+
+/// Reads the text of a recipe from a stream, such as standard input; `path` is what messages call it.
+///
+/// # Errors
+/// See [`ProjectError`].
+pub fn read_from(path: &Path, stream: impl Read) -> Result<String, ProjectError> {
+    let mut bytes = Vec::new();
+    let read = stream.take(LARGEST_RECIPE + 1).read_to_end(&mut bytes);
+    read.map_err(|source| ProjectError::Io { path: path.to_path_buf(), source })?;
+    if bytes.len() as u64 > LARGEST_RECIPE {
+        return Err(ProjectError::TooLarge(path.to_path_buf()));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        let bytes = error.as_bytes();
+        let before = String::from_utf8_lossy(&bytes[..offset]);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        ProjectError::NotUtf8 {
+            path: path.to_path_buf(),
+            offset,
+            byte: bytes.get(offset).copied().unwrap_or(0),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    })
+}
+
+/// The file beside a missing one whose name is nearest.
+fn nearest_file(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    let parent = path.parent()?;
+    let directory = if parent == Path::new("") { Path::new(".") } else { parent };
+    let entries = fs::read_dir(directory).ok()?;
+    let names: Vec<String> =
+        entries.flatten().take(10_000).filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    nearest(name, names.iter().map(String::as_str)).map(|near| parent.join(near))
+}
+
+/// Recipes on disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disk;
+
+impl Loader for Disk {
+    fn load(&self, path: &Path) -> io::Result<String> {
+        read_text(path).map_err(|error| match error {
+            ProjectError::Missing { .. } => io::Error::new(io::ErrorKind::NotFound, "there is no such file"),
+            ProjectError::Directory(_) => io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"),
+            ProjectError::NotUtf8 { offset, byte, .. } => io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it is not UTF-8 text: byte {offset} is {byte:#04x}"),
+            ),
+            ProjectError::TooLarge(_) => io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than any recipe"),
+            ProjectError::Io { source, .. } => source,
+            ProjectError::Model(error) => io::Error::other(error.to_string()),
+        })
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+    }
+}
+
+/// The model of a project.
+#[derive(Debug, Clone, Default)]
+pub enum ProjectModel {
+    /// The recipe names none, and none was given.
+    #[default]
+    None,
+    /// Its headers.
+    Open(Model),
+    /// The one that the recipe names cannot be read; a finding says so too.
+    Unreadable {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// A recipe with its model and everything that can be told about both.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// The recipe's path as given.
+    pub path: PathBuf,
+    /// Its model.
+    pub model: ProjectModel,
+    /// The recipe, what it imports, its plan and its findings.
+    pub analysis: Analysis,
+}
+
+impl Project {
+    /// Opens a recipe, with the model that it names or another one.
+    ///
+    /// # Errors
+    /// When the recipe, or the model given here, cannot be read. That the recipe's own model cannot be read is a
+    /// finding.
+    pub fn open(path: &Path, model: Option<&Path>) -> Result<Project, ProjectError> {
+        Project::with_text(path, &read_text(path)?, &Disk, model)
+    }
+
+    /// As [`Project::open`], for a text that is at hand: from standard input, or as an editor has it.
+    ///
+    /// # Errors
+    /// When the model given here cannot be read.
+    pub fn with_text(
+        path: &Path,
+        text: &str,
+        loader: &dyn Loader,
+        model: Option<&Path>,
+    ) -> Result<Project, ProjectError> {
+        let recipe = resolve(path, text, loader);
+        let model = match model {
+            Some(path) => ProjectModel::Open(Model::open(path)?),
+            None => model_of(&recipe),
+        };
+        let known = match &model {
+            ProjectModel::None => Known::Nothing,
+            ProjectModel::Open(model) => Known::Model(model),
+            ProjectModel::Unreadable { why, .. } => Known::Unreadable(why),
+        };
+        let analysis = analyze_recipe(recipe, known, None);
+        Ok(Project { path: path.to_path_buf(), model, analysis })
+    }
+
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.analysis.recipe
+    }
+
+    /// What the checker found.
+    pub fn findings(&self) -> &[Finding] {
+        &self.analysis.findings
+    }
+
+    /// The text of the recipe itself.
+    pub fn text(&self) -> &str {
+        self.recipe().sources.first().map_or("", |source| &source.text)
+    }
+
+    /// The model and what becomes of it, where there is one.
+    pub fn planned(&self) -> Option<(&Model, &Plan)> {
+        match &self.model {
+            ProjectModel::Open(model) => Some((model, self.analysis.plan.as_ref()?)),
+            _ => None,
+        }
+    }
+
+    /// Every file that the findings depend on: the recipe, its imports, the files of its model. Those that do
+    /// not exist yet are named too.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let sources = self.recipe().sources.iter().filter(|source| !source.preset);
+        let mut files: Vec<PathBuf> = sources.map(|source| source.path.clone()).collect();
+        for problem in &self.recipe().problems {
+            if let crate::recipe::problem::ProblemKind::ImportFailed { path, .. } = &problem.kind {
+                files.push(path.clone());
+            }
+        }
+        match &self.model {
+            ProjectModel::None => {}
+            ProjectModel::Open(model) => {
+                files.push(model.path.clone());
+                files.extend(model.files.iter().cloned());
+            }
+            ProjectModel::Unreadable { path, .. } => files.push(path.clone()),
+        }
+        files
+    }
+}
+
+/// Opens the model that a recipe names. Its path counts from the file that names it.
+fn model_of(recipe: &Recipe) -> ProjectModel {
+    let Some(path) = model_path(recipe) else { return ProjectModel::None };
+    match Model::open(&path) {
+        Ok(model) => ProjectModel::Open(model),
+        Err(error) => ProjectModel::Unreadable { path, why: error.to_string() },
+    }
+}
+
+/// The path of the model that a recipe names, joined to the directory of the file that names it.
+pub fn model_path(recipe: &Recipe) -> Option<PathBuf> {
+    let named = recipe.model.as_ref()?;
+    let file = recipe.sources.get(named.place.file.0 as usize)?;
+    Some(file.path.parent().unwrap_or(Path::new("")).join(&named.value))
+}
+
+/// A text after its fixes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mended {
+    /// The text.
+    pub text: String,
+    /// What was done, in order.
+    pub applied: Vec<String>,
+}
+
+/// Rounds of fixing after which it is given up: a fix whose finding comes back would go on for ever.
+const MOST_ROUNDS: usize = 50;
+
+/// Applies the fixes of a recipe's findings, again and again until none is left. Only the recipe itself is
+/// changed, not what it imports.
+///
+/// # Errors
+/// As [`Project::with_text`].
+pub fn mend(
+    path: &Path,
+    text: &str,
+    loader: &dyn Loader,
+    model: Option<&Path>,
+    unsafe_too: bool,
+) -> Result<Mended, ProjectError> {
+    let mut mended = Mended { text: text.to_string(), applied: Vec::new() };
+    for _ in 0..MOST_ROUNDS {
+        let project = Project::with_text(path, &mended.text, loader, model)?;
+        let fixes = chosen(project.findings(), unsafe_too);
+        let edits: Vec<&Edit> = fixes.iter().flat_map(|fix| &fix.edits).collect();
+        let (text, applied) = fix::apply(&mended.text, FileId(0), &edits);
+        if applied == 0 || text == mended.text {
+            break;
+        }
+        mended.text = text;
+        mended.applied.extend(fixes.iter().map(|fix| fix.title.clone()));
+    }
+    Ok(mended)
+}
+
+/// The fix that mending would apply to a finding, if any.
+pub fn fix_of(finding: &Finding, unsafe_too: bool) -> Option<&Fix> {
+    let here = |fix: &&Fix| !fix.edits.is_empty() && fix.edits.iter().all(|edit| edit.place.file == FileId(0));
+    let safe = finding.fixes.iter().filter(here).find(|fix| fix.safe);
+    safe.or_else(|| finding.fixes.iter().filter(here).find(|_| unsafe_too))
+}
+
+/// One fix for each finding that has one, leaving out those that clash with an earlier one.
+fn chosen(findings: &[Finding], unsafe_too: bool) -> Vec<&Fix> {
+    let mut fixes: Vec<&Fix> = Vec::new();
+    let mut taken: BTreeSet<(u32, u32)> = BTreeSet::new();
+    for fix in findings.iter().filter_map(|finding| fix_of(finding, unsafe_too)) {
+        let spans = || fix.edits.iter().map(|edit| (edit.place.span.start, edit.place.span.end));
+        if !spans().any(|span| clashes(&taken, span)) {
+            taken.extend(spans());
+            fixes.push(fix);
+        }
+    }
+    fixes
+}
+
+/// Whether a span is or overlaps one of several that do not overlap each other.
+fn clashes(taken: &BTreeSet<(u32, u32)>, (start, end): (u32, u32)) -> bool {
+    let before = taken.range(..(start, 0)).next_back().is_some_and(|old| start < old.1);
+    let mut behind = taken.range((start, 0)..).take_while(|old| old.0 < end || **old == (start, end));
+    before || behind.any(|old| *old == (start, end) || start < old.1)
+}
+
+/// How many findings there are of each severity, and how many have a fix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Errors.
+    pub errors: usize,
+    /// Warnings.
+    pub warnings: usize,
+    /// Hints.
+    pub hints: usize,
+    /// Those that `--fix` mends.
+    pub fixable: usize,
+    /// Those that it mends only with `--unsafe-fixes`.
+    pub unsafely_fixable: usize,
+}
+
+impl Counts {
+    /// Counts findings.
+    pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Counts {
+        let mut counts = Counts::default();
+        for finding in findings {
+            match finding.severity {
+                Severity::Error => counts.errors += 1,
+                Severity::Warning => counts.warnings += 1,
+                Severity::Hint => counts.hints += 1,
+            }
+            if fix_of(finding, false).is_some() {
+                counts.fixable += 1;
+            } else if fix_of(finding, true).is_some() {
+                counts.unsafely_fixable += 1;
+            }
+        }
+        counts
+    }
+}

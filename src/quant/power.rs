@@ -1,0 +1,155 @@
+//! How far quantized weights are from the original ones.
+
+use rayon::prelude::*;
+
+use super::affine::Quantized;
+use super::affine::decode::Decoder;
+use super::element::Element;
+use super::error::QuantError;
+use super::simd::multiversion;
+
+/// Elements whose sums are taken together. Sums of pieces are added in order, so the result does not depend
+/// on the number of threads.
+const PIECE: usize = 1 << 14;
+
+/// The power of a signal and of the noise that quantization added to it.
+///
+/// Elements whose original is NaN or infinite (attention masks hold −∞) count in neither sum.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Power {
+    /// Σ w².
+    pub signal: f64,
+    /// Σ (w − ŵ)²; infinite if a finite weight became NaN or infinite.
+    pub noise: f64,
+    /// Elements in the sums.
+    pub count: usize,
+}
+
+impl Power {
+    /// The powers of some weights and of what they became.
+    ///
+    /// # Errors
+    /// If the two differ in length.
+    pub fn between<T: Element>(original: &[T], changed: &[T]) -> Result<Self, QuantError> {
+        same_length(original.len(), changed.len())?;
+        let pieces: Vec<Self> = original
+            .par_chunks(PIECE)
+            .zip(changed.par_chunks(PIECE))
+            .map(|(original, changed)| power(original, changed))
+            .collect();
+        Ok(pieces.iter().fold(Self::default(), |sum, piece| sum.and(piece)))
+    }
+
+    /// The powers of some weights and of their quantized form, without holding the dequantized tensor.
+    ///
+    /// # Errors
+    /// If the two differ in length or the parts of `quantized` do not belong together.
+    pub fn of_quantized<T: Element>(original: &[T], quantized: &Quantized) -> Result<Self, QuantError> {
+        let decoder = Decoder::new(quantized)?;
+        same_length(original.len(), quantized.codes.len())?;
+        let pieces: Vec<Self> = original
+            .par_chunks(PIECE)
+            .enumerate()
+            .map_init(Vec::new, |values, (piece, original)| {
+                values.clear();
+                values.resize(original.len(), T::from_f32(0.0));
+                decoder.decode(piece * PIECE, values);
+                power(original, values)
+            })
+            .collect();
+        Ok(pieces.iter().fold(Self::default(), |sum, piece| sum.and(piece)))
+    }
+
+    /// The powers of two tensors taken as one.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self { signal: self.signal + other.signal, noise: self.noise + other.noise, count: self.count + other.count }
+    }
+
+    /// Signal to quantization noise in decibels: infinite without noise.
+    pub fn sqnr_db(&self) -> f64 {
+        if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
+    }
+}
+
+fn same_length(original: usize, changed: usize) -> Result<(), QuantError> {
+    if original == changed {
+        return Ok(());
+    }
+    Err(QuantError::Length { len: changed, shape: vec![original] })
+}
+
+/// Lanes of the sums, added up in a fixed order.
+const LANES: usize = 16;
+
+#[derive(Default)]
+struct Sums {
+    signal: [f64; LANES],
+    noise: [f64; LANES],
+    left_out: [u32; LANES],
+}
+
+impl Sums {
+    #[inline(always)]
+    fn add<T: Element>(&mut self, lane: usize, original: T, changed: T) {
+        let (original, changed) = (original.to_f32(), changed.to_f32());
+        let finite = original.is_finite();
+        let w = f64::from(original);
+        let error = w - f64::from(changed);
+        let squared = if error.is_nan() { f64::INFINITY } else { error * error };
+        self.signal[lane] += if finite { w * w } else { 0.0 };
+        self.noise[lane] += if finite { squared } else { 0.0 };
+        self.left_out[lane] += u32::from(!finite);
+    }
+}
+
+multiversion! {
+    fn power<T: Element>(original: &[T], changed: &[T]) -> Power {
+        let mut sums = Sums::default();
+        let (chunks, rest) = original.as_chunks::<LANES>();
+        let (changed_chunks, changed_rest) = changed.as_chunks::<LANES>();
+        for (chunk, changed) in chunks.iter().zip(changed_chunks) {
+            for lane in 0..LANES {
+                sums.add(lane, chunk[lane], changed[lane]);
+            }
+        }
+        for (lane, (original, changed)) in rest.iter().zip(changed_rest).enumerate() {
+            sums.add(lane, *original, *changed);
+        }
+        Power {
+            signal: sums.signal.iter().sum(),
+            noise: sums.noise.iter().sum(),
+            count: original.len() - sums.left_out.iter().sum::<u32>() as usize,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_are_sums_of_squares() {
+        let original = [3.0f32, -4.0, 0.5];
+        let changed = [3.0f32, -3.0, 0.0];
+        let power = Power::between(&original, &changed).unwrap();
+        assert_eq!((power.signal, power.noise, power.count), (25.25, 1.25, 3));
+        assert!((power.sqnr_db() - 13.0535).abs() < 1e-4);
+        assert!(Power::between(&original, &original).unwrap().sqnr_db().is_infinite());
+    }
+
+    #[test]
+    fn what_was_not_finite_is_left_out_and_what_became_so_is_all_noise() {
+        let original = [1.0f32, f32::NEG_INFINITY, f32::NAN, 2.0];
+        let power = Power::between(&original, &[1.0, f32::NAN, 0.0, 2.0]).unwrap();
+        assert_eq!(power, Power { signal: 5.0, noise: 0.0, count: 2 });
+        let lost = Power::between(&original, &[f32::NAN, 0.0, 0.0, 2.0]).unwrap();
+        assert_eq!(lost.noise, f64::INFINITY);
+        assert_eq!(lost.sqnr_db(), f64::NEG_INFINITY);
+    }
+
+    #[test]
+    fn lengths_must_agree() {
+        assert!(Power::between(&[1.0f32], &[1.0, 2.0]).is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! From text to recipe: imports followed, presets expanded, settings collected.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::preset::Preset;
+use super::problem::{Problem, ProblemKind};
+use super::scheme::Draft;
+use super::source::{FileId, Loader, Place, Source};
+use super::statement::Reader;
+use super::{NamedScheme, Recipe};
+use crate::syntax;
+use crate::syntax::tree::{StatementKind, Word};
+
+/// More imports, or deeper ones, than anyone writes: a limit against files that breed.
+const MOST_SOURCES: usize = 1000;
+const DEEPEST: usize = 64;
+
+/// Resolves a recipe. Whatever is wrong with it is in [`Recipe::problems`]; the rest stands.
+pub fn resolve(path: &Path, text: &str, loader: &dyn Loader) -> Recipe {
+    let mut resolver = Resolver {
+        loader,
+        recipe: Recipe::default(),
+        drafts: Vec::new(),
+        names: HashMap::new(),
+        definitions: HashMap::new(),
+        settings: HashMap::new(),
+        depth: 0,
+        stack: vec![(loader.canonical(path), path.to_path_buf())],
+    };
+    resolver.source(path.to_path_buf(), text.to_string(), None, false);
+    resolver.recipe.problems.sort_by_key(|problem| problem.place);
+    resolver.recipe
+}
+
+pub(super) struct Resolver<'a> {
+    loader: &'a dyn Loader,
+    pub recipe: Recipe,
+    /// The parts of each named scheme, for schemes that extend it; parallel to `recipe.schemes`.
+    drafts: Vec<Draft>,
+    /// The latest scheme of each name.
+    names: HashMap<String, usize>,
+    /// Where each file defines each scheme, those further down too.
+    definitions: HashMap<(FileId, String), Place>,
+    /// Where each setting was made, and how deep in imports.
+    settings: HashMap<&'static str, (Place, usize)>,
+    depth: usize,
+    /// The files being read, canonical and as written, outermost first.
+    stack: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Resolver<'_> {
+    pub fn problem(&mut self, place: Place, kind: ProblemKind) {
+        self.recipe.problems.push(Problem { place, kind });
+    }
+
+    fn source(&mut self, path: PathBuf, text: String, included_at: Option<Place>, preset: bool) -> FileId {
+        let file = FileId(self.recipe.sources.len() as u32);
+        let parsed = syntax::parse(&text);
+        let source =
+            Source { path, text, tree: Default::default(), allows: parsed.allows.clone(), included_at, preset };
+        self.recipe.sources.push(source);
+        for error in parsed.errors {
+            let place = Place::new(file, error.span);
+            self.problem(place, ProblemKind::Syntax(error));
+        }
+        for statement in &parsed.file.statements {
+            if let StatementKind::Scheme { name: Some(name), .. } = &statement.kind {
+                self.definitions.insert((file, name.value.clone()), Place::new(file, name.span));
+            }
+        }
+        for statement in &parsed.file.statements {
+            Reader { resolver: self, file }.statement(statement);
+        }
+        self.recipe.sources[file.0 as usize].tree = parsed.file;
+        file
+    }
+
+    pub fn import(&mut self, written: &Path, path_place: Place, statement: Place) {
+        let importing = self.recipe.sources.get(statement.file.0 as usize).map(|s| s.path.clone());
+        let base = importing.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let path = base.join(written);
+        let canonical = self.loader.canonical(&path);
+        if let Some(at) = self.stack.iter().position(|(open, _)| *open == canonical) {
+            let mut chain: Vec<PathBuf> = self.stack[at..].iter().map(|(_, shown)| shown.clone()).collect();
+            chain.push(path);
+            return self.problem(path_place, ProblemKind::ImportCycle { chain });
+        }
+        if self.stack.len() >= DEEPEST || self.recipe.sources.len() >= MOST_SOURCES {
+            let told = self.recipe.problems.iter().any(|p| matches!(p.kind, ProblemKind::TooManyImports));
+            if !told {
+                self.problem(path_place, ProblemKind::TooManyImports);
+            }
+            return;
+        }
+        match self.loader.load(&path) {
+            Ok(text) => {
+                self.stack.push((canonical, path.clone()));
+                self.depth += 1;
+                self.source(path, text, Some(statement), false);
+                self.depth -= 1;
+                self.stack.pop();
+            }
+            Err(error) => {
+                let missing = error.kind() == ErrorKind::NotFound;
+                self.problem(path_place, ProblemKind::ImportFailed { path, why: error.to_string(), missing });
+            }
+        }
+    }
+
+    /// Reads the expansion of a preset as if it stood at the `extend` statement.
+    pub fn expand(&mut self, preset: &Preset, text: String, statement: Place) -> FileId {
+        self.depth += 1;
+        let file = self.source(PathBuf::from(format!("<{}>", preset.name)), text, Some(statement), true);
+        self.depth -= 1;
+        file
+    }
+
+    /// Whether a setting takes effect. Within a file the first holds and a second is a problem; an importing
+    /// file has the last word over what it imports or extends, wherever it says it.
+    pub fn setting(&mut self, name: &'static str, place: Place) -> bool {
+        match self.settings.get(name).copied() {
+            Some((first, _)) if first.file == place.file => {
+                self.problem(place, ProblemKind::Duplicate { what: format!("`{name}`"), first });
+                false
+            }
+            Some((_, depth)) if depth < self.depth => false,
+            _ => {
+                self.settings.insert(name, (place, self.depth));
+                true
+            }
+        }
+    }
+
+    pub fn define_scheme(&mut self, named: NamedScheme, draft: Draft) {
+        if let Some(&index) = self.names.get(&named.name.value) {
+            let first = self.recipe.schemes[index].name.place;
+            if first.file == named.name.place.file {
+                let what = format!("scheme `{}`", named.name.value);
+                self.problem(named.name.place, ProblemKind::Duplicate { what, first });
+            }
+        }
+        self.names.insert(named.name.value.clone(), self.recipe.schemes.len());
+        self.recipe.schemes.push(named);
+        self.drafts.push(draft);
+    }
+
+    /// Whether a scheme of that name is defined so far.
+    pub fn is_scheme(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// The parts of a named scheme, noting that it is used.
+    pub fn use_scheme(&mut self, name: &str, place: Place) -> Option<Draft> {
+        let index = *self.names.get(name)?;
+        self.recipe.schemes[index].uses.push(place);
+        Some(self.drafts[index].clone())
+    }
+
+    /// What to say of a word in a scheme that nothing knows.
+    pub fn unknown_part(&self, file: FileId, word: &Word) -> ProblemKind {
+        let later = self.definitions.get(&(file, word.value.clone())).filter(|at| at.span.start > word.span.start);
+        let later = later.copied();
+        let mut schemes: Vec<String> = self.names.keys().cloned().collect();
+        schemes.sort();
+        ProblemKind::UnknownPart { word: word.value.clone(), defined_below: later, schemes }
+    }
+}

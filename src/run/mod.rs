@@ -1,0 +1,261 @@
+//! A plan made real: weights read, quantized and written, tensor by tensor, with bounded memory.
+//!
+//! Every weight is independent of the others, and each kernel gives the same bits on any number of threads, so
+//! the output does not depend on how the work is spread. Small weights run side by side, a large one alone with
+//! all threads inside it: memory is bounded by the largest few weights, not by the model.
+
+mod layout;
+pub mod outcome;
+pub mod parts;
+pub mod report;
+mod unpack;
+mod values;
+mod work;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use rayon::prelude::*;
+use thiserror::Error;
+
+use crate::check::Fact;
+use crate::formats::output::OutputError;
+use crate::model::{Model, ModelData, ModelError};
+use crate::plan::{Fitted, Outcome, Plan, size};
+use crate::quant::QuantError;
+use crate::quant::palette::PaletteError;
+use crate::recipe::Recipe;
+use layout::{Item, Layout};
+pub use parts::OutputFormat;
+pub use report::{Report, Sum, WeightReport};
+pub use values::{Values, read};
+use work::Made;
+use write::Writers;
+
+/// Everything that a run needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The recipe, without errors.
+    pub recipe: &'a Recipe,
+    /// The model.
+    pub model: &'a Model,
+    /// The plan that the recipe makes for it.
+    pub plan: &'a Plan,
+    /// How to write.
+    pub format: OutputFormat,
+    /// Where to: a file; a directory when the model is one.
+    pub output: &'a std::path::Path,
+    /// Whether what is there may be replaced.
+    pub overwrite: bool,
+    /// More inputs that must not be overwritten, such as the recipe.
+    pub inputs: &'a [PathBuf],
+}
+
+/// Why a run did not end.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The plan has a weight whose scheme does not fit: checking reports it.
+    #[error("the recipe does not fit the model: `bitmill check` says where")]
+    NotChecked,
+    /// The input is broken.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The output cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// A kernel refused what the checker let pass.
+    #[error("`{weight}` cannot be quantized: {source}")]
+    Kernel {
+        /// The weight.
+        weight: String,
+        /// Why.
+        source: QuantError,
+    },
+    /// As [`RunError::Kernel`], for palettes.
+    #[error("`{weight}` cannot be palettized: {source}")]
+    Palette {
+        /// The weight.
+        weight: String,
+        /// Why.
+        source: PaletteError,
+    },
+    /// Two stored tensors would have one name.
+    #[error("the output would hold two tensors named `{0}`: rename the one in the model")]
+    SameName(String),
+    /// It was asked to stop. Nothing was left behind.
+    #[error("interrupted; nothing was written")]
+    Cancelled,
+}
+
+/// Told of what is done, from any thread.
+pub trait Progress: Sync {
+    /// A pass over so many bytes of input begins.
+    fn begin(&self, bytes: u64);
+    /// A tensor is done.
+    fn done(&self, name: &str, bytes: u64);
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn begin(&self, _: u64) {}
+    fn done(&self, _: &str, _: u64) {}
+}
+
+/// Elements up to which weights run side by side; larger ones run alone, with all threads inside.
+const BATCH: u64 = 4 << 20;
+
+/// Runs a job.
+///
+/// # Errors
+/// See [`RunError`]. Whatever the error, no output is left behind, and what was at its place is still there.
+pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
+    let begun = Instant::now();
+    if job.plan.decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Misfit(_))) {
+        return Err(RunError::NotChecked);
+    }
+    let data = job.model.open_data()?;
+    // What a weight's values forbid (NaN, too many distinct values for `fit unique`) is met only when it is
+    // worked on. Such weights stay as they are; since the header of the output says so, the pass begins anew.
+    let mut kept: Vec<(usize, Fact)> = Vec::new();
+    loop {
+        let layout = Layout::new(job, &data, &kept, cancel)?;
+        let writers = Writers::create(job, &layout)?;
+        match pass(job, &data, &layout, &writers, progress, cancel)? {
+            Pass::Done(mut weights) => {
+                let written = writers.commit(job, &layout)?;
+                weights.sort_by_key(|(index, _)| *index);
+                let weights: Vec<WeightReport> = weights.into_iter().map(|(_, report)| report).collect();
+                let name = |(index, fact): &(usize, Fact)| (job.model.weights[*index].name.clone(), *fact);
+                let before = job.model.weights.iter().map(|w| w.bytes).sum();
+                let changed_before: u64 = weights.iter().map(|w| w.before).sum();
+                let changed_after: u64 = weights.iter().map(|w| w.after).sum();
+                return Ok(Report {
+                    output: job.output.to_path_buf(),
+                    format: job.format,
+                    copied: job.model.weights.len() - weights.len(),
+                    kept: kept.iter().map(name).collect(),
+                    weights,
+                    before,
+                    after: before - changed_before + changed_after,
+                    written,
+                    elapsed: begun.elapsed(),
+                });
+            }
+            Pass::Keep(more) => kept.extend(more),
+        }
+    }
+}
+
+/// How a pass over the model ended.
+enum Pass {
+    /// Everything is written; the reports are in no order.
+    Done(Vec<(usize, WeightReport)>),
+    /// These weights must stay as they are.
+    Keep(Vec<(usize, Fact)>),
+}
+
+fn pass(
+    job: &Job,
+    data: &ModelData,
+    layout: &Layout,
+    writers: &Writers,
+    progress: &dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<Pass, RunError> {
+    progress.begin(job.model.weights.iter().map(|w| w.bytes).sum());
+    let reports = Mutex::new(Vec::new());
+    let keep = Mutex::new(Vec::new());
+    let one = |item: &Item| -> Result<(), RunError> {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(RunError::Cancelled);
+        }
+        let weight = &job.model.weights[item.weight];
+        match &item.change {
+            None => writers.copy(job, data, item)?,
+            Some(fitted) => match change(job, data, item, fitted, cancel)? {
+                Ok((made, report)) => {
+                    // Once a weight must stay, the pass is only about finding others like it.
+                    if keep.lock().unwrap_or_else(|e| e.into_inner()).is_empty() {
+                        writers.write(job, item, &made)?;
+                        reports.lock().unwrap_or_else(|e| e.into_inner()).push((item.weight, report));
+                    }
+                }
+                Err(fact) => keep.lock().unwrap_or_else(|e| e.into_inner()).push((item.weight, fact)),
+            },
+        }
+        progress.done(&weight.name, weight.bytes);
+        Ok(())
+    };
+    for batch in batches(job.model, &layout.items) {
+        match batch {
+            [alone] => one(alone)?,
+            several => several.par_iter().try_for_each(one)?,
+        }
+    }
+    let mut keep = keep.into_inner().unwrap_or_else(|e| e.into_inner());
+    if keep.is_empty() {
+        return Ok(Pass::Done(reports.into_inner().unwrap_or_else(|e| e.into_inner())));
+    }
+    keep.sort_by_key(|(index, _)| *index);
+    Ok(Pass::Keep(keep))
+}
+
+/// Neighbours whose elements together stay below [`BATCH`], or one larger weight.
+fn batches<'i>(model: &Model, items: &'i [Item]) -> Vec<&'i [Item]> {
+    let mut batches = Vec::new();
+    let (mut begin, mut sum) = (0, 0u64);
+    for (index, item) in items.iter().enumerate() {
+        // A tensor that is copied passes through without being held.
+        let elements = if item.change.is_some() { model.weights[item.weight].elements() } else { 0 };
+        if index > begin && sum + elements > BATCH {
+            batches.push(&items[begin..index]);
+            (begin, sum) = (index, 0);
+        }
+        sum += elements;
+    }
+    if begin < items.len() {
+        batches.push(&items[begin..]);
+    }
+    batches
+}
+
+/// Quantizes one weight. The inner error is why it must stay as it is.
+#[allow(clippy::type_complexity)]
+fn change(
+    job: &Job,
+    data: &ModelData,
+    item: &Item,
+    fitted: &Fitted,
+    cancel: &AtomicBool,
+) -> Result<Result<(Made, WeightReport), Fact>, RunError> {
+    let begun = Instant::now();
+    let weight = &job.model.weights[item.weight];
+    let values = values::read(data, job.model, weight)?;
+    let made = match work::make(weight, &values, fitted, cancel) {
+        Ok(made) => made,
+        Err(work::Stop::Keep(fact)) => return Ok(Err(fact)),
+        Err(stop) => return Err(stop.into_error(weight)),
+    };
+    let decision = &job.plan.decisions[item.weight];
+    let rule = decision.rule.unwrap_or(0);
+    let scheme = job.recipe.rules.get(rule).and_then(|r| r.scheme.as_ref());
+    let report = WeightReport {
+        name: weight.name.clone(),
+        rule,
+        scheme: scheme.map(ToString::to_string).unwrap_or_default(),
+        elements: weight.elements(),
+        before: weight.bytes,
+        after: size::bytes_with(weight, fitted, made.survivors),
+        error: made.error,
+        max_error: made.max_error,
+        facts: made.facts.clone(),
+        elapsed: begun.elapsed(),
+    };
+    Ok(Ok((made, report)))
+}
