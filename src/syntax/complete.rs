@@ -4,7 +4,7 @@ use super::lex;
 use super::token::{Flaw, Token, TokenKind};
 
 /// Whether a prompt should read what was typed; if not, it should ask for another line first: a bracket is open,
-/// or the text ends with `=>`, `=` or a comma.
+/// or the text ends with `=>`, `=`, `==` or a comma.
 ///
 /// The prompt has to indent the further lines, since a line that is not indented is a statement of its own.
 pub fn is_complete(text: &str) -> bool {
@@ -30,7 +30,7 @@ pub fn is_complete(text: &str) -> bool {
     if last.flaw == Some(Flaw::Unterminated) {
         return true;
     }
-    let dangling = matches!(last.kind, TokenKind::Arrow | TokenKind::Assign | TokenKind::Comma);
+    let dangling = matches!(last.kind, TokenKind::Arrow | TokenKind::Assign | TokenKind::Equal | TokenKind::Comma);
     open.is_empty() && !dangling
 }
 

@@ -4,7 +4,7 @@
 //! A statement is a line. It goes on to further lines
 //! - inside brackets that are closed later,
 //! - after a bracket that is never closed, as long as lines are indented deeper than its first,
-//! - behind `=>`, `=` and `,` at the end of a line, if the next line is indented deeper.
+//! - behind `=>`, `=`, `==` and `,` at the end of a line, if the next line is indented deeper.
 //!
 //! It never goes on to a line that [clearly begins](Beginning) a statement.
 
@@ -208,7 +208,7 @@ fn match_bracket(kind: TokenKind, index: usize, open: &mut Vec<(TokenKind, usize
 /// Whether a line ends in the middle of something.
 fn dangles(line: &[Token]) -> bool {
     let last = line.iter().rev().find(|t| has_meaning(t.kind));
-    last.is_some_and(|t| matches!(t.kind, TokenKind::Arrow | TokenKind::Assign | TokenKind::Comma))
+    last.is_some_and(|t| matches!(t.kind, TokenKind::Arrow | TokenKind::Assign | TokenKind::Equal | TokenKind::Comma))
 }
 
 /// Cuts lines whose brackets are known into statements.

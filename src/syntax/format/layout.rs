@@ -154,6 +154,11 @@ impl<'a> Layout<'a> {
 
     /// The line ends before a row that begins with a token.
     fn row_gap(&self, token: usize, keep_indent: bool) -> Gap {
+        let begins_with_mark = self.text[self.tokens[token].span.range()].starts_with('\u{feff}');
+        if self.visible.is_empty() && begins_with_mark {
+            // At the beginning of the text, it would become a byte order mark.
+            return Gap::Keep;
+        }
         let count = match (self.visible.is_empty(), self.after_blank(token)) {
             (true, _) => 0,
             (false, false) => 1,

@@ -146,6 +146,7 @@ fn required_operand<'a>(input: Tokens<'a>, part: &Keyword) -> (Tokens<'a>, Optio
         "by" => "the way to choose the scales",
         "fit" => "the way to find the entries",
         "entries" => "the type of the entries",
+        "sparse-below" => "the bound of the magnitudes",
         _ => "the share to prune",
     };
     input.report_expected(what, Some(format!("for instance `{}`", part.form)));
