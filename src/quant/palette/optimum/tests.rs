@@ -108,7 +108,7 @@ proptest! {
 
     #[test]
     fn small_and_arbitrary(bits in prop::collection::vec(any::<u32>(), 1..60), clusters in 2usize..9) {
-        let values: Vec<f32> = bits.into_iter().map(f32::from_bits).filter(|v| v.is_finite()).collect();
+        let values: Vec<f32> = bits.into_iter().map(f32::from_bits).filter(|v| *v == 0.0 || (1e-6..1e6).contains(&v.abs())).collect();
         if !values.is_empty() {
             check(&values, clusters);
         }
