@@ -1,5 +1,8 @@
 //! Every recipe in `examples/` is formatted and free of errors: with its model where that is shipped, else alone.
 
+// Helpers of tests are tests too, which clippy does not see.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,8 @@
 //! Opening models: files, shards, directories, and what is none of these.
 
+// Helpers of tests are tests too, which clippy does not see.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::Path;
 

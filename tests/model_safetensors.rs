@@ -1,5 +1,8 @@
 //! Properties of the safetensors reader and writer, over any bytes and any tensors.
 
+// Helpers of tests are tests too, which clippy does not see.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,5 +1,8 @@
 //! Runs on the shipped models: every format, what is kept, what reads back, what is left behind.
 
+// Helpers of tests are tests too, which clippy does not see.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;

@@ -3,6 +3,9 @@
 //! Runs where `BITMILL_PYTHON` names a Python with torchao (`tests/upstream/install.sh DIRECTORY` makes one), and
 //! says so where it does not.
 
+// Helpers of tests are tests too, which clippy does not see.
+#![allow(clippy::unwrap_used)]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -4,7 +4,7 @@ use super::{Context, Finding, Severity, check};
 use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Platform, Target};
 use crate::model::Model;
 use crate::plan::Plan;
-use crate::recipe::{Place, Placed, Recipe, TargetChoice};
+use crate::recipe::{Placed, Recipe, TargetChoice};
 
 /// One operator set, and what stands in its way.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +20,7 @@ pub struct ForTarget {
 /// Checks a recipe for every operator set there is, oldest first.
 pub fn for_every_target(recipe: &Recipe, model: Option<(&Model, &Plan)>) -> Vec<ForTarget> {
     let current = recipe.operator_set();
-    let place = recipe.target.as_ref().and_then(TargetChoice::place).unwrap_or(Place::default());
+    let place = recipe.target.as_ref().and_then(TargetChoice::place).unwrap_or_default();
     let mut trial = recipe.clone();
     let mut judge = |set: &'static OperatorSet| {
         let target = Target { platform: Platform::Ios, set };

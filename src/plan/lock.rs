@@ -262,10 +262,13 @@ pub fn compare(was: &Lock, now: &Lock) -> Vec<Difference> {
     rows.into_iter().map(difference).collect()
 }
 
+/// Names that are gone and names that are new, by what the tensors are and become.
+type Alike<'a> = HashMap<(&'a str, &'a str), (Vec<&'a str>, Vec<&'a str>)>;
+
 /// Old names and the new ones that probably stand for them: where as many tensors of one kind, shape, type and
 /// decision are gone as are new, in their order.
 fn renames<'a>(gone: &[&'a Entry], fresh: &[&'a Entry]) -> HashMap<&'a str, &'a str> {
-    let mut groups: HashMap<(&str, &str), (Vec<&str>, Vec<&str>)> = HashMap::new();
+    let mut groups = Alike::new();
     for entry in gone {
         groups.entry((&entry.is, &entry.becomes)).or_default().0.push(&entry.name);
     }

@@ -44,7 +44,7 @@ pub struct Made {
 #[derive(Debug)]
 enum Kind {
     Affine(Quantized),
-    Palette(Palettized),
+    Palette(Box<Palettized>),
     /// Values in whatever type they are stored in, as bytes of a file.
     Dense(Vec<u8>),
 }
@@ -179,7 +179,7 @@ fn make_of<T: Element>(
                         other => Stop::Palette(other),
                     })?;
                 let decoded = palettized.dequantize::<T>();
-                (Kind::Palette(palettized), Cow::Owned(decoded))
+                (Kind::Palette(Box::new(palettized)), Cow::Owned(decoded))
             }
             Fitted::Sparse(_) => (Kind::Dense(encode(&pruned, T::FLOAT)), pruned),
             Fitted::Float(float) => {

@@ -45,12 +45,15 @@ fn decides(recipe: &Recipe, weight: &Weight, name: &str) -> Option<usize> {
     (0..recipe.rules.len()).rev().find(|&index| recipe.rules[index].selector.matches_as(weight, name))
 }
 
+/// Tied weights under one of their names, by the rule that decides and the rule, or none, that would decide under
+/// that name.
+type Disagreements<'m> = BTreeMap<(usize, Option<usize>), Vec<(&'m Weight, &'m str)>>;
+
 fn check(context: &Context, report: &mut Report) {
     let Some((model, plan)) = context.model else { return };
     let recipe = context.recipe;
     let scheme = |index: Option<usize>| -> Option<&Scheme> { recipe.rules[index?].scheme.as_ref() };
-    // By the rule that decides and the rule (or none) that would decide for another name.
-    let mut found: BTreeMap<(usize, Option<usize>), Vec<(&Weight, &str)>> = BTreeMap::new();
+    let mut found = Disagreements::new();
     let tied = model.weights.iter().zip(&plan.decisions).filter(|(weight, _)| !weight.tied.is_empty());
     for (weight, decision) in tied {
         let Some(winner) = decision.rule else { continue };
