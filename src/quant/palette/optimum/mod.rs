@@ -24,6 +24,7 @@
 
 mod bucket;
 mod chain;
+mod direct;
 mod level;
 mod minima;
 mod penalized;
@@ -45,7 +46,10 @@ const PENALIZED_FROM: usize = 128;
 /// … and at most with this many values, since all places are held in memory.
 const PENALIZED_AT_MOST: usize = 1 << 19;
 
-/// The optimal clustering of a tally into `clusters` runs, as the indices at which the second, third, …
+/// The optimal clustering of a tally into `clusters` runs. With more than [`direct::AT_MOST`] values whose optimum
+/// costs less than [`direct::SUSPICIOUS`] of one cluster's, rounding may still lead to a dearer one.
+///
+/// The result is as the indices at which the second, third, …
 /// cluster begins. All clusters have values when there are enough of them; with fewer distinct values than
 /// clusters every value is a cluster.
 pub(super) fn optimum(
@@ -57,6 +61,25 @@ pub(super) fn optimum(
     if distinct <= clusters {
         return Ok((1..distinct).collect());
     }
+    let starts = fast(tally, clusters, cancel)?;
+    if distinct <= direct::AT_MOST && cost(tally, &starts) < direct::SUSPICIOUS * run_moments(tally, 0, distinct).moment
+    {
+        return direct::optimum(tally, clusters, cancel);
+    }
+    Ok(starts)
+}
+
+/// The cost of a clustering, accurate relative to itself.
+fn cost(tally: &Tally, starts: &[usize]) -> f64 {
+    let begins = std::iter::once(0).chain(starts.iter().copied());
+    let ends = starts.iter().copied().chain([tally.values.len()]);
+    begins.zip(ends).map(|(from, to)| run_moments(tally, from, to).moment).sum()
+}
+
+/// As [`optimum`], for more values than clusters. Where the optimum costs next to nothing beside a single cluster,
+/// rounding may lead elsewhere.
+fn fast(tally: &Tally, clusters: usize, cancel: &(dyn Fn() -> bool + Sync)) -> Result<Vec<usize>, Cancelled> {
+    let distinct = tally.values.len();
     let pays = (PENALIZED_FROM * clusters * clusters).min(PENALIZED_AT_MOST);
     if distinct <= pays
         && let Some(starts) = penalized::optimum(tally, clusters, cancel)?
