@@ -46,12 +46,12 @@ const PENALIZED_FROM: usize = 128;
 /// … and at most with this many values, since all places are held in memory.
 const PENALIZED_AT_MOST: usize = 1 << 19;
 
-/// The optimal clustering of a tally into `clusters` runs. With more than [`direct::AT_MOST`] values whose optimum
-/// costs less than [`direct::SUSPICIOUS`] of one cluster's, rounding may still lead to a dearer one.
-///
-/// The result is as the indices at which the second, third, …
+/// The optimal clustering of a tally into `clusters` runs, as the indices at which the second, third, …
 /// cluster begins. All clusters have values when there are enough of them; with fewer distinct values than
 /// clusters every value is a cluster.
+///
+/// With more than [`direct::AT_MOST`] values whose optimum costs less than [`direct::SUSPICIOUS`] of one
+/// cluster's, rounding may still lead to a dearer clustering.
 pub(super) fn optimum(
     tally: &Tally,
     clusters: usize,
