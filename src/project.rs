@@ -303,7 +303,7 @@ pub struct Mended {
 }
 
 /// Rounds of fixing after which it is given up: a fix whose finding comes back would go on for ever.
-const MOST_ROUNDS: usize = 50;
+const MOST_ROUNDS: usize = 20;
 
 /// Applies the fixes of a recipe's findings, again and again until none is left. Only the recipe itself is
 /// changed, not what it imports.

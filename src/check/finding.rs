@@ -188,8 +188,28 @@ impl<'a> Report<'a> {
             }
             let place = finding.place;
             finding.labels.retain(|label| label.place != place);
+            finding.shorten();
             finding
         };
         self.findings.into_iter().map(visible).collect()
     }
 }
+
+impl Finding {
+    /// Cuts sentences that quote megabytes: a recipe may hold a word of any length.
+    fn shorten(&mut self) {
+        let labels = self.labels.iter_mut().map(|label| &mut label.text);
+        let titles = self.fixes.iter_mut().map(|fix| &mut fix.title);
+        let more = [&mut self.here, &mut self.help, &mut self.upstream].into_iter().flatten();
+        for text in labels.chain(titles).chain(more).chain([&mut self.message]) {
+            if text.len() > LONGEST_SENTENCE {
+                let boundary = |at: usize| (at..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
+                let (head, tail) = (boundary(LONGEST_SENTENCE / 2), boundary(text.len() - LONGEST_SENTENCE / 4));
+                *text = format!("{} … {}", &text[..head], &text[tail..]);
+            }
+        }
+    }
+}
+
+/// Bytes of a sentence; longer ones are cut in the middle.
+const LONGEST_SENTENCE: usize = 1200;

@@ -14,7 +14,10 @@ use crate::formats::output::{Destination, OutputError, PartialFile};
 pub fn unified(path: &Path, old: &str, new: &str, paint: Painter) -> String {
     let name = path.display().to_string();
     let diff = TextDiff::from_lines(old, new);
-    let text = diff.unified_diff().context_radius(3).header(&format!("a/{name}"), &format!("b/{name}")).to_string();
+    let mut text = diff.unified_diff().context_radius(3).header(&format!("a/{name}"), &format!("b/{name}")).to_string();
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
     if !paint.is_on() {
         // As `patch` wants it: what a terminal dislikes is not escaped here.
         return text;

@@ -17,6 +17,8 @@ use crate::recipe::{FileId, Place, Recipe};
 const MOST_WEIGHTS: usize = 5;
 /// Longer lines are shown in part only.
 const LONGEST_LINE: usize = 400;
+/// Of a span over more lines, only the first is shown.
+const MOST_LINES: usize = 40;
 
 /// Draws findings of one recipe.
 pub struct Artist {
@@ -43,6 +45,7 @@ impl Artist {
             .with_width(width)
             .with_links(false)
             .with_context_lines(1)
+            .with_word_splitter(textwrap::WordSplitter::NoHyphenation)
             .without_syntax_highlighting();
         let source = |source: &crate::recipe::Source| Source::new(&source.path.to_string_lossy(), &source.text);
         Artist { handler, paint, width, sources: recipe.sources.iter().map(source).collect() }
@@ -66,7 +69,9 @@ impl Artist {
             let head = format!("  {head}: ");
             let indent = " ".repeat(head.len());
             let room = self.width.saturating_sub(head.len()).max(20);
-            for (index, line) in textwrap::wrap(&clean(text), room).iter().enumerate() {
+            // Words of the language have hyphens in them.
+            let options = textwrap::Options::new(room).word_splitter(textwrap::WordSplitter::NoHyphenation);
+            for (index, line) in textwrap::wrap(&clean(text), options).iter().enumerate() {
                 let before = if index == 0 { self.paint.put(style, &head) } else { indent.clone() };
                 _ = writeln!(out, "{before}{line}");
             }
@@ -200,10 +205,12 @@ impl Slots<'_> {
     /// A place in the texts laid end to end.
     fn span(&self, place: Place) -> Option<SourceSpan> {
         let (file, base) = self.order.iter().find(|(file, _)| *file == place.file)?;
-        let text = &self.source(*file)?.text;
+        let source = self.source(*file)?;
+        let text = &source.text;
         let mut range = place.span.range();
         range.end = range.end.min(text.len());
         range.start = range.start.min(range.end);
+        range.end = source.shown_end(&range);
         // Behind the last line there is nothing to underline: the end of that line stands for it.
         if range.is_empty() && range.start == text.len() && text.ends_with('\n') {
             range = text.len() - 1..text.len() - 1;
@@ -279,6 +286,18 @@ impl Source {
         let from = self.boundary(start.saturating_sub(LONGEST_LINE / 4).max(low));
         let to = self.boundary((start + LONGEST_LINE / 2).max(end.min(start + LONGEST_LINE)).min(high));
         Some((from..to.max(end.min(high)), first, column(from)))
+    }
+
+    /// Where a span ends as it is shown: of one over many lines, or over much of a long line, only the beginning.
+    fn shown_end(&self, span: &std::ops::Range<usize>) -> usize {
+        let (first, last) = (self.line_of(span.start), self.line_of(span.end.saturating_sub(1).max(span.start)));
+        let is_long =
+            (first..=last.min(first + MOST_LINES)).any(|line| self.line_end(line) - self.lines[line] > LONGEST_LINE);
+        let mut end = span.end;
+        if is_long || last - first >= MOST_LINES {
+            end = end.min(self.line_end(first));
+        }
+        if is_long { self.boundary(end.min(span.start + LONGEST_LINE / 2)).max(span.start) } else { end }
     }
 
     /// The nearest start of a character at or before an offset.

@@ -1,38 +1,59 @@
 //! `bitmill fmt`
 
+use std::path::Path;
+
 use super::args::FmtArgs;
 use super::failure::{Failure, error};
 use super::terminal::Terminal;
 use super::{Exit, diff, is_stdin, read, recipes};
-use crate::syntax;
+use crate::check::words::count;
+use crate::syntax::format;
 
 pub fn run(args: &FmtArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let mut exit = Exit::Fine;
-    for path in recipes(&args.files)? {
-        let (shown, text) = match read(&path) {
-            Ok(read) => read,
-            Err(failed) => {
-                error(terminal, &failed.to_string(), failed.help().as_deref());
+    let files = recipes(&args.files)?;
+    if files.iter().filter(|path| is_stdin(path)).count() > 1 {
+        return Err(Failure::usage("standard input can be read only once", "name `-` once"));
+    }
+    let (mut changed, mut exit) = (0, Exit::Fine);
+    for path in &files {
+        match file(args, path, terminal) {
+            Ok(changes) => changed += usize::from(changes),
+            Err(failure @ Failure::Output(_)) => return Err(failure),
+            // The other files can be formatted all the same.
+            Err(Failure::Usage { message, help } | Failure::Broken { message, help }) => {
+                error(terminal, &message, help.as_deref());
                 exit = Exit::Broken;
-                continue;
             }
-        };
-        let formatted = syntax::format(&text);
-        let changed = formatted != text;
-        if args.check || args.diff {
-            if changed && args.diff {
-                terminal.text(&diff::unified(&shown, &text, &formatted, terminal.paint))?;
-            } else if changed {
-                terminal.line(shown.display())?;
-            }
-            if changed && exit == Exit::Fine {
-                exit = Exit::Findings;
-            }
-        } else if is_stdin(&path) {
-            terminal.text(&formatted)?;
-        } else if changed {
-            diff::replace(&path, &text, &formatted)?;
         }
     }
-    Ok(exit)
+    let shows = args.check || args.diff;
+    if shows && changed > 0 {
+        let verb = if changed == 1 { "is" } else { "are" };
+        terminal.note(format!("{} {verb} not formatted", count(changed, "file")));
+    } else if changed > 0 && !files.iter().any(|path| is_stdin(path)) {
+        terminal.note(format!("{} formatted", count(changed, "file")));
+    }
+    Ok(if exit == Exit::Fine && shows && changed > 0 { Exit::Findings } else { exit })
+}
+
+/// Formats one file, or says what would change. Whether something does.
+fn file(args: &FmtArgs, path: &Path, terminal: &mut Terminal) -> Result<bool, Failure> {
+    let (shown, text) = read(path)?;
+    let formatted = format(&text);
+    let changes = formatted != text;
+    if args.check && changes {
+        terminal.line(shown.display())?;
+    }
+    if args.diff && changes {
+        terminal.text(&diff::unified(&shown, &text, &formatted, terminal.paint))?;
+    }
+    if args.check || args.diff {
+        return Ok(changes);
+    }
+    if is_stdin(path) {
+        terminal.text(&formatted)?;
+    } else if changes {
+        diff::replace(path, &text, &formatted)?;
+    }
+    Ok(changes)
 }

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::json::{self, ModelShape};
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal, clean};
-use super::{Exit, heading};
+use super::{Exit, heading, nearest_help};
 use crate::check::words::{self, count};
 use crate::inspect::{BARS, Sum, Values, values};
 use crate::model::nearest_names;
@@ -49,7 +49,10 @@ fn chosen<'m>(model: &'m Model, pattern: &str) -> Result<Vec<&'m Weight>, Failur
         })?
     } else {
         let read = Pattern::glob(pattern).map_err(|why| {
-            Failure::usage(format!("`{}` is no pattern: {why}", clean(pattern)), "see `explain glob`")
+            Failure::usage(
+                format!("`{}` is no pattern: {why}", clean(pattern)),
+                "write a glob such as *.q_proj, or a selector as in recipes",
+            )
         })?;
         Selector::Name(std::sync::Arc::new(read), pattern.to_string(), Default::default())
     };
@@ -60,10 +63,8 @@ fn chosen<'m>(model: &'m Model, pattern: &str) -> Result<Vec<&'m Weight>, Failur
     };
     let found: Vec<&Weight> = model.weights.iter().filter(|weight| within(weight)).collect();
     if found.is_empty() {
-        let help = match nearest_names(model, pattern.trim_matches('"'), 3).as_slice() {
-            [] => "without a pattern, every tensor is listed".to_string(),
-            near => format!("the nearest are {}", words::list(near, 3)),
-        };
+        let near = nearest_names(model, pattern.trim_matches('"'), 3);
+        let help = nearest_help(&near, "without a pattern, every tensor is listed".to_string());
         return Err(Failure::usage(format!("`{}` matches no tensor of the model", clean(pattern)), help));
     }
     Ok(found)
@@ -84,6 +85,9 @@ fn show_head(path: &Path, model: &Model, weights: &[&Weight], terminal: &mut Ter
     terminal.line(format!("  {}", facts.join(", ")))?;
     Ok(terminal.line("")?)
 }
+
+/// Levels of the tree; what lies deeper stands in one line.
+const DEEPEST: usize = 32;
 
 /// A module of the tree: what it is called within its parent, and what it holds.
 #[derive(Default)]
@@ -131,7 +135,11 @@ fn tree_table(weights: &[&Weight], unicode: bool) -> Table {
     let mut root = Node::default();
     for row in layers::collapse(items) {
         let members: Vec<&Weight> = row.members.iter().map(|&index| weights[index]).collect();
-        let path: Vec<&str> = row.name.split('.').collect();
+        // A name of a stranger may have any number of dots, and the tree is walked by recursion.
+        let (first, rest) = row.components.split_at(row.components.len().min(DEEPEST));
+        let rest = rest.join(".");
+        let path: Vec<&str> =
+            first.iter().map(String::as_str).chain(Some(rest.as_str()).filter(|r| !r.is_empty())).collect();
         root.add(&path, &members);
     }
     root.children.iter_mut().for_each(Node::compress);

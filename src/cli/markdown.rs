@@ -2,9 +2,9 @@
 
 use super::terminal::{Painter, Style, Terminal};
 
-/// A page as the terminal shows it. Where nobody looks at it, it stays Markdown.
+/// A page as the terminal shows it. Where it goes elsewhere, and no colours are asked for, it stays Markdown.
 pub fn render(page: &str, terminal: &Terminal) -> String {
-    if !terminal.is_terminal {
+    if !terminal.is_terminal && !terminal.paint.is_on() {
         return page.to_string();
     }
     let (paint, width) = (terminal.paint, terminal.prose_width());
@@ -26,7 +26,7 @@ pub fn render(page: &str, terminal: &Terminal) -> String {
             out.push_str(&paint.put(Style::Bold, title.trim_start_matches('#').trim()));
             out.push('\n');
         } else if let Some(item) = line.strip_prefix("- ") {
-            let options = textwrap::Options::new(width).initial_indent("- ").subsequent_indent("  ");
+            let options = whole_words(width).initial_indent("- ").subsequent_indent("  ");
             out.push_str(&inline(&textwrap::fill(item, options), paint));
             out.push('\n');
         } else if line.is_empty() {
@@ -42,9 +42,14 @@ pub fn render(page: &str, terminal: &Terminal) -> String {
     out
 }
 
+/// Words of the language have hyphens in them, and none is divided there.
+fn whole_words(width: usize) -> textwrap::Options<'static> {
+    textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation)
+}
+
 fn flush(paragraph: &mut String, out: &mut String, width: usize, paint: Painter) {
     if !paragraph.is_empty() {
-        out.push_str(&inline(&textwrap::fill(paragraph, width), paint));
+        out.push_str(&inline(&textwrap::fill(paragraph, whole_words(width)), paint));
         out.push('\n');
         paragraph.clear();
     }

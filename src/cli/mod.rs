@@ -27,6 +27,7 @@ use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
 
+use crate::check::words;
 use crate::formats::output;
 use crate::project::{self, Disk, Project, ProjectError};
 use args::{Cli, Command};
@@ -172,6 +173,15 @@ fn unknown(what: &str, word: &str, nearest: Option<&str>, else_help: &str) -> Fa
     match nearest {
         Some(near) => Failure::usage(message, format!("did you mean `{near}`?")),
         None => Failure::usage(message, else_help),
+    }
+}
+
+/// The names that are nearest to one that a model does not have, as help; `none` when there are none.
+fn nearest_help(near: &[String], none: String) -> String {
+    match near {
+        [] => none,
+        [one] => format!("the nearest is {}", words::list(&[one], 1)),
+        several => format!("the nearest are {}", words::list(several, 3)),
     }
 }
 

@@ -1,23 +1,50 @@
 //! `bitmill new`
 
+use std::path::{Component, Path, PathBuf};
+
 use super::args::NewArgs;
 use super::failure::Failure;
-use super::terminal::{Terminal, clean};
-use super::{Exit, diff, presets};
+use super::presets::by_name;
+use super::terminal::Terminal;
+use super::{Exit, diff};
+use crate::model::Model;
 use crate::recipe::starter::{Form, starter};
 
 pub fn run(args: &NewArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let preset = presets::by_name(&args.preset)?;
-    let model = args.model.as_ref().map(|path| path.to_string_lossy());
+    let preset = by_name(&args.preset)?;
+    let model = match &args.model {
+        Some(path) => {
+            // A recipe for a model that cannot be read is no good beginning.
+            Model::open(path)?;
+            let directory = args.output.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+            Some(relative(path, directory).to_string_lossy().into_owned())
+        }
+        None => None,
+    };
     let form = if args.spell_out { Form::Statements } else { Form::Extend };
     let text = starter(preset, model.as_deref(), form);
     match &args.output {
-        None => terminal.text(&text)?,
         Some(path) => {
-            diff::create(path, &text, args.force, &[])?;
-            let shown = path.display().to_string();
-            terminal.note(format!("wrote {}", clean(&shown)));
+            let inputs: Vec<PathBuf> = args.model.iter().cloned().collect();
+            diff::create(path, &text, args.force, &inputs)?;
+            terminal.note(format!("{} written", path.display()));
         }
+        None => terminal.text(&text)?,
     }
     Ok(Exit::Fine)
+}
+
+/// A path as it is named from a directory, where both lie under one; absolute where they do not.
+fn relative(path: &Path, directory: &Path) -> PathBuf {
+    let resolved = |path: &Path| {
+        let path = if path == Path::new("") { Path::new(".") } else { path };
+        path.canonicalize().ok()
+    };
+    let (Some(to), Some(from)) = (resolved(path), resolved(directory)) else { return path.to_path_buf() };
+    let common = to.components().zip(from.components()).take_while(|(a, b)| a == b).count();
+    if path.is_absolute() || common <= 1 {
+        return to;
+    }
+    let up = from.components().skip(common).map(|_| Component::ParentDir);
+    up.chain(to.components().skip(common)).collect()
 }

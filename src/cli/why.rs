@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::plan::{location, planned};
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal, clean};
-use super::{Exit, heading, open, unknown};
+use super::{Exit, heading, nearest_help, open, unknown};
 use crate::check::report::Texts;
 use crate::check::why::{Alternative, Verdict, alternatives, named};
 use crate::check::words;
@@ -23,10 +23,7 @@ pub fn run(args: &WhyArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let found = named(model, &args.name);
     if found.is_empty() {
         let near = nearest_names(model, &args.name, 3);
-        let help = match near.as_slice() {
-            [] => format!("`bitmill inspect {}` lists the names", model.path.display()),
-            near => format!("the nearest are {}", words::list(near, 3)),
-        };
+        let help = nearest_help(&near, format!("`bitmill inspect {}` lists the names", model.path.display()));
         return Err(unknown("weight or module", &args.name, None, &help));
     }
     let has_errors = draw_errors(&project, terminal);

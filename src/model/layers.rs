@@ -8,6 +8,8 @@ use std::hash::Hash;
 pub struct Row {
     /// The name, or a glob that matches exactly the names: `layers.{0..3}.up.weight`.
     pub name: String,
+    /// The dotted components of the name; the dots in `{0..3}` divide nothing.
+    pub components: Vec<String>,
     /// The items, as indices, in their order.
     pub members: Vec<usize>,
 }
@@ -55,11 +57,11 @@ pub fn collapse<'a, K: Eq + Hash>(items: impl IntoIterator<Item = (&'a str, K)>)
     for nth in (0..MOST_NUMBERS).rev() {
         rows = merge(rows, nth, &mut intern);
     }
-    let name = |row: &Draft| {
-        let parts: Vec<&str> = row.components.iter().map(|&id| texts[id as usize].as_str()).collect();
-        parts.join(".")
+    let finish = |row: Draft| {
+        let components: Vec<String> = row.components.iter().map(|&id| texts[id as usize].clone()).collect();
+        Row { name: components.join("."), components, members: row.members }
     };
-    rows.into_iter().map(|row| Row { name: name(&row), members: row.members }).collect()
+    rows.into_iter().map(finish).collect()
 }
 
 /// Merges rows that differ in their `nth` number alone.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::kinds::Names;
-use super::{KnownBy, Location, Model, ModelFormat, Weight};
+use super::{KnownBy, Location, Model, ModelFormat, Weight, share_kinds};
 use crate::dtype::DType;
 use crate::formats::natural::natural_order;
 use crate::kind::Kind;
@@ -77,6 +77,7 @@ impl Model {
         };
         let mut weights: Vec<Weight> = rows.iter().map(of_row).collect();
         weights.sort_by(|a, b| natural_order(&a.name, &b.name));
+        share_kinds(&mut weights);
         Ok(Model {
             path: PathBuf::from("listing"),
             format: ModelFormat::Listing,

@@ -133,7 +133,7 @@ impl Weight {
     /// Why no scheme could ever apply to this tensor, if none could.
     pub fn never_quantized(&self) -> Option<&'static str> {
         if !self.dtype.is_quantizable() {
-            Some("its values are not floats that can be quantized")
+            Some("values that are not floats of 8 to 32 bits stay as they are")
         } else if self.role == Role::Bias {
             Some("biases stay in float")
         } else if !matches!(self.kind, Kind::Other)
@@ -143,11 +143,25 @@ impl Weight {
         } else if self.shape.len() < 2 {
             Some("tensors of rank 0 and 1 stay in float: Core ML compresses rank 2 and more")
         } else if self.role == Role::Buffer {
-            Some("it is a buffer, not a weight")
+            Some("buffers are no weights")
         } else if self.elements() == 0 {
-            Some("it has no elements")
+            Some("tensors without elements stay as they are")
         } else {
             None
+        }
+    }
+}
+
+/// Gives biases and buffers whose own names tell no kind that of their module's weight.
+fn share_kinds(weights: &mut [Weight]) {
+    let kinds: HashMap<String, (Kind, KnownBy)> = weights
+        .iter()
+        .filter(|weight| weight.role == Role::Weight && weight.module_len > 0)
+        .map(|weight| (weight.module().to_string(), (weight.kind, weight.known_by)))
+        .collect();
+    for weight in weights.iter_mut().filter(|weight| weight.role != Role::Weight && weight.kind == Kind::Other) {
+        if let Some((kind, known_by)) = kinds.get(weight.module()) {
+            (weight.kind, weight.known_by) = (*kind, *known_by);
         }
     }
 }

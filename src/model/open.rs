@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::kinds::Names;
 use super::packed::{self, PackedWeight};
 use super::tied::tie;
-use super::{Location, Model, ModelData, ModelError, ModelFormat, Weight};
+use super::{Location, Model, ModelData, ModelError, ModelFormat, Weight, share_kinds};
 use crate::formats::natural::natural_order;
 use crate::formats::safetensors::{Reader, TensorInfo};
 use crate::formats::shown;
@@ -216,6 +216,7 @@ fn from_files(
     }
     weights.extend(packed.values().map(|p| packed_weight(&names, p, parts.get(p.name.as_str()).map_or(&[], |v| v))));
     weights.par_sort_by(|a, b| natural_order(&a.name, &b.name));
+    share_kinds(&mut weights);
     let tied_in_config = config.and_then(|c| {
         // Models of several parts have the configuration of their language model in a section.
         let of = |section: &Value| section.get("tie_word_embeddings")?.as_bool();

@@ -19,7 +19,14 @@ pub enum Pattern {
     /// Names that end so.
     Suffix(String),
     /// Anything else.
-    Regex(Regex),
+    Regex {
+        /// Decides.
+        regex: Regex,
+        /// How every name that fits begins: compared first, since most names of a model fail it.
+        head: String,
+        /// How every name that fits ends.
+        tail: String,
+    },
 }
 
 impl Pattern {
@@ -49,7 +56,9 @@ impl Pattern {
             _ => {}
         }
         let regex = Translator { chars: text.chars().collect(), at: 0, out: String::new() }.translate()?;
-        compile(&format!("^(?s:{regex})$"))
+        let head = text.split(special).next().unwrap_or("");
+        let tail = text.rsplit(special).next().unwrap_or("");
+        compile(&format!("^(?s:{regex})$"), head, tail)
     }
 
     /// Reads a regular expression, which must match the whole name.
@@ -62,7 +71,7 @@ impl Pattern {
         }
         // On its own first, so that an unbalanced parenthesis cannot escape from the anchors.
         regex::Regex::new(text).map_err(|e| last_line(&e.to_string()))?;
-        compile(&format!("^(?:{text})$"))
+        compile(&format!("^(?:{text})$"), "", "")
     }
 
     /// Whether a name fits.
@@ -71,14 +80,17 @@ impl Pattern {
             Pattern::Exact(text) => name == text,
             Pattern::Prefix(text) => name.starts_with(text.as_str()),
             Pattern::Suffix(text) => name.ends_with(text.as_str()),
-            Pattern::Regex(regex) => regex.is_match(name),
+            Pattern::Regex { regex, head, tail } => {
+                name.starts_with(head.as_str()) && name.ends_with(tail.as_str()) && regex.is_match(name)
+            }
         }
     }
 }
 
-fn compile(regex: &str) -> Result<Pattern, String> {
+fn compile(regex: &str, head: &str, tail: &str) -> Result<Pattern, String> {
     let built = RegexBuilder::new(regex).size_limit(1 << 20).dfa_size_limit(1 << 20).nest_limit(64).build();
-    built.map(Pattern::Regex).map_err(|e| last_line(&e.to_string()))
+    let pattern = |regex| Pattern::Regex { regex, head: head.to_string(), tail: tail.to_string() };
+    built.map(pattern).map_err(|e| last_line(&e.to_string()))
 }
 
 /// The regex crate draws the pattern over several lines; its last line says what is wrong.
@@ -230,7 +242,8 @@ mod tests {
         matches("l.{0..2,10}.w", &["l.0.w", "l.2.w", "l.10.w"], &["l.3.w", "l.1.v"]);
         matches("a?c.[0-9]", &["abc.4"], &["ac.4", "abc.x"]);
         matches("[!a]x", &["bx"], &["ax"]);
-        matches("a\\*b", &["a*b"], &["aXb"]);
+        matches("a\\*b", &["a*b"], &["aXb", "a*bb", "a*"]);
+        matches("ab*bc", &["abbc", "abxbc"], &["abc"]);
         matches("{q,k,v}_proj", &["q_proj", "v_proj"], &["o_proj"]);
         matches("a+b.*.c", &["a+b.x.c"], &["aab.x.c"]);
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::preset::{Parameter, ParameterKind, Preset};
 use super::resolve;
 use super::source::NoImports;
+use crate::syntax;
 
 /// How a new recipe uses its preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub fn starter(preset: &Preset, model: Option<&str>, form: Form) -> String {
         }
     }
     text.push_str("\n# Exceptions stand below, since the last rule that matches decides:\n# \"lm_head\" => keep\n");
-    text
+    syntax::format(&text)
 }
 
 /// The `extend` statement, with a comment for each parameter of the preset's own.
@@ -72,7 +73,7 @@ pub fn statements(preset: &Preset) -> String {
 fn must(parameter: &Parameter) -> &'static str {
     match parameter.kind {
         // In a comment, backquotes within backquotes read badly.
-        ParameterKind::Block => "rows and columns in brackets, -1 for all",
+        ParameterKind::Block => "two whole numbers in brackets",
         ParameterKind::Filter => "a selector in quotes",
         other => other.must(),
     }

@@ -1,0 +1,15 @@
+//! The real binary in directories of its own: what it prints, where, and its exit status.
+
+// A test that cannot make its world has failed.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod check;
+mod explain;
+mod formats;
+mod plan;
+mod run;
+mod streams;
+mod watch;
+mod world;
+mod writing;
