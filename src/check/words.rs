@@ -135,7 +135,7 @@ pub fn statement_at(recipe: &Recipe, place: Place) -> Option<&Statement> {
 }
 
 /// The text of a file.
-fn text_of(recipe: &Recipe, file: FileId) -> &str {
+pub fn text_of(recipe: &Recipe, file: FileId) -> &str {
     recipe.sources.get(file.0 as usize).map_or("", |source| source.text.as_str())
 }
 

@@ -22,6 +22,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::check::Fact;
+use crate::check::rule::WeightError;
 use crate::formats::output::OutputError;
 use crate::model::{Model, ModelData, ModelError};
 use crate::plan::{Fitted, Outcome, Plan, size};
@@ -252,8 +253,8 @@ fn change(
         elements: weight.elements(),
         before: weight.bytes,
         after: size::bytes_with(weight, fitted, made.survivors),
-        error: made.error,
-        max_error: made.max_error,
+        error: WeightError { noise: made.error.noise, signal: made.error.signal },
+        max_error: made.error.largest,
         facts: made.facts.clone(),
         elapsed: begun.elapsed(),
     };

@@ -28,10 +28,8 @@ pub fn unpack<'d>(data: &ModelData, weight: &PackedWeight) -> Result<Values<'d>,
             reader.palette(&palette, *survivors)?
         }
         Encoding::Sparse { survivors } => {
-            let values = reader.floats("values", *survivors)?;
-            let mask = reader.mask()?;
-            let mut values = values.into_iter();
-            mask.iter().map(|&stays| if stays { values.next().unwrap_or(0.0) } else { 0.0 }).collect()
+            let values = reader.scatter(reader.floats("values", *survivors)?, true)?;
+            values.into_iter().map(|value| value.unwrap_or(0.0)).collect()
         }
     };
     match weight.dtype() {
@@ -146,12 +144,15 @@ impl Reader<'_> {
         let shape = &self.weight.shape;
         let tables: usize = groups(shape, palette.block).iter().product();
         let entries = 1usize << palette.bits;
+        // The index promises elements, which no tensor has shown to be there yet.
+        let stored =
+            tables.checked_mul(entries * palette.vector).ok_or_else(|| self.broken("its tables are too many"))?;
         let table: Vec<f32> = if palette.int8 {
             let scale = self.floats("table_scale", 1)?[0];
-            let codes = self.bytes("table", DType::I8, tables * entries * palette.vector)?;
+            let codes = self.bytes("table", DType::I8, stored)?;
             codes.iter().map(|&code| f32::from(code.cast_signed()) * scale).collect()
         } else {
-            self.floats("table", tables * entries * palette.vector)?
+            self.floats("table", stored)?
         };
         let channels = shape[palette.axis];
         let scales = if palette.scaled { self.floats("channel_scale", channels)? } else { vec![1.0; channels] };

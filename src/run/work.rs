@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::RunError;
 use super::parts::{Content, Part};
 use super::values::{Values, with_values};
-use crate::check::{Fact, rule::WeightError};
+use crate::check::Fact;
 use crate::dtype::DType;
 use crate::formats::fp8;
 use crate::model::Weight;
@@ -20,6 +20,7 @@ use crate::quant::element::Element;
 use crate::quant::palette::{
     self, EntryType, PaletteError, PaletteGranularity, PaletteSpec, PaletteVector, Palettized,
 };
+use crate::quant::power::Power;
 use crate::quant::{QuantError, pack, prune};
 use crate::scheme::{FloatType, Sparsity};
 
@@ -33,10 +34,8 @@ pub struct Made {
     mask: Option<prune::Mask>,
     /// Elements that pruning left, or indices.
     pub survivors: Option<u64>,
-    /// Squared error against the input, and the input's power.
-    pub error: WeightError,
-    /// The largest absolute error.
-    pub max_error: f64,
+    /// How far it is from the input.
+    pub error: Power,
     /// What the values show.
     pub facts: Vec<Fact>,
 }
@@ -194,9 +193,9 @@ fn make_of<T: Element>(
                 (Kind::Dense(bytes), Cow::Owned(decoded))
             }
         };
-    let (error, max_error) = compare(values, &decoded);
+    let error = Power::between(values, &decoded)?;
     let survivors = mask.as_ref().map(|mask| mask.present() as u64);
-    Ok(Made { kind, decoded: to_bytes(&decoded), mask, survivors, error, max_error, facts })
+    Ok(Made { kind, decoded: to_bytes(&decoded), mask, survivors, error, facts })
 }
 
 /// Values with zeros where a mask has none.
@@ -212,24 +211,8 @@ fn count<T: Element>(values: &[T], is: impl Fn(f32) -> bool + Sync) -> u64 {
     values.par_chunks(PIECE).map(of_piece).sum()
 }
 
-/// Elements in one piece of a sum. Sums run piece by piece in order, so that they do not depend on threads.
+/// Elements that one thread takes at a time.
 const PIECE: usize = 1 << 16;
-
-/// Squared error, power of the input, and the largest absolute error.
-fn compare<T: Element>(values: &[T], decoded: &[T]) -> (WeightError, f64) {
-    let of_piece = |(a, b): (&[T], &[T])| {
-        a.iter().zip(b).fold((0.0f64, 0.0f64, 0.0f64), |(noise, signal, most), (a, b)| {
-            let (a, b) = (f64::from(a.to_f32()), f64::from(b.to_f32()));
-            let difference = a - b;
-            (noise + difference * difference, signal + a * a, most.max(difference.abs()))
-        })
-    };
-    let pieces: Vec<(f64, f64, f64)> = values.par_chunks(PIECE).zip(decoded.par_chunks(PIECE)).map(of_piece).collect();
-    let (noise, signal, most) = pieces
-        .into_iter()
-        .fold((0.0, 0.0, 0.0f64), |(n, s, m), (noise, signal, most)| (n + noise, s + signal, m.max(most)));
-    (WeightError { noise, signal }, most)
-}
 
 /// The bytes of elements, little-endian.
 fn to_bytes<T: Element>(values: &[T]) -> Vec<u8> {
