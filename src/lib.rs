@@ -8,6 +8,7 @@ pub mod coreml;
 pub mod dtype;
 pub mod formats;
 pub mod glossary;
+pub mod graph;
 pub mod inspect;
 pub mod kind;
 pub mod model;
