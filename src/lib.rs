@@ -11,6 +11,7 @@ pub mod glossary;
 pub mod graph;
 pub mod inspect;
 pub mod kind;
+pub mod lower;
 pub mod model;
 pub mod plan;
 pub mod project;
