@@ -6,6 +6,7 @@ pub mod check;
 pub mod cli;
 pub mod coreml;
 pub mod dtype;
+pub mod exec;
 pub mod formats;
 pub mod glossary;
 pub mod graph;

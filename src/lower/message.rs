@@ -29,6 +29,14 @@ pub fn tensor_type(element: ElementType, shape: &[usize]) -> Kept<ValueType> {
     ValueType { kind: Some(ValueTypeKind::Tensor(tensor.into())) }.into()
 }
 
+/// The size of a dimension, where it is known.
+pub fn size(dimension: &Dimension) -> Option<u64> {
+    match &dimension.dimension {
+        Some(DimensionKind::Constant(constant)) => Some(constant.size),
+        _ => None,
+    }
+}
+
 fn value(r#type: Kept<ValueType>, value: ValueKind) -> Kept<Value> {
     Value { doc_string: String::new(), r#type: Some(r#type), value: Some(value) }.into()
 }

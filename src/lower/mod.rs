@@ -3,6 +3,11 @@
 
 pub mod chain;
 pub mod encode;
+pub mod layout;
+pub mod message;
+pub mod operation;
+pub mod rewrite;
+mod upgrade;
 
 pub use chain::{Chain, Content, Data, Operand, Step};
 pub use encode::{EncodeError, encode};

@@ -96,8 +96,10 @@ impl Editor<'_> {
     fn function(&mut self, name: &str, function: &mut Kept<Function>) -> Result<(), RewriteError> {
         let old = Opset::by_name(&function.opset);
         let set = self.edits.set.or(old);
+        let inputs: Vec<String> = function.inputs.iter().map(|input| input.name.clone()).collect();
+        let opset = function.opset.clone();
         for entry in &mut function.block_specializations {
-            let active = entry.key == function.opset;
+            let active = entry.key == opset;
             let Some(block) = &mut entry.value else { continue };
             if !active {
                 // Operations for another operator set: not ours to change, but their blobs move.
@@ -106,7 +108,7 @@ impl Editor<'_> {
             }
             self.names.clear();
             collect_names(block, &mut self.names);
-            self.names.extend(function.inputs.iter().map(|input| input.name.clone()));
+            self.names.extend(inputs.iter().cloned());
             let mut path = Path { function: name.into(), through: Vec::new(), index: 0 };
             let (from, to) = (old.unwrap_or(Opset::CoreML5), set.unwrap_or(Opset::CoreML5));
             self.block(block, &mut path, (from, to))?;
@@ -252,7 +254,7 @@ impl Editor<'_> {
 fn blob_type(value: &Value) -> Option<(ElementType, u64)> {
     let ValueTypeKind::Tensor(tensor) = value.r#type.as_ref()?.kind.as_ref()? else { return None };
     let element = dtype::by_mil_number(tensor.data_type)?;
-    let count = tensor.dimensions.iter().try_fold(1u64, |count, dimension| count.checked_mul(dimension.size()?))?;
+    let count = tensor.dimensions.iter().try_fold(1u64, |count, dimension| count.checked_mul(message::size(dimension)?))?;
     Some((element, count))
 }
 

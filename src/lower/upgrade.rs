@@ -58,7 +58,7 @@ fn value<'a>(operation: &'a Operation, name: &str) -> Option<&'a Kept<Value>> {
 
 fn shape_of(r#type: Option<&Kept<ValueType>>) -> Option<Vec<usize>> {
     let ValueTypeKind::Tensor(tensor) = r#type?.kind.as_ref()? else { return None };
-    tensor.dimensions.iter().map(|dimension| usize::try_from(dimension.size()?).ok()).collect()
+    tensor.dimensions.iter().map(|dimension| usize::try_from(message::size(dimension)?).ok()).collect()
 }
 
 fn output_shape(operation: &Operation) -> Option<Vec<usize>> {
