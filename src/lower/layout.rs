@@ -55,7 +55,9 @@ impl Layout {
         }
         let bytes = element.bytes_for(count)?;
         let offset = match self.blobs.last() {
-            Some(last) => (last.offset + blob::RECORD).checked_add(last.bytes)?.checked_next_multiple_of(blob::ALIGNMENT)?,
+            Some(last) => {
+                (last.offset + blob::RECORD).checked_add(last.bytes)?.checked_next_multiple_of(blob::ALIGNMENT)?
+            }
             None => blob::HEADER,
         };
         offset.checked_add(blob::RECORD)?.checked_add(bytes)?;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use crate::formats::coreml::dtype;
 use crate::formats::coreml::proto::{
     Argument, AttributeEntry, Binding, BindingKind, BlobFileValue, ConstantDimension, Dimension, DimensionKind, Entry,
-    ImmediateKind, ImmediateValue, InputEntry, Kept, NamedValueType, RepeatedBytes, RepeatedFloats, RepeatedInts, RepeatedStrings,
-    TensorElements, TensorType, TensorValue, Value, ValueKind, ValueType, ValueTypeKind,
+    ImmediateKind, ImmediateValue, InputEntry, Kept, NamedValueType, RepeatedBytes, RepeatedFloats, RepeatedInts,
+    RepeatedStrings, TensorElements, TensorType, TensorValue, Value, ValueKind, ValueType, ValueTypeKind,
 };
 use crate::graph::element::ElementType;
 

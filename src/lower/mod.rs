@@ -9,5 +9,8 @@ pub mod operation;
 pub mod rewrite;
 mod upgrade;
 
+#[cfg(test)]
+mod tests;
+
 pub use chain::{Chain, Content, Data, Operand, Step};
 pub use encode::{EncodeError, encode};

@@ -21,7 +21,8 @@ pub fn operations(
     let mut names: Vec<Vec<String>> = Vec::new();
     let mut operations = Vec::new();
     for (index, step) in chain.steps.iter().enumerate() {
-        let own = if index == last { result.to_string() } else { fresh(&format!("{result}_{}", ending(step.operator))) };
+        let own =
+            if index == last { result.to_string() } else { fresh(&format!("{result}_{}", ending(step.operator))) };
         let outputs: Vec<String> = match step.outputs.len() {
             1 => vec![own.clone()],
             several => (0..several).map(|output| fresh(&format!("{own}_{output}"))).collect(),

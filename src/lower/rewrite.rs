@@ -237,11 +237,12 @@ impl Editor<'_> {
                 Some(ImmediateKind::List(list)) => list.values.iter_mut().try_for_each(|value| self.value(value)),
                 Some(ImmediateKind::Dictionary(dictionary)) => {
                     let pairs = dictionary.values.iter_mut();
-                    pairs.flat_map(|pair| {
-                        let pair = &mut **pair;
-                        pair.key.iter_mut().chain(pair.value.iter_mut())
-                    })
-                    .try_for_each(|value| self.value(value))
+                    pairs
+                        .flat_map(|pair| {
+                            let pair = &mut **pair;
+                            pair.key.iter_mut().chain(pair.value.iter_mut())
+                        })
+                        .try_for_each(|value| self.value(value))
                 }
                 _ => Ok(()),
             },
@@ -254,7 +255,8 @@ impl Editor<'_> {
 fn blob_type(value: &Value) -> Option<(ElementType, u64)> {
     let ValueTypeKind::Tensor(tensor) = value.r#type.as_ref()?.kind.as_ref()? else { return None };
     let element = dtype::by_mil_number(tensor.data_type)?;
-    let count = tensor.dimensions.iter().try_fold(1u64, |count, dimension| count.checked_mul(message::size(dimension)?))?;
+    let count =
+        tensor.dimensions.iter().try_fold(1u64, |count, dimension| count.checked_mul(message::size(dimension)?))?;
     Some((element, count))
 }
 

@@ -6,7 +6,7 @@
 use super::message;
 use crate::formats::coreml::dtype;
 use crate::formats::coreml::proto::{
-    AttributeEntry, Kept, Operation, TensorElements, Value, ValueKind, ValueType, ValueTypeKind, ImmediateKind,
+    AttributeEntry, ImmediateKind, Kept, Operation, TensorElements, Value, ValueKind, ValueType, ValueTypeKind,
 };
 use crate::graph::element::ElementType;
 
