@@ -111,7 +111,8 @@ pub fn evaluate<'a>(operator: &str, parameters: Parameters<'_, 'a>) -> Result<Ve
         "constexpr_sparse_to_dense" => {
             let (values, mut mask) = (get("nonzero_data")?, get("mask")?);
             if parameters("shape").is_some() {
-                mask = Constant { element: ElementType::Uint1, shape: sizes(&get("shape")?)?, ..mask }.checked("mask")?;
+                mask =
+                    Constant { element: ElementType::Uint1, shape: sizes(&get("shape")?)?, ..mask }.checked("mask")?;
             }
             vec![spread(&values, &mask)?]
         }
@@ -137,7 +138,11 @@ pub fn evaluate<'a>(operator: &str, parameters: Parameters<'_, 'a>) -> Result<Ve
         "constexpr_cast" => {
             let source = get("source_val")?;
             let values = source.to_f32().ok_or(ConstexprError::Wrong("source_val"))?;
-            vec![Constant { element: ElementType::Fp32, shape: source.shape.clone(), bytes: encode(&values, ElementType::Fp32).into() }]
+            vec![Constant {
+                element: ElementType::Fp32,
+                shape: source.shape.clone(),
+                bytes: encode(&values, ElementType::Fp32).into(),
+            }]
         }
         other => return Err(ConstexprError::Operator(other.to_string())),
     })
@@ -164,9 +169,7 @@ fn axis_of(axis: i64, rank: usize) -> Option<usize> {
 
 fn encode(values: &[f32], element: ElementType) -> Vec<u8> {
     match element {
-        ElementType::Fp16 => {
-            values.par_iter().flat_map_iter(|value| f16::from_f32(*value).to_le_bytes()).collect()
-        }
+        ElementType::Fp16 => values.par_iter().flat_map_iter(|value| f16::from_f32(*value).to_le_bytes()).collect(),
         _ => values.par_iter().flat_map_iter(|value| value.to_le_bytes()).collect(),
     }
 }
@@ -228,7 +231,9 @@ fn shift_scale<'a>(
     Ok(Constant { element, shape: data.shape.clone(), bytes: encode(&values, element).into() })
 }
 
-fn old_look_up<'a>(get: impl Fn(&'static str) -> Result<Constant<'a>, ConstexprError>) -> Result<Constant<'a>, ConstexprError> {
+fn old_look_up<'a>(
+    get: impl Fn(&'static str) -> Result<Constant<'a>, ConstexprError>,
+) -> Result<Constant<'a>, ConstexprError> {
     let (indices, lut, shape) = (get("indices")?, get("lut")?, sizes(&get("shape")?)?);
     let index = match lut.shape[..] {
         [2] => ElementType::Uint1,
@@ -360,4 +365,3 @@ fn repeat<'a>(mask: &Constant, axis: i64, times: usize) -> Result<Constant<'a>, 
     let bytes = pack::pack::<u8>(&all, 1).map_err(|_| wrong())?;
     Ok(Constant { element: ElementType::Uint1, shape, bytes: bytes.into() })
 }
-

@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn blocks_of_rows() {
         let grid = Grid::new(&[4, 6], &[2, 3]).unwrap();
-        let all: Vec<usize> = (0..4).flat_map(|row| (0..6).map(move |column| (row, column)))
+        let all: Vec<usize> = (0..4)
+            .flat_map(|row| (0..6).map(move |column| (row, column)))
             .map(|(row, column)| grid.row(row).at(column))
             .collect();
         assert_eq!(all[..12], [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]);
