@@ -1,6 +1,7 @@
 //! Readers and writers: bytes to structures and back. Each is safe against any bytes and knows nothing of
 //! quantization.
 
+pub mod coreml;
 pub mod fp8;
 pub mod natural;
 pub mod output;
