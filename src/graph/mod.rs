@@ -10,7 +10,11 @@
 
 pub mod element;
 pub mod function;
+pub mod index;
+pub mod mil;
 pub mod op;
+pub mod ops;
+mod scope;
 pub mod types;
 pub mod value;
 

@@ -119,17 +119,25 @@ impl fmt::Display for TensorType {
     }
 }
 
+/// How many dimensions or members a text names before it breaks off: files may hold very many.
+const SHOWN: usize = 12;
+
 /// A shape as text: `[1, ?, 32]`.
 pub struct ShapeText<'a>(pub &'a [Dim]);
 
 impl fmt::Display for ShapeText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[")?;
-        for (i, dim) in self.0.iter().enumerate() {
-            write!(f, "{}{dim}", if i == 0 { "" } else { ", " })?;
-        }
+        listed(f, self.0)?;
         f.write_str("]")
     }
+}
+
+fn listed(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
+    for (i, item) in items.iter().take(SHOWN).enumerate() {
+        write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;
+    }
+    if items.len() > SHOWN { write!(f, ", … {} in all", items.len()) } else { Ok(()) }
 }
 
 /// The type of a value.
@@ -204,9 +212,7 @@ impl fmt::Display for Type {
             Type::List { element, length } => write!(f, "list<{element}, {length}>"),
             Type::Tuple(types) => {
                 f.write_str("tuple<")?;
-                for (i, ty) in types.iter().enumerate() {
-                    write!(f, "{}{ty}", if i == 0 { "" } else { ", " })?;
-                }
+                listed(f, types)?;
                 f.write_str(">")
             }
             Type::Dictionary { key, value } => write!(f, "dictionary<{key}, {value}>"),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use half::{bf16, f16};
 
 use super::Name;
@@ -54,7 +55,7 @@ pub struct Literal {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// Elements of a tensor, little-endian, row by row, narrow ones packed from the lowest bit on.
-    Bytes(Arc<[u8]>),
+    Bytes(Bytes),
     /// Elements of a tensor of text.
     Strings(Arc<[Name]>),
     /// Elements of a list.
@@ -69,7 +70,7 @@ pub enum Content {
 
 impl Literal {
     /// A tensor of packed little-endian bytes.
-    pub fn bytes(ty: TensorType, bytes: impl Into<Arc<[u8]>>) -> Self {
+    pub fn bytes(ty: TensorType, bytes: impl Into<Bytes>) -> Self {
         Self { ty: ty.into(), content: Content::Bytes(bytes.into()) }
     }
 
@@ -80,7 +81,7 @@ impl Literal {
 
     /// A scalar int32.
     pub fn int32(value: i32) -> Self {
-        Self::bytes(TensorType::new(ElementType::Int32, [] as [u64; 0]), value.to_le_bytes())
+        Self::bytes(TensorType::new(ElementType::Int32, [] as [u64; 0]), value.to_le_bytes().to_vec())
     }
 
     /// A vector of int32.
@@ -91,7 +92,7 @@ impl Literal {
 
     /// A scalar truth value.
     pub fn bool(value: bool) -> Self {
-        Self::bytes(TensorType::new(ElementType::Bool, [] as [u64; 0]), [u8::from(value)])
+        Self::bytes(TensorType::new(ElementType::Bool, [] as [u64; 0]), vec![u8::from(value)])
     }
 
     /// Why its content cannot be of its type: `None` where it can. Blobs are not opened.
@@ -213,7 +214,7 @@ mod tests {
     #[test]
     fn narrow_integers_are_unpacked() {
         let read = |element, bytes: &[u8], count: u64| {
-            Literal::bytes(TensorType::new(element, [count]), bytes).ints(&NoBlobs).unwrap()
+            Literal::bytes(TensorType::new(element, [count]), bytes.to_vec()).ints(&NoBlobs).unwrap()
         };
         assert_eq!(read(Uint1, &[0x8d, 0x03], 10), [1, 0, 1, 1, 0, 0, 0, 1, 1, 1]);
         assert_eq!(read(Uint2, &[0x6c, 0x03], 5), [0, 3, 2, 1, 3]);
@@ -228,12 +229,12 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_unknown() {
-        let short = Literal::bytes(TensorType::new(Int32, [2u64]), [0u8; 4]);
+        let short = Literal::bytes(TensorType::new(Int32, [2u64]), vec![0u8; 4]);
         assert_eq!(short.ints(&NoBlobs), None);
         assert!(short.misfit().is_some());
-        let long = Literal::bytes(TensorType::new(Int8, [MAX_PARAMETER_ELEMENTS + 1]), [0u8; 1]);
+        let long = Literal::bytes(TensorType::new(Int8, [MAX_PARAMETER_ELEMENTS + 1]), vec![0u8; 1]);
         assert_eq!(long.ints(&NoBlobs), None);
-        let beyond = Literal::bytes(TensorType::new(Uint64, [1u64]), [0xff; 8]);
+        let beyond = Literal::bytes(TensorType::new(Uint64, [1u64]), vec![0xff; 8]);
         assert_eq!(beyond.ints(&NoBlobs), None);
         assert_eq!(Literal::string("fp16").ints(&NoBlobs), None);
         assert_eq!(Literal::string("fp16").text(), Some("fp16"));
@@ -241,9 +242,9 @@ mod tests {
 
     #[test]
     fn floats_of_every_width() {
-        let half = Literal::bytes(TensorType::new(Fp16, [2u64]), [0x00, 0x3c, 0x00, 0xc0]);
+        let half = Literal::bytes(TensorType::new(Fp16, [2u64]), vec![0x00, 0x3c, 0x00, 0xc0]);
         assert_eq!(half.floats(&NoBlobs).unwrap(), [1.0, -2.0]);
-        let word = Literal::bytes(TensorType::new(Fp32, [1u64]), 0.5f32.to_le_bytes());
+        let word = Literal::bytes(TensorType::new(Fp32, [1u64]), 0.5f32.to_le_bytes().to_vec());
         assert_eq!(word.floats(&NoBlobs).unwrap(), [0.5]);
     }
 }
