@@ -5,4 +5,7 @@
 //! extra files, entries of the manifest. Sources: apple/coremltools 9.0, `mlmodel/format/*.proto`,
 //! `modelpackage/src/ModelPackage.cpp`, `mlmodel/src/MILBlob/Blob/`.
 
+mod dtype;
 pub mod proto;
+
+pub use dtype::MilType;
