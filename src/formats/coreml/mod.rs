@@ -5,6 +5,7 @@
 //! extra files, entries of the manifest. Sources: apple/coremltools 9.0, `mlmodel/format/*.proto`,
 //! `modelpackage/src/ModelPackage.cpp`, `mlmodel/src/MILBlob/Blob/`.
 
+pub mod blob;
 mod dtype;
 pub mod proto;
 
