@@ -7,6 +7,13 @@
 
 pub mod blob;
 mod dtype;
+mod manifest;
+mod package;
 pub mod proto;
 
 pub use dtype::MilType;
+pub use manifest::{APPLE, Item, Manifest, ManifestFault};
+pub use package::{
+    ModelKindName, Package, PackageError, PackageFault, PackageWriteError, PackageWriter, StoredBlob, WEIGHT_FILE,
+    WeightFile, decode_model,
+};
