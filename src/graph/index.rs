@@ -232,6 +232,11 @@ impl<'f> Index<'f> {
         self.operations[id.0 as usize].operation
     }
 
+    /// The block of a number.
+    pub fn block(&self, id: BlockId) -> &'f Block {
+        self.blocks[id.0 as usize].block
+    }
+
     /// The block an operation stands in.
     pub fn block_of(&self, id: OpId) -> BlockId {
         self.operations[id.0 as usize].block

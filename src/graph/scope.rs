@@ -30,13 +30,7 @@ pub(super) struct Builder<'f> {
 
 impl<'f> Builder<'f> {
     pub(super) fn new(function: &'f Function) -> Self {
-        Self {
-            function,
-            parts: Parts::default(),
-            visible: HashMap::new(),
-            errors: Vec::new(),
-            unresolved: Vec::new(),
-        }
+        Self { function, parts: Parts::default(), visible: HashMap::new(), errors: Vec::new(), unresolved: Vec::new() }
     }
 
     pub(super) fn run(&mut self) {
@@ -166,9 +160,9 @@ impl<'f> Builder<'f> {
         let components = components(&self.dependencies(edges));
         for (i, definition) in later {
             let use_ = &self.unresolved[i];
-            let cyclic = use_.operation.is_some_and(|operation| {
-                components[operation.0 as usize] == components[definition.0 as usize]
-            });
+            let cyclic = use_
+                .operation
+                .is_some_and(|operation| components[operation.0 as usize] == components[definition.0 as usize]);
             let name = use_.name.clone();
             let fault = if cyclic { NameFault::Cycle(name) } else { NameFault::BeforeDefinition(name) };
             self.errors[use_.error] =

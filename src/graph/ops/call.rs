@@ -130,9 +130,11 @@ impl<'a> Call<'a> {
     ///
     /// If it is not of integers.
     pub fn ints(&self, parameter: &'static str) -> Result<Constant<Vec<i64>>, OpError> {
-        self.constants(parameter, |literal| literal.ints(self.blobs), |element| {
-            element.is_integer() || element == ElementType::Bool
-        })
+        self.constants(
+            parameter,
+            |literal| literal.ints(self.blobs),
+            |element| element.is_integer() || element == ElementType::Bool,
+        )
     }
 
     /// A parameter's one integer.

@@ -24,7 +24,8 @@ const UINT32: Accepts = of(&[Uint32]);
 
 const CAST: &[Parameter] = &[fixed("source_val", of(&[Fp16])), fixed("output_dtype", TEXT)];
 const LUT_6: &[Parameter] = &[fixed("indices", UINT8), fixed("lut", of(ENTRIES)), fixed("shape", UINT32)];
-const LUT_8: &[Parameter] = &[fixed("indices", of(INDICES)), fixed("lut", of(ENTRIES)), fixed_opt("vector_axis", INT32)];
+const LUT_8: &[Parameter] =
+    &[fixed("indices", of(INDICES)), fixed("lut", of(ENTRIES)), fixed_opt("vector_axis", INT32)];
 const SPARSE_6: &[Parameter] = &[fixed("nonzero_data", of(ENTRIES)), fixed("mask", UINT8), fixed("shape", UINT32)];
 const SPARSE_8: &[Parameter] = &[fixed("nonzero_data", of(CODES)), fixed("mask", UINT1)];
 
@@ -139,7 +140,8 @@ fn expect_packed(
         (found, expected) => {
             let text = |count: Option<u64>| count.map_or("too many".to_owned(), |count| count.to_string());
             let shape = ShapeText(shape);
-            let message = format!("has {} bytes; {bits} bits for each element of {shape} take {}", text(found), text(expected));
+            let message =
+                format!("has {} bytes; {bits} bits for each element of {shape} take {}", text(found), text(expected));
             Err(OpError::at(rule, parameter, message))
         }
     }
@@ -273,7 +275,11 @@ fn check_table(
         return Err(OpError::at(OpRule::LutRank, "lut", format!("has too few dimensions ({lut})")));
     };
     if groups.len() != shape.len() {
-        let message = format!("has rank {} ({lut}); it must be 2 more than that of `{name}`, which is {}", lut.shape.len(), shape.len());
+        let message = format!(
+            "has rank {} ({lut}); it must be 2 more than that of `{name}`, which is {}",
+            lut.shape.len(),
+            shape.len()
+        );
         return Err(OpError::at(OpRule::LutRank, "lut", message));
     }
     for (i, (dim, parts)) in shape.iter().zip(groups).enumerate() {

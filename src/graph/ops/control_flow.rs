@@ -38,10 +38,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     operator("list_gather", &[since(CoreML5, &[LIST, INDICES], list_gather)]),
     operator("list_scatter", &[since(CoreML5, &[LIST, INDICES, VALUE], list_scatter)]),
     operator("read_state", &[since(CoreML8, &[live("input", Accepts::State)], read_state)]),
-    operator(
-        "write_state",
-        &[since(CoreML8, &[live("input", Accepts::State), live("data", t(MOVABLE))], write_state)],
-    ),
+    operator("write_state", &[since(CoreML8, &[live("input", Accepts::State), live("data", t(MOVABLE))], write_state)]),
     operator("classify", &[since(CoreML5, &[live("probabilities", FP32), fixed("classes", Accepts::List)], classify)]),
 ];
 
@@ -243,4 +240,3 @@ fn classify(call: &Call<'_>) -> One {
     let dictionary = Type::Dictionary { key: Box::new(Type::scalar(kind)), value: Box::new(Type::scalar(Fp64)) };
     Ok(vec![Type::scalar(kind), dictionary])
 }
-

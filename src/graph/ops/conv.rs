@@ -17,16 +17,8 @@ const DILATIONS: Parameter = fixed_opt("dilations", INT32);
 const GROUPS: Parameter = fixed_opt("groups", INT32);
 const X: Parameter = live("x", t(FLOATS));
 
-const CONV_5: &[Parameter] = &[
-    X,
-    live("weight", t(FLOATS)),
-    fixed_opt("bias", t(FLOATS)),
-    STRIDES,
-    PAD_TYPE,
-    PAD,
-    DILATIONS,
-    GROUPS,
-];
+const CONV_5: &[Parameter] =
+    &[X, live("weight", t(FLOATS)), fixed_opt("bias", t(FLOATS)), STRIDES, PAD_TYPE, PAD, DILATIONS, GROUPS];
 const CONV_7: &[Parameter] =
     &[X, live("weight", u(FLOATS)), live_opt("bias", u(FLOATS)), STRIDES, PAD_TYPE, PAD, DILATIONS, GROUPS];
 const CONV_QUANTIZED: &[Parameter] = &[

@@ -88,11 +88,7 @@ fn matrix(shape: &[Dim], transposed: bool) -> (&[Dim], Dim, Dim) {
 }
 
 /// Since CoreML7 one constant factor may be of another type than the other, which then decides.
-fn product_element(
-    call: &Call<'_>,
-    x: &TensorType,
-    y: &TensorType,
-) -> Result<crate::graph::ElementType, OpError> {
+fn product_element(call: &Call<'_>, x: &TensorType, y: &TensorType) -> Result<crate::graph::ElementType, OpError> {
     if x.element == y.element {
         return Ok(x.element);
     }
@@ -101,7 +97,8 @@ fn product_element(
         (true, false) if call.set >= Opset::CoreML7 => Ok(y.element),
         (false, true) if call.set >= Opset::CoreML7 => Ok(x.element),
         _ => {
-            let message = format!("is {}, but `x` is {}; only a constant may differ from the other", y.element, x.element);
+            let message =
+                format!("is {}, but `x` is {}; only a constant may differ from the other", y.element, x.element);
             Err(OpError::at(OpRule::DType, "y", message))
         }
     }

@@ -5,21 +5,27 @@
 //! operator that is not in the table, newer or custom, is taken as it declares itself.
 
 mod activation;
+mod attention;
+mod blocks;
 mod call;
 mod compressed;
 mod control_flow;
 mod conv;
 mod elementwise;
 mod fault;
+mod image;
 mod linear;
 mod normalization;
 mod pool;
 mod quantization;
+mod random;
 mod recurrent;
 mod reduction;
 mod scatter_gather;
 mod shape;
+mod slices;
 mod table;
+mod tensor_operation;
 mod transformation;
 mod window;
 
@@ -39,17 +45,23 @@ use super::types::Type;
 static TABLE: LazyLock<HashMap<&'static str, &'static Operator>> = LazyLock::new(|| {
     let families = [
         activation::OPERATORS,
+        attention::OPERATORS,
+        blocks::OPERATORS,
         compressed::OPERATORS,
         control_flow::OPERATORS,
         conv::OPERATORS,
         elementwise::OPERATORS,
+        image::OPERATORS,
         linear::OPERATORS,
         normalization::OPERATORS,
         pool::OPERATORS,
         quantization::OPERATORS,
+        random::OPERATORS,
         recurrent::OPERATORS,
         reduction::OPERATORS,
         scatter_gather::OPERATORS,
+        slices::OPERATORS,
+        tensor_operation::OPERATORS,
         transformation::OPERATORS,
     ];
     families.into_iter().flatten().map(|operator| (operator.kind, operator)).collect()

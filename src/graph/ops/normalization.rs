@@ -27,13 +27,7 @@ const fn instance_norm_parameters(values: Accepts) -> [Parameter; 4] {
 }
 
 const fn layer_norm_parameters(values: Accepts) -> [Parameter; 5] {
-    [
-        X,
-        fixed_opt("axes", INT32),
-        fixed_opt("gamma", values),
-        fixed_opt("beta", values),
-        fixed_opt("epsilon", values),
-    ]
+    [X, fixed_opt("axes", INT32), fixed_opt("gamma", values), fixed_opt("beta", values), fixed_opt("epsilon", values)]
 }
 
 const fn local_response_norm_parameters(values: Accepts) -> [Parameter; 5] {

@@ -88,15 +88,9 @@ pub(super) static OPERATORS: &[Operator] = &[
     ),
     operator(
         "lstm",
-        &[
-            since(CoreML5, &lstm_parameters(ONLY_FP32), lstm),
-            since(CoreML7, &lstm_parameters(FLOATS), lstm),
-        ],
+        &[since(CoreML5, &lstm_parameters(ONLY_FP32), lstm), since(CoreML7, &lstm_parameters(FLOATS), lstm)],
     ),
-    operator(
-        "rnn",
-        &[since(CoreML5, &rnn_parameters(ONLY_FP32), rnn), since(CoreML7, &rnn_parameters(FLOATS), rnn)],
-    ),
+    operator("rnn", &[since(CoreML5, &rnn_parameters(ONLY_FP32), rnn), since(CoreML7, &rnn_parameters(FLOATS), rnn)]),
 ];
 
 const ONE_WAY: &[&str] = &["forward", "reverse"];

@@ -8,11 +8,8 @@ use super::call::{Call, Constant};
 use super::shape::{One, axes, axis, one, open};
 use super::table::*;
 
-const AXES: &[Version] = &[since(
-    CoreML5,
-    &[live("x", t(NUMBERS)), fixed_opt("axes", INT32), fixed_opt("keep_dims", BOOL)],
-    over_axes,
-)];
+const AXES: &[Version] =
+    &[since(CoreML5, &[live("x", t(NUMBERS)), fixed_opt("axes", INT32), fixed_opt("keep_dims", BOOL)], over_axes)];
 const ARG: &[Version] = &[
     since(CoreML5, &[live("x", t(NUMBERS)), fixed_opt("axis", INT32), fixed_opt("keep_dims", BOOL)], arg_5),
     since(

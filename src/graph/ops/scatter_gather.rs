@@ -193,4 +193,3 @@ fn check_range(call: &Call<'_>, size: Dim) -> Result<(), OpError> {
         None => Ok(()),
     }
 }
-

@@ -31,7 +31,10 @@ pub(super) static OPERATORS: &[Operator] = &[
     ),
     operator(
         "reshape_like",
-        &[since(CoreML6, &reshape_like_parameters(X_5), reshape_like), since(CoreML7, &reshape_like_parameters(X_7), reshape_like)],
+        &[
+            since(CoreML6, &reshape_like_parameters(X_5), reshape_like),
+            since(CoreML7, &reshape_like_parameters(X_7), reshape_like),
+        ],
     ),
     operator("reverse", &[since(CoreML5, &[X_5, AXES], like_x), since(CoreML7, &[X_7, AXES], like_x)]),
     operator(
@@ -245,9 +248,9 @@ fn sliding_windows(call: &Call<'_>) -> One {
     };
     let (at, length, stride) = (axis("axis", at, rank)?, positive("size", length)?, positive("stride", stride)?);
     let mut shape = x.shape.clone();
-    shape[at] = map_dim(shape[at], |dim| dim.checked_sub(length).map(|free| free / stride + 1))
-        .map_err(|_| OpError::at(OpRule::Shape, "size", format!("is {length}, more than `x` has along `axis` ({x})")))?;
+    shape[at] = map_dim(shape[at], |dim| dim.checked_sub(length).map(|free| free / stride + 1)).map_err(|_| {
+        OpError::at(OpRule::Shape, "size", format!("is {length}, more than `x` has along `axis` ({x})"))
+    })?;
     shape.insert(at + 1, Dim::Known(length));
     one(x.element, shape)
 }
-

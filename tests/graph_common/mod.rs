@@ -1,0 +1,83 @@
+//! Programs of packages that upstream's tools wrote.
+//!
+//! `tests/data/graph/NAME.tar.gz` holds `NAME/CASE.mlmodel`, packed as `tests/common/golden.rs` says.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use bitmill::formats::coreml::proto::{Kept, Model, ModelKind, Program as Message};
+use bitmill::graph::{BlobRef, Blobs, Program, TensorType, mil};
+use prost::Message as _;
+
+/// A package's messages, with its weights where they are at hand.
+pub struct Package {
+    /// For messages.
+    pub name: String,
+    /// The bytes of `model.mlmodel`.
+    pub model: Kept<Model>,
+    /// The bytes of `weight.bin`.
+    pub weights: Option<Vec<u8>>,
+}
+
+impl Package {
+    pub fn message(&self) -> &Kept<Message> {
+        let Some(ModelKind::MlProgram(program)) = &self.model.kind else { panic!("{}: no program", self.name) };
+        program
+    }
+
+    pub fn program(&self) -> Program {
+        mil::import(self.message()).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+}
+
+/// Reads blobs by the format's description; the product has its own reader.
+impl Blobs for Package {
+    fn bytes(&self, blob: &BlobRef, _: &TensorType) -> Option<Cow<'_, [u8]>> {
+        let weights = self.weights.as_ref()?;
+        let at = usize::try_from(blob.offset).ok()?;
+        let record = weights.get(at..at + 64)?;
+        assert_eq!(record[..4], 0xdead_beef_u32.to_le_bytes());
+        let word = |i: usize| u64::from_le_bytes(record[i..i + 8].try_into().unwrap()) as usize;
+        Some(Cow::Borrowed(&weights[word(16)..word(16) + word(8)]))
+    }
+}
+
+/// All models of an archive, by name.
+pub fn archive(name: &str) -> Vec<Package> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/graph").join(format!("{name}.tar.gz"));
+    let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    let mut packages = Vec::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().into_owned();
+        if path.extension().is_some_and(|ending| ending == "mlmodel") {
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            packages.push(Package { name, model: Kept::decode(&bytes[..]).unwrap(), weights: None });
+        }
+    }
+    assert!(!packages.is_empty());
+    packages
+}
+
+/// The packages of the full set, with their weights; none where the set is not there.
+pub fn full_set() -> Vec<Package> {
+    let Some(root) = std::env::var_os("BITMILL_CONFORMANCE") else { return Vec::new() };
+    let lowered = PathBuf::from(root).join("lowered");
+    let mut packages = Vec::new();
+    for entry in std::fs::read_dir(&lowered).unwrap() {
+        let data = entry.unwrap().path().join("model.mlpackage/Data/com.apple.CoreML");
+        let Ok(bytes) = std::fs::read(data.join("model.mlmodel")) else { continue };
+        let weights = std::fs::read(data.join("weights/weight.bin")).ok();
+        let name = data.display().to_string();
+        packages.push(Package { name, model: Kept::decode(&bytes[..]).unwrap(), weights });
+    }
+    assert!(!packages.is_empty());
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    packages
+}
