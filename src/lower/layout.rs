@@ -56,11 +56,11 @@ impl Layout {
         let bytes = element.bytes_for(count)?;
         let offset = match self.blobs.last() {
             Some(last) => {
-                (last.offset + blob::RECORD).checked_add(last.bytes)?.checked_next_multiple_of(blob::ALIGNMENT)?
+                (last.offset + blob::ALIGNMENT).checked_add(last.bytes)?.checked_next_multiple_of(blob::ALIGNMENT)?
             }
-            None => blob::HEADER,
+            None => blob::ALIGNMENT,
         };
-        offset.checked_add(blob::RECORD)?.checked_add(bytes)?;
+        offset.checked_add(blob::ALIGNMENT)?.checked_add(bytes)?;
         self.index.insert((source.clone(), element), self.blobs.len());
         self.blobs.push(Placed { source, element, count, bytes, offset });
         Some(offset)

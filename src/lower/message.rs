@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::formats::coreml::dtype;
+use crate::graph::mil as dtype;
 use crate::formats::coreml::proto::{
     Argument, AttributeEntry, Binding, BindingKind, BlobFileValue, ConstantDimension, Dimension, DimensionKind, Entry,
     ImmediateKind, ImmediateValue, InputEntry, Kept, NamedValueType, RepeatedBytes, RepeatedFloats, RepeatedInts,
@@ -21,7 +21,7 @@ pub fn tensor_type(element: ElementType, shape: &[usize]) -> Kept<ValueType> {
         Dimension { dimension: Some(DimensionKind::Constant(constant.into())) }.into()
     };
     let tensor = TensorType {
-        data_type: dtype::mil_number(element),
+        data_type: dtype::number(element),
         rank: shape.len() as i64,
         dimensions: shape.iter().map(dimension).collect(),
         attributes: Vec::new(),

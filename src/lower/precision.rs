@@ -15,7 +15,7 @@ use crate::formats::coreml::proto::{
     Binding, BindingKind, Block, ImmediateKind, Kept, Model, ModelKind, NamedValueType, Operation, TensorElements,
     Value, ValueKind, ValueType, ValueTypeKind,
 };
-use crate::formats::coreml::dtype;
+use crate::graph::mil as dtype;
 use crate::graph::element::ElementType;
 
 /// Operators that stay as they are: coremltools' list.
@@ -76,7 +76,7 @@ struct Pass<'a> {
 /// The element type of a tensor.
 fn element(r#type: Option<&Kept<ValueType>>) -> Option<ElementType> {
     match r#type?.kind.as_ref()? {
-        ValueTypeKind::Tensor(tensor) => dtype::by_mil_number(tensor.data_type),
+        ValueTypeKind::Tensor(tensor) => dtype::element(tensor.data_type),
         _ => None,
     }
 }
@@ -85,7 +85,7 @@ fn set_fp16(r#type: Option<&mut Kept<ValueType>>) {
     if let Some(r#type) = r#type
         && let Some(ValueTypeKind::Tensor(tensor)) = &mut r#type.kind
     {
-        tensor.data_type = dtype::mil_number(ElementType::Fp16);
+        tensor.data_type = dtype::number(ElementType::Fp16);
     }
 }
 
@@ -334,7 +334,7 @@ impl Pass<'_> {
         let mut output = message::named(made, element, &[]);
         if let Some(mut r#type) = r#type {
             if let Some(ValueTypeKind::Tensor(tensor)) = &mut r#type.kind {
-                tensor.data_type = dtype::mil_number(element);
+                tensor.data_type = dtype::number(element);
             }
             output.r#type = Some(r#type);
         }

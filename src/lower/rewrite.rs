@@ -9,7 +9,7 @@ use super::chain::{Chain, Data};
 use super::layout::{Layout, Source};
 use super::operation::operations;
 use super::{message, upgrade};
-use crate::formats::coreml::dtype;
+use crate::graph::mil as dtype;
 use crate::formats::coreml::proto::{
     BindingKind, Block, Function, ImmediateKind, Kept, Model, ModelKind, Operation, Value, ValueKind, ValueTypeKind,
 };
@@ -254,7 +254,7 @@ impl Editor<'_> {
 /// The element type and number of elements that a constant's declared type has.
 fn blob_type(value: &Value) -> Option<(ElementType, u64)> {
     let ValueTypeKind::Tensor(tensor) = value.r#type.as_ref()?.kind.as_ref()? else { return None };
-    let element = dtype::by_mil_number(tensor.data_type)?;
+    let element = dtype::element(tensor.data_type)?;
     let count =
         tensor.dimensions.iter().try_fold(1u64, |count, dimension| count.checked_mul(message::size(dimension)?))?;
     Some((element, count))

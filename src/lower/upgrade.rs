@@ -4,7 +4,7 @@
 //! `constexpr_affine_dequantize` has no newer version and stays as it is, as coremltools leaves it.
 
 use super::message;
-use crate::formats::coreml::dtype;
+use crate::graph::mil as dtype;
 use crate::formats::coreml::proto::{
     AttributeEntry, ImmediateKind, Kept, Operation, TensorElements, Value, ValueKind, ValueType, ValueTypeKind,
 };
@@ -74,7 +74,7 @@ fn vector_length(operation: &Operation, name: &str) -> Option<usize> {
 
 fn element_of(operation: &Operation, name: &str) -> Option<ElementType> {
     let ValueTypeKind::Tensor(tensor) = value(operation, name)?.r#type.as_ref()?.kind.as_ref()? else { return None };
-    dtype::by_mil_number(tensor.data_type)
+    dtype::element(tensor.data_type)
 }
 
 fn take(operation: &mut Kept<Operation>, name: &str) -> Option<Kept<Value>> {
