@@ -216,13 +216,14 @@ fn torchao_entry(weight: &Weight, change: Option<&Fitted>) -> Option<Entry> {
             });
             Some(Entry::Tensor(value.to_string()))
         }
-        Some(Fitted::Palette { block, bits, vector, axis, .. }) => Some(Entry::Codebook(json!({
+        Some(fitted @ Fitted::Palette { block, bits, vector, axis, .. }) => Some(Entry::Codebook(json!({
             "code_dtype": format!("uint{bits}"),
             "block_size": block,
             "shape": weight.shape,
             "dtype": torch_name(working_type(weight.dtype)),
             "vector": vector,
             "axis": axis,
+            "masked": parts::is_masked(fitted),
         }))),
         _ if dotted => Some(Entry::Tensor(json!({ "_type": "Tensor" }).to_string())),
         _ => None,
