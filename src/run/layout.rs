@@ -160,11 +160,12 @@ fn packed_weight(job: &Job, item: &Item) -> Option<PackedWeight> {
     let encoding = match fitted {
         Fitted::Float(_) => return None,
         Fitted::Sparse(_) => Encoding::Sparse { survivors: item.survivors? },
-        Fitted::Affine { block, bits, signed, mapping, .. } => Encoding::Affine {
+        Fitted::Affine { block, bits, signed, mapping, arithmetic, .. } => Encoding::Affine {
             bits: *bits,
             signed: *signed,
             block: block.clone(),
             zero_point: *mapping == Mapping::Asymmetric || !signed,
+            arithmetic: *arithmetic,
             survivors: item.survivors,
         },
         Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, .. } => Encoding::Palette {
