@@ -157,3 +157,34 @@ fn weights_that_their_values_forbid_stay_and_are_told() {
     assert_eq!(report.kept.len(), 2);
     assert_eq!(Reader::open(&output).unwrap().tensor("a.proj.weight").unwrap(), broken);
 }
+
+/// What torchao's layout holds of a pruned palette, put together as `examples/load_torchao.py` does.
+fn values_of_codes(file: &Reader, prefix: &str) -> Vec<f32> {
+    let floats = |name: &str| -> Vec<f32> {
+        let bytes = file.tensor(&format!("{prefix}{name}")).unwrap();
+        bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect()
+    };
+    let codes = file.tensor(&format!("{prefix}codes")).unwrap();
+    let mask = file.tensor(&format!("{prefix}mask")).unwrap();
+    let table = floats("codebook");
+    codes.iter().zip(mask).map(|(&code, &stays)| if stays == 0 { 0.0 } else { table[usize::from(code)] }).collect()
+}
+
+#[test]
+fn pruned_palettes_say_what_is_pruned_in_the_torchao_format() {
+    let model = Model::open(&example("bytes-lm.safetensors")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (torchao, floats) = (directory.path().join("torchao"), directory.path().join("floats"));
+    for scheme in ["lut4 sparse 50%", "lut3 entries int8 sparse 2:4"] {
+        let recipe = format!("target iOS18\n\"lm_head\" => {scheme}\n");
+        run_to(&recipe, &model, OutputFormat::Torchao, &torchao).unwrap();
+        run_to(&recipe, &model, OutputFormat::Dequantized, &floats).unwrap();
+        let values: Vec<u8> = values_of_codes(&Reader::open(&torchao).unwrap(), "lm_head._weight_")
+            .into_iter()
+            .flat_map(|value| half::f16::from_f32(value).to_le_bytes())
+            .collect();
+        assert!(values == Reader::open(&floats).unwrap().tensor("lm_head.weight").unwrap(), "{scheme}");
+        fs::remove_file(&torchao).unwrap();
+        fs::remove_file(&floats).unwrap();
+    }
+}

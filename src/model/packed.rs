@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dtype::DType;
+use crate::scheme::Arithmetic;
 
 /// The metadata key of the index.
 pub const KEY: &str = "bitmill.packed";
@@ -49,6 +50,9 @@ pub enum Encoding {
         block: Vec<usize>,
         /// Whether there are zero points.
         zero_point: bool,
+        /// Whose formula turns codes into values.
+        #[serde(with = "arithmetic_word")]
+        arithmetic: Arithmetic,
         /// Codes stored; fewer than elements with a `mask`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         survivors: Option<usize>,
@@ -76,6 +80,27 @@ pub enum Encoding {
         /// Values stored.
         survivors: usize,
     },
+}
+
+/// An arithmetic by the word that recipes use.
+mod arithmetic_word {
+    use std::borrow::Cow;
+
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    use crate::formats::shown;
+    use crate::scheme::Arithmetic;
+
+    pub fn serialize<S: Serializer>(arithmetic: &Arithmetic, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(arithmetic.word())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arithmetic, D::Error> {
+        let word = Cow::<str>::deserialize(deserializer)?;
+        let unknown = || D::Error::custom(format_args!("there is no arithmetic `{}`", shown(&word)));
+        Arithmetic::from_word(&word).ok_or_else(unknown)
+    }
 }
 
 impl PackedWeight {
@@ -117,6 +142,9 @@ impl PackedWeight {
                     || !block.get(*axis).is_some_and(|b| b.is_multiple_of(*vector))
                 {
                     return Err("its vectors do not divide its axis");
+                }
+                if *vector > 1 && survivors.is_some() {
+                    return Err("its vectors are pruned in part");
                 }
                 (*bits, block, *survivors)
             }

@@ -160,11 +160,12 @@ fn packed_weight(job: &Job, item: &Item) -> Option<PackedWeight> {
     let encoding = match fitted {
         Fitted::Float(_) => return None,
         Fitted::Sparse(_) => Encoding::Sparse { survivors: item.survivors? },
-        Fitted::Affine { block, bits, signed, mapping, .. } => Encoding::Affine {
+        Fitted::Affine { block, bits, signed, mapping, arithmetic, .. } => Encoding::Affine {
             bits: *bits,
             signed: *signed,
             block: block.clone(),
             zero_point: *mapping == Mapping::Asymmetric || !signed,
+            arithmetic: *arithmetic,
             survivors: item.survivors,
         },
         Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, .. } => Encoding::Palette {
@@ -216,13 +217,14 @@ fn torchao_entry(weight: &Weight, change: Option<&Fitted>) -> Option<Entry> {
             });
             Some(Entry::Tensor(value.to_string()))
         }
-        Some(Fitted::Palette { block, bits, vector, axis, .. }) => Some(Entry::Codebook(json!({
+        Some(fitted @ Fitted::Palette { block, bits, vector, axis, .. }) => Some(Entry::Codebook(json!({
             "code_dtype": format!("uint{bits}"),
             "block_size": block,
             "shape": weight.shape,
             "dtype": torch_name(working_type(weight.dtype)),
             "vector": vector,
             "axis": axis,
+            "masked": parts::is_masked(fitted),
         }))),
         _ if dotted => Some(Entry::Tensor(json!({ "_type": "Tensor" }).to_string())),
         _ => None,

@@ -64,6 +64,8 @@ pub enum Content {
     ChannelScales,
     /// One bit per element: whether it stays.
     Mask,
+    /// One byte per element: whether it stays.
+    ByteMask,
 }
 
 /// A stored tensor.
@@ -132,6 +134,13 @@ fn dense(weight: &Weight, fitted: &Fitted) -> Part {
     Part::new(Content::Values, weight.name.clone(), dtype(float), weight.shape.clone())
 }
 
+/// Whether pruned elements are left out of the stored codes, or marked beside them. Vectors cannot be pruned in
+/// part: their zeros are stored like other values.
+pub fn is_masked(fitted: &Fitted) -> bool {
+    let whole = matches!(fitted, Fitted::Palette { vector, .. } if *vector > 1);
+    fitted.sparse().is_some() && !whole
+}
+
 /// The shape of the indices of a palette: entries of several values are counted once.
 fn index_shape(weight: &Weight, axis: usize, vector: u32) -> Vec<usize> {
     let mut shape = weight.shape.clone();
@@ -166,6 +175,8 @@ fn torchao(weight: &Weight, fitted: &Fitted) -> Vec<Part> {
             ]
         }
         Fitted::Palette { block, bits, vector, axis, scaled, entry, .. } => {
+            // Integers hold zero; palettes need not, so what is pruned must be told.
+            let masked = is_masked(fitted);
             let mut parts = vec![
                 part(Content::Codes, "codes", DType::U8, index_shape(weight, *axis, *vector)),
                 part(Content::Tables, "codebook", dtype(*entry), table_shape(weight, block, *bits, *vector)),
@@ -173,6 +184,9 @@ fn torchao(weight: &Weight, fitted: &Fitted) -> Vec<Part> {
             if *scaled {
                 let channels = weight.shape.get(*axis).copied().unwrap_or(1);
                 parts.push(part(Content::ChannelScales, "channel_scale", dtype(*entry), vec![channels]));
+            }
+            if masked {
+                parts.push(part(Content::ByteMask, "mask", DType::Bool, weight.shape.clone()));
             }
             parts
         }
@@ -207,10 +221,9 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
                 parts.push(mask());
             }
         }
-        Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, entry, sparse, .. } => {
+        Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, entry, .. } => {
             let indices = index_shape(weight, *axis, *vector).iter().product::<usize>();
-            // Vectors cannot be pruned in part: their zeros are stored like other values.
-            let masked = sparse.is_some() && *vector == 1;
+            let masked = is_masked(fitted);
             let kept = if masked { survivors.unwrap_or(indices) } else { indices };
             let stored = storage_bits(*bits);
             let tables = table_shape(weight, block, stored, *vector);

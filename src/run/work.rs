@@ -265,8 +265,10 @@ impl Made {
     /// # Errors
     /// If a code does not fit its width, which no kernel makes.
     pub fn bytes(&self, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
-        if let (Content::Mask, Some(mask)) = (part.content, &self.mask) {
-            return Ok(Cow::Borrowed(mask.bytes()));
+        match (part.content, &self.mask) {
+            (Content::Mask, Some(mask)) => return Ok(Cow::Borrowed(mask.bytes())),
+            (Content::ByteMask, Some(mask)) => return Ok(Cow::Owned(pack::unpack(mask.bytes(), mask.len(), 1)?)),
+            _ => {}
         }
         match &self.kind {
             Kind::Dense(bytes) => match &self.mask {

@@ -21,8 +21,8 @@ pub struct PartialDirectory {
 impl PartialDirectory {
     /// Begins a directory. Its files are written under [`PartialDirectory::path`].
     ///
-    /// An old directory is replaced only if all that it holds is what model directories hold, so that a mistyped
-    /// path does not cost a home directory.
+    /// An old directory is replaced only if it holds a model, and nothing but what model directories hold, so that
+    /// a mistyped path does not cost a home directory, or one of notes.
     ///
     /// # Errors
     /// If the destination exists and may not be replaced, is a file, is or holds an input, or cannot be written
@@ -110,25 +110,40 @@ fn is_within(path: &Path, directory: &Path) -> bool {
 }
 
 /// Names that directories of models hold: Core ML packages, checkpoints, tokenizers, their descriptions.
-const NAMES: &[&str] =
-    &["Manifest.json", "Data", "executorch_debug_handle_mapping.json", ".DS_Store", ".gitattributes", "LICENSE"];
+const NAMES: &[&str] = &["executorch_debug_handle_mapping.json", ".DS_Store", ".gitattributes", "LICENSE"];
 const EXTENSIONS: &[&str] =
     &["safetensors", "json", "jsonl", "txt", "md", "model", "jinja", "tiktoken", "bitmill", "lock"];
+/// What a Core ML package holds: its manifest, and the directory that the manifest describes.
+const MANIFEST: &str = "Manifest.json";
+const DATA: &str = "Data";
 
-/// Refuses to replace a directory that holds anything that is not part of a model.
+/// Refuses to replace a directory that holds no model, or anything that is not part of one.
 fn check_replaceable(destination: &Destination) -> Result<(), OutputError> {
     let path = destination.path;
     let io = |error| destination.io(error);
+    let mut entries = Vec::new();
     for entry in fs::read_dir(path).map_err(io)? {
         let entry = entry.map_err(io)?;
-        let name = PathBuf::from(entry.file_name());
-        let is_directory = entry.file_type().map_err(io)?.is_dir();
-        let has_extension = |known: &&str| name.extension() == Some(OsStr::new(*known));
-        let is_known = NAMES.iter().any(|known| name == Path::new(known))
-            || (!is_directory && EXTENSIONS.iter().any(has_extension));
-        if !is_known {
-            return Err(OutputError::NotAModel { path: path.to_owned(), entry: name });
+        entries.push((PathBuf::from(entry.file_name()), entry.file_type().map_err(io)?.is_dir()));
+    }
+    // The first in order is named, whatever order the system lists them in.
+    entries.sort();
+    let has_extension = |name: &Path, known: &str| name.extension() == Some(OsStr::new(known));
+    let is_file = |name: &str| entries.iter().any(|(entry, directory)| !directory && entry == Path::new(name));
+    let is_package = is_file(MANIFEST);
+    let is_known = |(name, directory): &(PathBuf, bool)| match directory {
+        true => is_package && name == Path::new(DATA),
+        false => {
+            NAMES.iter().any(|known| name == Path::new(known)) || EXTENSIONS.iter().any(|known| has_extension(name, known))
         }
+    };
+    if let Some((entry, _)) = entries.iter().find(|entry| !is_known(entry)) {
+        return Err(OutputError::NotAModel { path: path.to_owned(), entry: entry.clone() });
+    }
+    let has_tensors = entries.iter().any(|(name, directory)| !directory && has_extension(name, "safetensors"));
+    // An empty directory is nobody's loss.
+    if !entries.is_empty() && !is_package && !has_tensors {
+        return Err(OutputError::NoModel(path.to_owned()));
     }
     Ok(())
 }

@@ -102,7 +102,7 @@ fn overwriting_replaces() {
 fn a_directory_appears_when_it_is_complete_and_replaces_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model");
-    for (name, overwrite) in [("a.json", false), ("b.json", true)] {
+    for (name, overwrite) in [("a.safetensors", false), ("b.safetensors", true)] {
         let partial = PartialDirectory::create(&Destination { path: &path, overwrite, inputs: &[] }).unwrap();
         fs::write(partial.path().join(name), "x").unwrap();
         partial.commit().unwrap();
@@ -112,7 +112,7 @@ fn a_directory_appears_when_it_is_complete_and_replaces_whole() {
     let partial = PartialDirectory::create(&Destination { path: &path, overwrite: true, inputs: &[] }).unwrap();
     fs::write(partial.path().join("c.json"), "x").unwrap();
     drop(partial);
-    assert_eq!((names(&path), names(dir.path())), (vec!["b.json".to_owned()], vec!["model".to_owned()]));
+    assert_eq!((names(&path), names(dir.path())), (vec!["b.safetensors".to_owned()], vec!["model".to_owned()]));
 }
 
 #[test]
@@ -130,6 +130,30 @@ fn a_directory_with_anything_else_is_not_replaced() {
     fs::write(path.join("thesis.docx"), "x").unwrap();
     insta::assert_snapshot!(create(true, &[]), @"DIR/model: will not be replaced: it holds thesis.docx, which is not part of a model");
     assert_eq!(names(&path).len(), 2);
+}
+
+#[test]
+fn notes_are_no_model_whatever_they_are_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |name: &str, files: &[&str]| {
+        let path = dir.path().join(name);
+        for file in files {
+            fs::create_dir_all(path.join(file).parent().unwrap()).unwrap();
+            fs::write(path.join(file), "x").unwrap();
+        }
+        match PartialDirectory::create(&Destination { path: &path, overwrite: true, inputs: &[] }) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string().replace(&*dir.path().to_string_lossy(), "DIR"),
+        }
+    };
+    insta::assert_snapshot!(refused("notes", &["diary.md", "todo.txt"]), @"DIR/notes: will not be replaced: the directory holds no model");
+    insta::assert_snapshot!(refused("data", &["diary.md", "Data/thesis.docx"]), @"DIR/data: will not be replaced: it holds Data, which is not part of a model");
+    insta::assert_snapshot!(refused("both", &["model.safetensors", "Data/thesis.docx"]), @"DIR/both: will not be replaced: it holds Data, which is not part of a model");
+    insta::assert_snapshot!(refused("odd", &["Manifest.json/x", "Data/thesis.docx"]), @"DIR/odd: will not be replaced: it holds Data, which is not part of a model");
+    assert_eq!(refused("package", &["Manifest.json", "Data/com.apple.CoreML/model.mlmodel"]), "");
+    assert_eq!(refused("checkpoint", &["model.safetensors", "config.json", "README.md"]), "");
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    assert_eq!(refused("empty", &[]), "");
 }
 
 #[test]

@@ -18,6 +18,7 @@
 //! Results depend on the input alone, not on the machine or the number of threads.
 
 mod codes;
+mod decode;
 mod fit;
 mod layout;
 mod optimum;
@@ -29,6 +30,7 @@ mod tally;
 mod tests;
 mod vector;
 
+pub(crate) use decode::Coded;
 pub use result::{ChannelScale, Int8Tables, Palettized};
 pub use spec::{EntryType, PaletteError, PaletteGranularity, PaletteSpec, PaletteVector};
 
@@ -194,7 +196,7 @@ fn channel_scale<T: Element>(
     entries: EntryType,
     mask: Option<&[bool]>,
 ) -> Result<ChannelScale, PaletteError> {
-    let mut scale = ChannelScale { axis, scales: vec![0.0; shape[axis]], stride: shape[axis + 1..].iter().product() };
+    let mut scale = ChannelScale::new(shape, axis, vec![0.0; shape[axis]]);
     let channels = scale.scales.len();
     for (i, piece) in weights.chunks(scale.stride).enumerate() {
         let greatest = &mut scale.scales[i % channels];
