@@ -1,6 +1,7 @@
 //! What a recipe means: names resolved, imports and presets expanded, schemes as types, rules in order.
 //! Knows models only as things that selectors match; knows nothing of how anything is quantized.
 
+mod draft;
 pub mod fragment;
 pub mod glob;
 pub mod preset;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::preset::Preset;
 use super::problem::{Problem, ProblemKind};
-use super::scheme::Draft;
+use super::draft::Draft;
 use super::source::{FileId, Loader, Place, Source};
 use super::statement::Reader;
 use super::{NamedScheme, Recipe};
