@@ -122,8 +122,8 @@ pub fn preset_page(preset: &Preset) -> String {
     page.push_str("\n## Parameters\n\n");
     for parameter in preset.all_parameters() {
         let short = parameter.short.map_or(String::new(), |short| format!(" or `{short}`"));
-        let needed = if parameter.required { ", needed" } else { "" };
-        _ = writeln!(page, "- `{}`{short}: {}; {}{needed}", parameter.name, parameter.doc, parameter.kind.must());
+        let needed = if parameter.required { "needed; " } else { "" };
+        _ = writeln!(page, "- `{}`{short}: {needed}{}; {}", parameter.name, parameter.doc, parameter.kind.must());
     }
     page
 }

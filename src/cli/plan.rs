@@ -306,13 +306,16 @@ fn write_lock(
     let text = lock::text(project.recipe(), model, plan);
     // Another file that the path names by mistake is not lost.
     match std::fs::read(path) {
-        Ok(old) if !old.starts_with(lock::HEAD.as_bytes()) => {
+        Ok(old) if lock::is_lock(&old) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Ok(_) => {
             let help = "name another file, or remove this one yourself".to_string();
-            let message = format!("{}: is no lock file and is not overwritten", path.display());
+            let message = format!("{}: is no lock file of this version and is not overwritten", path.display());
             return Err(Failure::Broken { message, help: Some(help) });
         }
-        _ => diff::create(path, &text, true, &project.files())?,
+        Err(error) => return Err(Failure::unreadable(path, &error)),
     }
+    diff::create(path, &text, true, &project.files())?;
     terminal.note(format!("{}: {} written", path.display(), count(plan.decisions.len(), "decision")));
     Ok(Exit::Fine)
 }

@@ -268,8 +268,8 @@ impl Reader<'_, '_> {
             }
             ("sparse", Operand::Number(n)) => {
                 let must = "a share from 0% to 100%, or zeros in a group such as 2:4";
-                let instead =
-                    (n.unit.is_empty() && (0.0..=1.0).contains(&n.value)).then(|| format!("{}%", n.value * 100.0));
+                let is_share = n.unit.is_empty() && (0.0..=1.0).contains(&n.value);
+                let instead = is_share.then(|| crate::scheme::percent(n.value));
                 self.problem(operand_place, bad("sparse", must, instead));
             }
             ("sparse", Operand::Ratio(r)) => match (plain(&r.value.0), plain(&r.value.1)) {
