@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::check::{Analysis, Edit, Finding, Fix, Known, Severity, analyze_recipe, fix};
+use crate::check::expectation::{self, Verdict};
+use crate::check::{Analysis, Context, Edit, Facts, Finding, Fix, Known, Severity, analyze_recipe, fix};
 use crate::model::{Model, ModelError};
 use crate::plan::Plan;
 use crate::recipe::{FileId, Loader, Recipe, resolve};
@@ -198,6 +199,15 @@ pub struct Project {
     pub analysis: Analysis,
 }
 
+/// What is known after a run and was not before.
+#[derive(Debug, Clone, Default)]
+pub struct AfterRun {
+    /// What only the run could find.
+    pub findings: Vec<Finding>,
+    /// What is known now of each of `Recipe::expects`, in their order.
+    pub verdicts: Vec<Verdict>,
+}
+
 impl Project {
     /// Opens a recipe, with the model that it names or another one.
     ///
@@ -255,6 +265,18 @@ impl Project {
         }
     }
 
+    /// What a run has added to what was known, from what it measured.
+    pub fn after_run(&self, facts: &Facts) -> AfterRun {
+        let Some((model, _)) = self.planned() else { return AfterRun::default() };
+        let after = analyze_recipe(self.recipe().clone(), Known::Model(model), Some(facts));
+        let plan = after.plan.as_ref();
+        let context =
+            Context { recipe: &after.recipe, model: Some(model).zip(plan), model_error: None, run: Some(facts) };
+        let verdicts = expectation::verdicts(&context);
+        let is_new = |finding: &Finding| !self.findings().contains(finding);
+        AfterRun { findings: after.findings.into_iter().filter(is_new).collect(), verdicts }
+    }
+
     /// Every file that the findings depend on: the recipe, its imports, the files of its model. Those that do
     /// not exist yet are named too.
     pub fn files(&self) -> Vec<PathBuf> {
@@ -288,9 +310,7 @@ fn model_of(recipe: &Recipe) -> ProjectModel {
 
 /// The path of the model that a recipe names, joined to the directory of the file that names it.
 pub fn model_path(recipe: &Recipe) -> Option<PathBuf> {
-    let named = recipe.model.as_ref()?;
-    let file = recipe.sources.get(named.place.file.0 as usize)?;
-    Some(file.path.parent().unwrap_or(Path::new("")).join(&named.value))
+    recipe.model.as_ref().map(|named| recipe.path(named))
 }
 
 /// A text after its fixes.

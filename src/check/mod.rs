@@ -3,6 +3,7 @@
 
 mod allow;
 mod divides;
+pub mod expectation;
 pub mod finding;
 pub mod fix;
 pub mod needs;

@@ -107,6 +107,8 @@ pub struct Facts {
     pub errors: Vec<(String, WeightError)>,
     /// Bytes of the whole output, where one was written.
     pub size: Option<u64>,
+    /// Bytes of each changed weight in that output, by full name.
+    pub sizes: Vec<(String, u64)>,
 }
 
 /// Squared error of one weight.

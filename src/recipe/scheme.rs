@@ -4,9 +4,7 @@ use super::draft::{Base, Draft};
 use super::problem::ProblemKind;
 use super::resolve::Resolver;
 use super::source::{FileId, Place, Placed};
-use crate::scheme::{
-    ActivationScheme, FloatType, Granularity, Mapping, PaletteFit, ScaleSearch, Scheme, Sparsity,
-};
+use crate::scheme::{ActivationScheme, FloatType, Granularity, Mapping, PaletteFit, ScaleSearch, Scheme, Sparsity};
 use crate::syntax::tree::{self, Number, Operand, Part, Value, Word};
 
 /// A matter that a part of a scheme decides.

@@ -17,11 +17,11 @@ use crate::coreml::target::Target;
 use crate::dtype::DType;
 use crate::kind::KindWord;
 use crate::scheme::{Arithmetic, FloatType};
-use crate::syntax::{self, Span};
 use crate::syntax::tree::{
     self, Comparison, Expectation, Number, OptionEntry, Options, Spanned, Statement, StatementKind, Term, Text, Value,
     Word,
 };
+use crate::syntax::{self, Span};
 
 /// Reads statements of one file.
 pub(super) struct Reader<'r, 'a> {
