@@ -71,6 +71,17 @@ pub enum Needs {
     Run,
 }
 
+impl Needs {
+    /// In one word, the same in every output.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Needs::Recipe => "recipe",
+            Needs::Model => "model",
+            Needs::Run => "run",
+        }
+    }
+}
+
 /// A recipe that fails and the same recipe mended.
 #[derive(Debug)]
 pub struct Example {

@@ -4,13 +4,14 @@ use std::io::{IsTerminal, stderr};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::RunArgs;
 use super::check::draw_errors;
 use super::draw::Artist;
 use super::failure::Failure;
-use super::plan::{location, planned};
+use super::plan::planned;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal};
 use super::{Exit, heading, json, open};
@@ -122,7 +123,7 @@ fn show(
         Column::number("SQNR", 0),
     ]);
     for ((rule, scheme), sum) in report.by_rule() {
-        let place = recipe.rules.get(rule).map_or_else(String::new, |rule| location(&texts, rule.place, recipe));
+        let place = recipe.rules.get(rule).map_or_else(String::new, |rule| texts.location(rule.place));
         table.row([
             Cell::styled(Style::Plain, place),
             Cell::styled(Style::Plain, scheme),
@@ -191,10 +192,9 @@ fn worst(args: &RunArgs, report: &Report, terminal: &mut Terminal) -> Result<(),
     Ok(())
 }
 
-/// Reads the word of a format.
-pub fn format(word: &str) -> Result<OutputFormat, String> {
-    OutputFormat::from_word(word).ok_or_else(|| {
-        let words: Vec<&str> = OutputFormat::ALL.iter().map(|(_, word, _)| *word).collect();
-        format!("the formats are {}", words.join(", "))
-    })
+/// Reads the word of a format, and tells a shell what there is to complete.
+pub fn formats() -> impl TypedValueParser<Value = OutputFormat> {
+    let words = OutputFormat::ALL.iter().map(|(_, word, meaning)| PossibleValue::new(*word).help(meaning.trim()));
+    PossibleValuesParser::new(words)
+        .try_map(|word| OutputFormat::from_word(&word).ok_or_else(|| format!("there is no format {word}")))
 }

@@ -41,7 +41,7 @@ impl Write for Output {
             return Ok(());
         }
         let flushed = self.stdout.flush();
-        Ok(self.unless_closed(flushed)?.unwrap_or(()))
+        self.unless_closed(flushed).map(|_| ())
     }
 }
 

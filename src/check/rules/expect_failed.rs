@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::check::expectation::{Unmeasured, Verdict, claim};
-use crate::check::words::{bytes, count, list};
+use crate::check::words::{count, list};
 use crate::check::{Binds, Context, Example, Finding, Needs, Report, Rule, Severity};
 use crate::model::{Model, Weight};
 use crate::plan::{Decision, Outcome, Plan, Reason};
@@ -11,6 +11,7 @@ use crate::recipe::selector::Selector;
 use crate::recipe::{Bound, Claim, Expect, Metric, Recipe};
 use crate::scheme::{Scheme, Sparsity, WeightScheme};
 use crate::syntax::tree::Comparison;
+use crate::words::size;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -308,7 +309,7 @@ impl Checker<'_> {
         let share = after as f64 / sizes.before as f64;
         let (actual, why) = match claim.bound {
             Bound::Share(_) => {
-                let both = format!("{} of {}", bytes(after), bytes(sizes.before));
+                let both = format!("{} of {}", size(after), size(sizes.before));
                 (share, format!("it is {}%, {both}", claim.show(share, 100.0)))
             }
             Bound::Value(_) => (after as f64, format!("it is {}", claim.show_bytes(after))),
@@ -325,7 +326,7 @@ impl Checker<'_> {
         let mut staying: Vec<(&Weight, &Decision)> = all.filter(stays).filter(matters).collect();
         staying.sort_by_key(|(_, decision)| std::cmp::Reverse(decision.after));
         let largest: Vec<String> =
-            staying.iter().take(3).map(|(w, d)| format!("`{}` ({})", w.name, bytes(d.after))).collect();
+            staying.iter().take(3).map(|(w, d)| format!("`{}` ({})", w.name, size(d.after))).collect();
         if !largest.is_empty() {
             finding.help(format!("the largest that stay as they are: {}", largest.join(", ")));
         }
@@ -379,7 +380,6 @@ impl MetricClaim<'_> {
     /// Bytes for a reader, exactly where the short form would seem to hold.
     fn show_bytes(&self, actual: u64) -> String {
         let exact = format!("{actual} bytes");
-        let short = bytes(actual);
-        if short == exact { exact } else { format!("{short} ({exact})") }
+        if actual < 1000 { exact } else { format!("{} ({exact})", size(actual)) }
     }
 }
