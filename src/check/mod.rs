@@ -3,6 +3,7 @@
 
 mod allow;
 mod divides;
+pub mod expectation;
 pub mod finding;
 pub mod fix;
 pub mod needs;
@@ -21,7 +22,7 @@ use std::path::Path;
 use crate::model::Model;
 use crate::plan::{self, Plan};
 use crate::recipe::{Loader, Recipe, resolve};
-pub use finding::{Edit, Finding, Fix, Label, Report, Severity};
+pub use finding::{Edit, Finding, Fix, FixKind, Label, Report, Severity};
 pub use rule::{Binds, Example, Fact, Facts, Needs, Rule};
 
 /// Everything a rule may look at.

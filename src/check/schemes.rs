@@ -4,23 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Context;
 use super::finding::{Edit, Finding};
+pub use super::needs::compression_lacks as lacks;
 use super::needs::told_by_preset;
 use super::places;
 use super::words::{count, list, remove_part};
-use crate::coreml::feature::Feature;
-use crate::coreml::target::OperatorSet;
 use crate::model::Weight;
 use crate::plan::{Decision, Misfit, Outcome};
 use crate::recipe::{Field, Origins, Place, Recipe, Rule, selector::Selector};
 use crate::scheme::{Affine, Granularity, Palette, Scheme, WeightScheme};
 use crate::syntax::Span;
-
-/// The operator set that first has a feature, if the recipe's target has compression but not this. A target
-/// without any compression is told about by a rule of its own.
-pub fn lacks(context: &Context, feature: Feature) -> Option<&'static OperatorSet> {
-    let (has, needs) = (context.recipe.operator_set()?, feature.set());
-    (has.spec >= Feature::Int8.set().spec && has.spec < needs.spec).then_some(needs)
-}
 
 /// A part of a scheme at the place where it is written, with the rules that use it.
 #[derive(Debug)]

@@ -178,7 +178,7 @@ pub struct RunArgs {
     #[arg(long, short, value_hint = ValueHint::AnyPath)]
     pub output: Option<PathBuf>,
     /// How to write: `torchao` for its own loader, `packed` small, `dequantized` as floats
-    #[arg(long, default_value = "torchao", value_parser = super::run::format)]
+    #[arg(long, default_value = "torchao", value_name = "FORMAT", value_parser = super::run::formats())]
     pub format: OutputFormat,
     /// Replace what is at the output
     #[arg(long)]

@@ -12,6 +12,7 @@ mod near;
 mod open;
 pub mod packed;
 mod tied;
+mod words;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

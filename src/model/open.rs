@@ -15,7 +15,7 @@ use super::{Location, Model, ModelData, ModelError, ModelFormat, Weight, share_k
 use crate::formats::natural::natural_order;
 use crate::formats::safetensors::{Reader, TensorInfo};
 use crate::formats::shown;
-use crate::syntax::nearest::nearest;
+use crate::nearest::nearest_beside;
 
 /// Larger configuration files and indices than anyone has; they are read whole.
 const MOST_JSON: u64 = 256 << 20;
@@ -54,7 +54,7 @@ impl Model {
     pub fn open(path: &Path) -> Result<Model, ModelError> {
         let metadata = fs::metadata(path).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
-                ModelError::Missing { path: path.to_owned(), nearest: nearest_sibling(path) }
+                ModelError::Missing { path: path.to_owned(), nearest: nearest_beside(path) }
             }
             _ => ModelError::Io { path: path.to_owned(), source: error },
         })?;
@@ -113,17 +113,6 @@ fn other_format_in(directory: &Path) -> Option<ModelError> {
     // Written beside every trained model, and no model.
     let settings = |path: &PathBuf| path.file_name().is_some_and(|name| name == "training_args.bin");
     paths.iter().filter(|path| !settings(path)).find_map(|path| refuse_other_formats(path).err())
-}
-
-fn nearest_sibling(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_str()?;
-    let parent = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
-    let names: Vec<String> = fs::read_dir(parent)
-        .ok()?
-        .take(10_000)
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
-    nearest(name, names.iter().map(String::as_str)).map(str::to_string)
 }
 
 fn safetensors_in(directory: &Path) -> Result<Vec<PathBuf>, ModelError> {

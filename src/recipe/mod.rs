@@ -1,6 +1,7 @@
 //! What a recipe means: names resolved, imports and presets expanded, schemes as types, rules in order.
 //! Knows models only as things that selectors match; knows nothing of how anything is quantized.
 
+mod draft;
 pub mod fragment;
 pub mod glob;
 pub mod preset;
@@ -12,6 +13,8 @@ pub mod selector;
 pub mod source;
 pub mod starter;
 mod statement;
+
+use std::path::{Path, PathBuf};
 
 use crate::coreml::target::{OperatorSet, Target};
 use crate::scheme::{Arithmetic, FloatType, Scheme};
@@ -287,6 +290,13 @@ impl Recipe {
     /// Weights with no more elements than this stay as they are.
     pub fn threshold_or_default(&self) -> u64 {
         self.threshold.map_or(0, |t| t.value)
+    }
+
+    /// A path that the recipe names, joined to the directory of the file that names it.
+    pub fn path(&self, named: &Placed<String>) -> PathBuf {
+        let file = self.sources.get(named.place.file.0 as usize);
+        let directory = file.and_then(|source| source.path.parent()).unwrap_or(Path::new(""));
+        directory.join(&named.value)
     }
 
     /// The text of a source at a place.

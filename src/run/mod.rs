@@ -47,7 +47,7 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     /// How to write.
     pub format: OutputFormat,
-    /// Where to: a file; a directory when the model is one.
+    /// Where to: a file; a directory when the model is one. A relative path counts from the current directory.
     pub output: &'a std::path::Path,
     /// Whether what is there may be replaced.
     pub overwrite: bool,

@@ -49,6 +49,48 @@ fn errors_forbid_a_run_and_failed_expectations_are_findings() {
     assert!(ran.status == Some(1) && ran.stdout.contains("[expect-failed]"), "{}", ran.all());
 }
 
+#[test]
+fn what_nothing_measured_is_not_met() {
+    let world = digits().file("a.bitmill", format!("{RECIPE}expect accuracy drop <= 0.5%\nexpect sqnr >= 90 dB\n"));
+    let ran = world.run("run a.bitmill -o out.safetensors");
+    let line = "1 of 3 expectations met; 1 failed; not measured: `accuracy drop <= 0.5%` (only an evaluation tells)\n";
+    assert!(ran.status == Some(1) && ran.stdout.contains(line), "{}", ran.all());
+    let ran = world.run("run a.bitmill -o out.safetensors --force --json");
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let verdicts: Vec<_> = report["expectations"].as_array().unwrap().iter().map(|e| e["verdict"].clone()).collect();
+    assert_eq!(verdicts, ["met", "not-measured", "failed"]);
+    assert_eq!(report["expectations"][1]["claim"], "accuracy drop <= 0.5%");
+    assert_eq!(report["expectations"][1]["why"], "only an evaluation tells");
+}
+
+#[test]
+fn how_much_sparse_below_leaves_is_judged_after_the_run() {
+    let rules = "model \"digits.safetensors\"\ntarget iOS18\nconv or linear => sparse-below 0.05\n";
+    let kept = "expect size <= 90%\nexpect conv size <= 99%\nexpect bits <= 31\n";
+    let world = digits().file("a.bitmill", format!("{rules}{kept}")).file("b.bitmill", format!("{rules}{kept}"));
+    assert_eq!(world.run("check a.bitmill --deny warnings").status, Some(0));
+    let ran = world.run("run a.bitmill");
+    assert!(ran.status == Some(0) && ran.stdout.contains("3 expectations met"), "{}", ran.all());
+    // What no number of zeros could reach is told before, and what this number does not reach, after.
+    let world = world.file("c.bitmill", format!("{rules}expect size >= 200%\n"));
+    assert!(world.run("run c.bitmill").stdout.is_empty());
+    let world = world.file("d.bitmill", format!("{rules}expect conv size <= 1%\nexpect bits <= 1\n"));
+    assert_eq!(world.run("check d.bitmill").status, Some(0));
+    let ran = world.run("run d.bitmill");
+    assert!(ran.status == Some(1) && ran.stdout.contains("0 of 2 expectations met; 2 failed"), "{}", ran.all());
+}
+
+#[test]
+fn outputs_that_nobody_names_never_replace_the_model() {
+    let world = digits().file("digits.bitmill", RECIPE).file("sub/base.bitmill", "output \"named.safetensors\"\n");
+    let ran = world.run("run digits.bitmill");
+    assert!(ran.status == Some(0) && world.path("digits-torchao.safetensors").exists(), "{}", ran.all());
+    // What an import says counts from the import.
+    let world = world.file("b.bitmill", format!("import \"sub/base.bitmill\"\n{RECIPE}"));
+    let ran = world.run("run b.bitmill");
+    assert!(ran.status == Some(0) && world.path("sub/named.safetensors").exists(), "{}", ran.all());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_leaves_nothing_behind() {

@@ -12,9 +12,9 @@ mod plan;
 mod rules;
 mod run;
 
-pub use model::{ModelShape, format_word, known_by_word};
+pub use model::ModelShape;
 pub use plan::{PlanShape, TargetsShape};
-pub use rules::{PresetShape, PresetsShape, RulesShape, needs_word};
+pub use rules::{PresetShape, PresetsShape, RulesShape};
 pub use run::RunShape;
 
 use serde::Serialize;

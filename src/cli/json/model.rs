@@ -2,7 +2,7 @@
 
 use crate::check::report::json::VERSION;
 use crate::inspect::{Sum, Values};
-use crate::model::{KnownBy, Model, ModelFormat, Role, Weight};
+use crate::model::{Model, Weight};
 use serde::Serialize;
 
 /// The head of a model.
@@ -43,32 +43,11 @@ pub struct Tensor<'a> {
     pub bytes: u64,
 }
 
-/// The word for a format of a model.
-pub fn format_word(format: ModelFormat) -> &'static str {
-    match format {
-        ModelFormat::Safetensors => "safetensors",
-        ModelFormat::Shards => "shards",
-        ModelFormat::HuggingFace => "hugging-face",
-        ModelFormat::Packed => "packed",
-        ModelFormat::Listing => "listing",
-    }
-}
-
-/// The word for how a kind is known.
-pub fn known_by_word(known_by: KnownBy) -> &'static str {
-    match known_by {
-        KnownBy::Architecture => "architecture",
-        KnownBy::Program => "program",
-        KnownBy::Name => "name",
-        KnownBy::Shape => "shape",
-    }
-}
-
 impl<'a> ModelHead<'a> {
     pub(super) fn new(model: &'a Model) -> Self {
         ModelHead {
             path: model.path.to_string_lossy().into_owned(),
-            format: format_word(model.format),
+            format: model.format.word(),
             architecture: model.architecture.as_deref(),
         }
     }
@@ -81,12 +60,8 @@ impl<'a> Tensor<'a> {
             tied: &weight.tied,
             module: weight.module(),
             kind: weight.kind.word(),
-            known_by: known_by_word(weight.known_by),
-            role: match weight.role {
-                Role::Weight => "weight",
-                Role::Bias => "bias",
-                Role::Buffer => "buffer",
-            },
+            known_by: weight.known_by.word(),
+            role: weight.role.word(),
             shape: &weight.shape,
             dtype: weight.dtype.name(),
             elements: weight.elements(),

@@ -2,7 +2,6 @@
 
 use crate::check::Rule;
 use crate::check::report::json::VERSION;
-use crate::check::rule::Needs;
 use crate::recipe::preset::{Parameter, Preset};
 use crate::recipe::starter;
 use serde::Serialize;
@@ -41,15 +40,6 @@ pub struct RuleShape {
     pub sources: &'static [&'static str],
 }
 
-/// The word for what a rule must know.
-pub fn needs_word(needs: Needs) -> &'static str {
-    match needs {
-        Needs::Recipe => "recipe",
-        Needs::Model => "model",
-        Needs::Run => "run",
-    }
-}
-
 impl RulesShape {
     /// The shape of rules.
     pub fn new(rules: &[&'static Rule]) -> Self {
@@ -60,7 +50,7 @@ impl RulesShape {
                 severity: rule.severity.word(),
                 title: rule.title,
                 demanded_by: rule.binds.name(),
-                needs: needs_word(rule.needs),
+                needs: rule.needs.word(),
                 page: rule.page.trim(),
                 failing: example.map_or("", |example| example.bad),
                 mended: example.map_or("", |example| example.good),

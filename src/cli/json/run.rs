@@ -1,6 +1,9 @@
 //! Runs.
 
-use crate::check::report::json::VERSION;
+use crate::check::expectation::{Verdict, claim};
+use crate::check::report::Texts;
+use crate::check::report::json::{RegionShape, VERSION};
+use crate::project::AfterRun;
 use crate::recipe::Recipe;
 use serde::Serialize;
 
@@ -31,8 +34,25 @@ pub struct RunShape {
     pub weights: Vec<RunWeightShape>,
     /// Weights that stay because of their values.
     pub kept: Vec<String>,
+    /// What is known of each expectation of the recipe.
+    pub expectations: Vec<RunExpectationShape>,
     /// What only the run could find.
     pub findings: Vec<RunFindingShape>,
+}
+
+/// What is known of an expectation after a run.
+#[derive(Debug, Serialize)]
+pub struct RunExpectationShape {
+    /// Where it is written.
+    #[serde(flatten)]
+    pub region: RegionShape,
+    /// What it claims, as written.
+    pub claim: String,
+    /// `met`, `failed` or `not-measured`.
+    pub verdict: &'static str,
+    /// Why nothing has measured it, where nothing has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// Sums of a run.
@@ -48,9 +68,10 @@ pub struct RunSumShape {
     pub before: u64,
     /// Bytes after.
     pub after: u64,
-    /// Signal to noise ratio in dB; absent where nothing is lost.
+    /// Signal to noise ratio in dB; absent where nothing is lost, null where values are destroyed: where the error
+    /// is no number, or there was no signal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sqnr: Option<f64>,
+    pub sqnr: Option<Option<f64>>,
 }
 
 /// What one rule did.
@@ -80,11 +101,12 @@ pub struct RunWeightShape {
     pub before: u64,
     /// Bytes after.
     pub after: u64,
-    /// Signal to noise ratio in dB; absent where nothing is lost.
+    /// Signal to noise ratio in dB; absent where nothing is lost, null where values are destroyed: where the error
+    /// is no number, or there was no signal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sqnr: Option<f64>,
-    /// The largest absolute error.
-    pub max_error: f64,
+    pub sqnr: Option<Option<f64>>,
+    /// The largest absolute error; null where it is infinite or no number.
+    pub max_error: Option<f64>,
 }
 
 /// What the run found.
@@ -100,9 +122,10 @@ pub struct RunFindingShape {
     pub weights: Vec<String>,
 }
 
-/// JSON has no infinity: what is exact has no ratio.
-fn ratio(sqnr: f64) -> Option<f64> {
-    sqnr.is_finite().then_some(sqnr)
+/// The signal to noise ratio for JSON, which has no numbers that are infinite or none: nothing where nothing is
+/// lost, null where the values are destroyed.
+fn ratio(sqnr: f64) -> Option<Option<f64>> {
+    (sqnr != f64::INFINITY).then(|| sqnr.is_finite().then_some(sqnr))
 }
 
 impl RunSumShape {
@@ -120,7 +143,7 @@ impl RunSumShape {
 
 impl RunShape {
     /// The shape of a run.
-    pub fn new(recipe: &Recipe, report: &crate::run::Report, findings: &[&crate::check::Finding]) -> Self {
+    pub fn new(recipe: &Recipe, report: &crate::run::Report, after: &AfterRun) -> Self {
         let selector = |rule: usize| recipe.rules.get(rule).map_or("", |rule| recipe.text(rule.selector_place));
         let weight = |weight: &crate::run::WeightReport| RunWeightShape {
             name: weight.name.clone(),
@@ -130,13 +153,23 @@ impl RunShape {
             before: weight.before,
             after: weight.after,
             sqnr: ratio(weight.error.sqnr()),
-            max_error: weight.max_error,
+            max_error: weight.max_error.is_finite().then_some(weight.max_error),
         };
-        let finding = |finding: &&crate::check::Finding| RunFindingShape {
+        let finding = |finding: &crate::check::Finding| RunFindingShape {
             code: finding.code,
             severity: finding.severity.word(),
             message: finding.message.clone(),
             weights: finding.weights.clone(),
+        };
+        let texts = Texts::new(recipe);
+        let expectation = |(expect, verdict): (&crate::recipe::Expect, &Verdict)| RunExpectationShape {
+            region: RegionShape::new(expect.place, &texts),
+            claim: claim(recipe, expect).to_string(),
+            verdict: verdict.word(),
+            why: match verdict {
+                Verdict::NotMeasured(why) => Some(why.to_string()),
+                Verdict::Met | Verdict::Failed => None,
+            },
         };
         RunShape {
             version: VERSION,
@@ -159,7 +192,19 @@ impl RunShape {
                 .collect(),
             weights: report.weights.iter().map(weight).collect(),
             kept: report.kept.iter().map(|(name, _)| name.clone()).collect(),
-            findings: findings.iter().map(finding).collect(),
+            expectations: recipe.expects.iter().zip(&after.verdicts).map(expectation).collect(),
+            findings: after.findings.iter().map(finding).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ratio;
+
+    #[test]
+    fn what_is_destroyed_is_not_shown_as_lossless() {
+        let shown = [f64::INFINITY, f64::NAN, f64::NEG_INFINITY, 30.0].map(ratio);
+        assert_eq!(shown, [None, Some(None), Some(None), Some(Some(30.0))]);
     }
 }
