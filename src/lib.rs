@@ -6,6 +6,7 @@ pub mod check;
 pub mod cli;
 pub mod coreml;
 pub mod dtype;
+pub mod element;
 pub mod exec;
 pub mod formats;
 pub mod glossary;

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use super::grid::Grid;
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 use crate::quant::pack;
 
 /// A constant tensor: packed little-endian elements, row by row.

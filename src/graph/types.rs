@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::element::ElementType;
+use crate::element::ElementType;
 
 /// How deeply types may nest; deeper ones are refused when a program is read.
 pub const MAX_TYPE_DEPTH: usize = 16;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use half::{bf16, f16};
 
 use super::Name;
-use super::element::ElementType;
+use crate::element::ElementType;
 use super::types::{TensorType, Type};
 
 /// How deeply lists, tuples and dictionaries of constants may nest.

@@ -1,6 +1,9 @@
 //! Chains of `constexpr_` operators: what stands in a program in place of a constant.
 
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
+
+/// Elements below which a tensor stands in the program itself, as coremltools has it (backend/mil/load.py).
+const IMMEDIATE: usize = 10;
 
 /// The operators that give one weight, each after those whose results it takes. The last one's last output is the
 /// weight.
@@ -72,6 +75,8 @@ pub enum Content {
     Mask,
     /// Values in a float type; with a mask those that pruning left.
     Values,
+    /// The values that come of the scheme, in the type of the weight.
+    Plain,
 }
 
 impl Data {
@@ -79,6 +84,11 @@ impl Data {
     pub fn bytes(&self) -> Option<u64> {
         let count = self.shape.iter().try_fold(1u64, |count, &size| count.checked_mul(size as u64))?;
         self.element.bytes_for(count)
+    }
+
+    /// Whether it is so small that it stands in the program itself.
+    pub fn is_immediate(&self) -> bool {
+        self.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).is_some_and(|n| n < IMMEDIATE)
     }
 }
 

@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use super::chain::{Chain, Content, Data, Operand, Step};
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 use crate::graph::function::Opset;
 use crate::plan::fit::{Fitted, storage_bits};
 use crate::scheme::{FloatType, Mapping};
@@ -78,6 +78,14 @@ pub fn encode(weight: Shaped, fitted: &Fitted, set: Opset) -> Result<Chain, Enco
         Fitted::Sparse(_) => encoder.sparse(),
         Fitted::Float(float) => encoder.float(element(*float)),
     }
+}
+
+/// The weight as a plain constant.
+pub fn plain(weight: Shaped) -> Chain {
+    let shape = weight.shape.to_vec();
+    let values = data(Content::Plain, weight.element, shape.clone());
+    let step = Step { operator: "const", parameters: vec![("val", values)], outputs: vec![(weight.element, shape)] };
+    Chain { steps: vec![step] }
 }
 
 /// The element type of a float type.

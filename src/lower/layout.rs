@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::formats::coreml::blob;
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 
 /// Which bytes a blob of the new file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

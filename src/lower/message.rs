@@ -3,13 +3,12 @@
 
 use bytes::Bytes;
 
-use crate::graph::mil as dtype;
 use crate::formats::coreml::proto::{
     Argument, AttributeEntry, Binding, BindingKind, BlobFileValue, ConstantDimension, Dimension, DimensionKind, Entry,
     ImmediateKind, ImmediateValue, InputEntry, Kept, NamedValueType, RepeatedBytes, RepeatedFloats, RepeatedInts,
     RepeatedStrings, TensorElements, TensorType, TensorValue, Value, ValueKind, ValueType, ValueTypeKind,
 };
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 
 /// The file of weights, as programs name it.
 pub const WEIGHTS: &str = "@model_path/weights/weight.bin";
@@ -21,7 +20,7 @@ pub fn tensor_type(element: ElementType, shape: &[usize]) -> Kept<ValueType> {
         Dimension { dimension: Some(DimensionKind::Constant(constant.into())) }.into()
     };
     let tensor = TensorType {
-        data_type: dtype::number(element),
+        data_type: element.number(),
         rank: shape.len() as i64,
         dimensions: shape.iter().map(dimension).collect(),
         attributes: Vec::new(),

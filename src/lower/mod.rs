@@ -6,6 +6,7 @@ pub mod encode;
 pub mod layout;
 pub mod message;
 pub mod operation;
+pub mod precision;
 pub mod rewrite;
 mod upgrade;
 

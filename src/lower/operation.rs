@@ -39,7 +39,7 @@ pub fn operations(
                 Operand::Sizes(sizes) => message::sizes(sizes),
                 Operand::Word(word) => message::text(word),
             };
-            if set < Opset::CoreML8 {
+            if set < Opset::CoreML8 || step.operator == "const" {
                 operation.attributes.push(message::attribute(parameter, value));
             } else {
                 operation.inputs.push(message::input(parameter, value));

@@ -15,8 +15,7 @@ use crate::formats::coreml::proto::{
     Binding, BindingKind, Block, ImmediateKind, Kept, Model, ModelKind, NamedValueType, Operation, TensorElements,
     Value, ValueKind, ValueType, ValueTypeKind,
 };
-use crate::graph::mil as dtype;
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 
 /// Operators that stay as they are: coremltools' list.
 const LEFT: &[&str] = &[
@@ -76,7 +75,7 @@ struct Pass<'a> {
 /// The element type of a tensor.
 fn element(r#type: Option<&Kept<ValueType>>) -> Option<ElementType> {
     match r#type?.kind.as_ref()? {
-        ValueTypeKind::Tensor(tensor) => dtype::element(tensor.data_type),
+        ValueTypeKind::Tensor(tensor) => ElementType::from_number(tensor.data_type),
         _ => None,
     }
 }
@@ -85,7 +84,7 @@ fn set_fp16(r#type: Option<&mut Kept<ValueType>>) {
     if let Some(r#type) = r#type
         && let Some(ValueTypeKind::Tensor(tensor)) = &mut r#type.kind
     {
-        tensor.data_type = dtype::number(ElementType::Fp16);
+        tensor.data_type = ElementType::Fp16.number();
     }
 }
 
@@ -334,7 +333,7 @@ impl Pass<'_> {
         let mut output = message::named(made, element, &[]);
         if let Some(mut r#type) = r#type {
             if let Some(ValueTypeKind::Tensor(tensor)) = &mut r#type.kind {
-                tensor.data_type = dtype::number(element);
+                tensor.data_type = element.number();
             }
             output.r#type = Some(r#type);
         }

@@ -9,16 +9,12 @@ use super::chain::{Chain, Data};
 use super::layout::{Layout, Source};
 use super::operation::operations;
 use super::{message, upgrade};
-use crate::graph::mil as dtype;
 use crate::formats::coreml::proto::{
     BindingKind, Block, Function, ImmediateKind, Kept, Model, ModelKind, Operation, Value, ValueKind, ValueTypeKind,
 };
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 use crate::graph::function::Opset;
 use crate::graph::index::Path;
-
-/// Elements below which a tensor stands in the program itself, as coremltools has it (backend/mil/load.py).
-pub const IMMEDIATE: usize = 10;
 
 /// A change of a program: whose constants become what.
 #[derive(Debug, Clone, Default)]
@@ -254,7 +250,7 @@ impl Editor<'_> {
 /// The element type and number of elements that a constant's declared type has.
 fn blob_type(value: &Value) -> Option<(ElementType, u64)> {
     let ValueTypeKind::Tensor(tensor) = value.r#type.as_ref()?.kind.as_ref()? else { return None };
-    let element = dtype::element(tensor.data_type)?;
+    let element = ElementType::from_number(tensor.data_type)?;
     let count =
         tensor.dimensions.iter().try_fold(1u64, |count, dimension| count.checked_mul(message::size(dimension)?))?;
     Some((element, count))
@@ -262,8 +258,7 @@ fn blob_type(value: &Value) -> Option<(ElementType, u64)> {
 
 /// A tensor as a constant in the program, where it is small. Without its bytes it is one of zeros, to be replaced.
 fn small(data: &Data, bytes: Option<&Vec<u8>>) -> Option<Kept<Value>> {
-    let count = data.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size))?;
-    if count >= IMMEDIATE {
+    if !data.is_immediate() {
         return None;
     }
     let bytes = match bytes {

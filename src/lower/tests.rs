@@ -2,7 +2,7 @@
 
 use super::chain::{Chain, Operand};
 use super::encode::{Shaped, encode};
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 use crate::graph::function::Opset;
 use crate::plan::fit::Fitted;
 use crate::scheme::{Arithmetic, FloatType, Mapping, PaletteFit, ScaleSearch, Sparsity};

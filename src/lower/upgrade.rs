@@ -4,11 +4,10 @@
 //! `constexpr_affine_dequantize` has no newer version and stays as it is, as coremltools leaves it.
 
 use super::message;
-use crate::graph::mil as dtype;
 use crate::formats::coreml::proto::{
     AttributeEntry, ImmediateKind, Kept, Operation, TensorElements, Value, ValueKind, ValueType, ValueTypeKind,
 };
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 
 /// Brings an operation into the form of CoreML8, if it is one that must be.
 ///
@@ -74,7 +73,7 @@ fn vector_length(operation: &Operation, name: &str) -> Option<usize> {
 
 fn element_of(operation: &Operation, name: &str) -> Option<ElementType> {
     let ValueTypeKind::Tensor(tensor) = value(operation, name)?.r#type.as_ref()?.kind.as_ref()? else { return None };
-    dtype::element(tensor.data_type)
+    ElementType::from_number(tensor.data_type)
 }
 
 fn take(operation: &mut Kept<Operation>, name: &str) -> Option<Kept<Value>> {

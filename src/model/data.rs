@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::{Model, ModelError, Weight};
 use crate::dtype::DType;
 use crate::formats::safetensors::{Fault, Reader, SafetensorsError, TensorInfo};
@@ -12,10 +14,16 @@ pub struct ModelData {
     readers: Vec<Reader>,
     /// Stored tensors of each packed weight: file and index.
     stored: HashMap<String, Vec<(usize, usize)>>,
+    /// The bytes of a package's plain constants, by full name.
+    constants: HashMap<String, Bytes>,
 }
 
 impl ModelData {
     pub(super) fn open(model: &Model) -> Result<ModelData, ModelError> {
+        if let Some(program) = &model.program {
+            let constants = program.plain(model)?;
+            return Ok(ModelData { readers: Vec::new(), stored: HashMap::new(), constants });
+        }
         let readers = model.files.iter().map(|path| Reader::open(path)).collect::<Result<Vec<_>, _>>()?;
         let mut stored: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
         for (file, reader) in readers.iter().enumerate() {
@@ -27,7 +35,7 @@ impl ModelData {
                 stored.entry(owner.to_string()).or_default().push((file, index));
             }
         }
-        Ok(ModelData { readers, stored })
+        Ok(ModelData { readers, stored, constants: HashMap::new() })
     }
 
     /// The bytes of a weight that is stored plainly, as they are in the file.
@@ -35,6 +43,9 @@ impl ModelData {
     /// # Errors
     /// If the file has changed since the model was opened, or cannot be mapped.
     pub fn bytes(&self, weight: &Weight) -> Result<&[u8], ModelError> {
+        if let Some(bytes) = self.constants.get(&weight.name) {
+            return Ok(bytes);
+        }
         let reader = self.readers.get(weight.location.file).ok_or_else(|| missing(&weight.name))?;
         let info = reader.info(&weight.name)?;
         // The header was read once for the plan and once for the data: who plans by one must not get the other.

@@ -9,9 +9,11 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::kinds::Names;
+use super::package;
 use super::packed::{self, PackedWeight};
 use super::tied::tie;
 use super::{Location, Model, ModelData, ModelError, ModelFormat, Weight, share_kinds};
+use crate::formats::coreml::Package;
 use crate::formats::natural::natural_order;
 use crate::formats::safetensors::{Reader, TensorInfo};
 use crate::formats::shown;
@@ -26,16 +28,6 @@ const FORMATS: &[(&str, &str, &str)] = &[
         "pt2",
         "PyTorch exports cannot be read yet",
         "save the state dict beside it: `from safetensors.torch import save_file; save_file(dict(program.state_dict), \"model.safetensors\")`",
-    ),
-    (
-        "mlpackage",
-        "Core ML packages cannot be read yet",
-        "quantize the PyTorch checkpoint that it was converted from, saved as safetensors",
-    ),
-    (
-        "mlmodel",
-        "a Core ML model file holds no weights that can be quantized here",
-        "use the checkpoint it was converted from",
     ),
     (
         "bin",
@@ -58,6 +50,9 @@ impl Model {
             }
             _ => ModelError::Io { path: path.to_owned(), source: error },
         })?;
+        if Package::is_one(path) {
+            return package::open(path);
+        }
         refuse_other_formats(path)?;
         if !metadata.is_dir() {
             return from_files(path, vec![path.to_owned()], ModelFormat::Safetensors, None, None);
@@ -213,7 +208,7 @@ fn from_files(
     });
     tie(&mut weights, &readers, architecture.as_deref(), tied_in_config);
     let format = if packed.is_empty() { format } else { ModelFormat::Packed };
-    Ok(Model { path: path.to_owned(), format, files, architecture, weights, packed })
+    Ok(Model { path: path.to_owned(), format, files, architecture, weights, packed, program: None })
 }
 
 fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -> Result<(), ModelError> {

@@ -123,7 +123,7 @@ fn metadata(job: &Job, data: &ModelData, items: &[Item], file: usize) -> Vec<(St
     };
     let here = || items.iter().filter(|item| job.model.weights[item.weight].location.file == file);
     match job.format {
-        OutputFormat::Dequantized => {}
+        OutputFormat::Dequantized | OutputFormat::MlPackage => {}
         OutputFormat::Packed => {
             let weights: Vec<PackedWeight> = here().filter_map(|item| packed_weight(job, item)).collect();
             let index = packed::Index { version: packed::VERSION, weights };

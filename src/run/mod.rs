@@ -5,6 +5,7 @@
 //! all threads inside it: memory is bounded by the largest few weights, not by the model.
 
 mod layout;
+mod package;
 pub mod outcome;
 pub mod parts;
 pub mod report;
@@ -23,7 +24,11 @@ use thiserror::Error;
 
 use crate::check::Fact;
 use crate::check::rule::WeightError;
+use crate::formats::coreml::PackageWriteError;
 use crate::formats::output::OutputError;
+use crate::graph::function::Opset;
+use crate::lower::encode::EncodeError;
+use crate::lower::rewrite::RewriteError;
 use crate::model::{Model, ModelData, ModelError};
 use crate::plan::{Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
@@ -86,6 +91,34 @@ pub enum RunError {
     /// Two stored tensors would have one name.
     #[error("the output would hold two tensors named `{0}`: rename the one in the model")]
     SameName(String),
+    /// The format cannot hold a model of this kind.
+    #[error("{0}")]
+    Format(&'static str),
+    /// The recipe asks for an older operator set than the package has.
+    #[error("the package is of {have}, which cannot be written for {asked}: a newer set cannot be taken back")]
+    OlderTarget {
+        /// The package's.
+        have: Opset,
+        /// The recipe's.
+        asked: Opset,
+    },
+    /// A scheme that the operator set cannot express.
+    #[error("`{weight}` cannot be written: {source}")]
+    Encode {
+        /// The weight.
+        weight: String,
+        /// Why.
+        source: EncodeError,
+    },
+    /// The program cannot be edited.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+    /// The package cannot be written.
+    #[error(transparent)]
+    Package(#[from] PackageWriteError),
+    /// A blob would not lie where the program says.
+    #[error("the file of weights does not come out as it was laid out; this is a mistake in bitmill")]
+    Layout,
     /// It was asked to stop. Nothing was left behind.
     #[error("interrupted; nothing was written")]
     Cancelled,
@@ -116,10 +149,24 @@ const BATCH: u64 = 4 << 20;
 /// # Errors
 /// See [`RunError`]. Whatever the error, no output is left behind, and what was at its place is still there.
 pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
-    let begun = Instant::now();
     if job.plan.decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Misfit(_))) {
         return Err(RunError::NotChecked);
     }
+    match (&job.model.program, job.format) {
+        (Some(_), OutputFormat::Torchao | OutputFormat::Packed) => Err(RunError::Format(
+            "a Core ML package is written as `mlpackage`, or as `dequantized`: a package of plain weights",
+        )),
+        (Some(program), _) => package::run(job, program, progress, cancel),
+        (None, OutputFormat::MlPackage) => Err(RunError::Format(
+            "a checkpoint holds no program, so no Core ML package can be made of it: convert the model with coremltools \
+             first, and quantize the package",
+        )),
+        (None, _) => run_checkpoint(job, progress, cancel),
+    }
+}
+
+fn run_checkpoint(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
+    let begun = Instant::now();
     let data = job.model.open_data()?;
     // What a weight's values forbid (NaN, too many distinct values for `fit unique`) is met only when it is
     // worked on. Such weights stay as they are; since the header of the output says so, the pass begins anew.
@@ -128,28 +175,38 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
         let layout = Layout::new(job, &data, &kept, cancel)?;
         let writers = Writers::create(job, &layout)?;
         match pass(job, &data, &layout, &writers, progress, cancel)? {
-            Pass::Done(mut weights) => {
+            Pass::Done(weights) => {
                 let written = writers.commit(job, &layout)?;
-                weights.sort_by_key(|(index, _)| *index);
-                let weights: Vec<WeightReport> = weights.into_iter().map(|(_, report)| report).collect();
-                let name = |(index, fact): &(usize, Fact)| (job.model.weights[*index].name.clone(), *fact);
-                let before = job.model.weights.iter().map(|w| w.bytes).sum();
-                let changed_before: u64 = weights.iter().map(|w| w.before).sum();
-                let changed_after: u64 = weights.iter().map(|w| w.after).sum();
-                return Ok(Report {
-                    output: job.output.to_path_buf(),
-                    format: job.format,
-                    copied: job.model.weights.len() - weights.len(),
-                    kept: kept.iter().map(name).collect(),
-                    weights,
-                    before,
-                    after: before - changed_before + changed_after,
-                    written,
-                    elapsed: begun.elapsed(),
-                });
+                return Ok(report(job, weights, &kept, written, begun));
             }
             Pass::Keep(more) => kept.extend(more),
         }
+    }
+}
+
+/// The report of a run that wrote so many bytes.
+fn report(
+    job: &Job,
+    mut weights: Vec<(usize, WeightReport)>,
+    kept: &[(usize, Fact)],
+    written: u64,
+    begun: Instant,
+) -> Report {
+    weights.sort_by_key(|(index, _)| *index);
+    let weights: Vec<WeightReport> = weights.into_iter().map(|(_, report)| report).collect();
+    let before: u64 = job.model.weights.iter().map(|weight| weight.bytes).sum();
+    let changed_before: u64 = weights.iter().map(|weight| weight.before).sum();
+    let changed_after: u64 = weights.iter().map(|weight| weight.after).sum();
+    Report {
+        output: job.output.to_path_buf(),
+        format: job.format,
+        copied: job.model.weights.len() - weights.len(),
+        kept: kept.iter().map(|(index, fact)| (job.model.weights[*index].name.clone(), *fact)).collect(),
+        weights,
+        before,
+        after: before - changed_before + changed_after,
+        written,
+        elapsed: begun.elapsed(),
     }
 }
 
@@ -179,7 +236,7 @@ fn pass(
         let weight = &job.model.weights[item.weight];
         match &item.change {
             None => writers.copy(job, data, item)?,
-            Some(fitted) => match change(job, data, item, fitted, cancel)? {
+            Some(fitted) => match change(job, data, item.weight, fitted, cancel)? {
                 Ok((made, report)) => {
                     // Once a weight must stay, the pass is only about finding others like it.
                     if keep.lock().unwrap_or_else(|e| e.into_inner()).is_empty() {
@@ -231,19 +288,19 @@ fn batches<'i>(model: &Model, items: &'i [Item]) -> Vec<&'i [Item]> {
 fn change(
     job: &Job,
     data: &ModelData,
-    item: &Item,
+    index: usize,
     fitted: &Fitted,
     cancel: &AtomicBool,
 ) -> Result<Result<(Made, WeightReport), Fact>, RunError> {
     let begun = Instant::now();
-    let weight = &job.model.weights[item.weight];
+    let weight = &job.model.weights[index];
     let values = values::read(data, job.model, weight)?;
     let made = match work::make(weight, &values, fitted, cancel) {
         Ok(made) => made,
         Err(work::Stop::Keep(fact)) => return Ok(Err(fact)),
         Err(stop) => return Err(stop.into_error(weight)),
     };
-    let decision = &job.plan.decisions[item.weight];
+    let decision = &job.plan.decisions[index];
     let rule = decision.rule.unwrap_or(0);
     let scheme = job.recipe.rules.get(rule).and_then(|r| r.scheme.as_ref());
     let report = WeightReport {

@@ -16,6 +16,8 @@ pub enum OutputFormat {
     Packed,
     /// Floats, as any tool reads them, with the error of the quantization in them.
     Dequantized,
+    /// A Core ML package.
+    MlPackage,
 }
 
 impl OutputFormat {
@@ -24,6 +26,7 @@ impl OutputFormat {
         (OutputFormat::Torchao, "torchao", "safetensors in torchao's flattened layout, one byte per code"),
         (OutputFormat::Packed, "packed", "safetensors with codes packed to their width; bitmill reads it back"),
         (OutputFormat::Dequantized, "dequantized", "safetensors with floats, to try the quantized values anywhere"),
+        (OutputFormat::MlPackage, "mlpackage", "a Core ML package, of one that is the model"),
     ];
 
     /// The word that the command line uses.
@@ -89,6 +92,11 @@ impl Part {
         Part { content, name, dtype: dtype.into(), shape, bytes: elements * (dtype.bits() as u64 / 8) }
     }
 
+    /// A tensor that has no name of its own.
+    pub fn unnamed(content: Content, dtype: DType, shape: Vec<usize>) -> Part {
+        Part::new(content, String::new(), dtype, shape)
+    }
+
     /// The values of a weight under its own name and in the type it is worked on.
     pub fn values(weight: &Weight) -> Part {
         Part::new(Content::Values, weight.name.clone(), dtype(working_type(weight.dtype)), weight.shape.clone())
@@ -123,6 +131,7 @@ pub fn parts(format: OutputFormat, weight: &Weight, fitted: &Fitted, survivors: 
         OutputFormat::Dequantized => vec![dense(weight, fitted)],
         OutputFormat::Torchao => torchao(weight, fitted),
         OutputFormat::Packed => packed(weight, fitted, survivors),
+        OutputFormat::MlPackage => Vec::new(),
     }
 }
 

@@ -12,6 +12,8 @@ use super::values::{Values, with_values};
 use crate::check::Fact;
 use crate::dtype::DType;
 use crate::formats::fp8;
+use crate::element::ElementType;
+use crate::lower::Data;
 use crate::model::Weight;
 use crate::plan::fit::Fitted;
 use crate::plan::size;
@@ -258,6 +260,31 @@ impl Made {
     /// The values that come of it, in the type they are worked on, as bytes of a file.
     pub fn decoded(&self) -> Cow<'_, [u8]> {
         Cow::Borrowed(&self.decoded)
+    }
+
+    /// The bytes of one of the tensors of a chain of Core ML's operators.
+    ///
+    /// # Errors
+    /// As [`Made::bytes`].
+    pub fn data(&self, data: &Data) -> Result<Cow<'_, [u8]>, QuantError> {
+        use crate::lower::Content as Stored;
+        let (content, raised) = match data.content {
+            Stored::Plain => return Ok(self.decoded()),
+            Stored::Codes => (Content::PackedCodes, false),
+            Stored::RaisedCodes => (Content::PackedCodes, true),
+            Stored::ZeroPoints => (Content::PackedZeroPoints, false),
+            Stored::RaisedZeroPoints => (Content::PackedZeroPoints, true),
+            Stored::Scales => (Content::Scales, false),
+            Stored::Tables => (Content::Tables, false),
+            Stored::Int8Tables => (Content::Int8Tables, false),
+            Stored::TableScale => (Content::TableScale, false),
+            Stored::ChannelScales => (Content::ChannelScales, false),
+            Stored::Mask => (Content::Mask, false),
+            Stored::Values => (Content::Values, false),
+        };
+        let entry = if data.element == ElementType::Fp32 { DType::F32 } else { DType::F16 };
+        let bytes = self.bytes(&Part::unnamed(content, entry, data.shape.clone()))?;
+        Ok(if raised { bytes.iter().map(|code| code.wrapping_add(128)).collect::<Vec<u8>>().into() } else { bytes })
     }
 
     /// The bytes of one of the stored tensors that the weight turns into.

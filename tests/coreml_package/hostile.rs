@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bitmill::formats::coreml::proto::*;
 use bitmill::formats::coreml::{
-    Manifest, MilType, Package, PackageFault, PackageWriteError, PackageWriter, WEIGHT_FILE, decode_model,
+    Manifest, ElementType, Package, PackageFault, PackageWriteError, PackageWriter, WEIGHT_FILE, decode_model,
 };
 use bitmill::formats::output::{Destination, OutputError};
 use bytes::Bytes;
@@ -26,7 +26,7 @@ impl World {
     fn new() -> World {
         let world = World { dir: tempfile::tempdir().unwrap() };
         let mut writer = writer(&world.package());
-        let offset = writer.push(MilType::UInt3, 10, &[0xd1, 0x58, 0x1f, 0x2f]).unwrap();
+        let offset = writer.push(ElementType::Uint3, 10, &[0xd1, 0x58, 0x1f, 0x2f]).unwrap();
         writer.commit(&model(&[(WEIGHT_FILE, offset)])).unwrap();
         world
     }
@@ -453,7 +453,7 @@ fn what_cannot_be_written_leaves_nothing() {
     assert!(matches!(PackageWriter::create(&destination), Err(OutputError::IsInput { .. })));
 
     let mut writer = writer(&world.dir.path().join("out.mlpackage"));
-    let error = writer.push_with(MilType::UInt8, 4, |out| out.write_all(b"abc")).unwrap_err();
+    let error = writer.push_with(ElementType::Uint8, 4, |out| out.write_all(b"abc")).unwrap_err();
     insta::assert_snapshot!(error.to_string().replace(&*world.dir.path().to_string_lossy(), "DIR"), @"DIR/out.mlpackage/Data/com.apple.CoreML/weights/weight.bin: UINT8[4] takes 4 bytes, and 3 bytes were given");
     assert!(matches!(writer.commit(&model(&[])), Err(PackageWriteError::Blob { .. })));
     let names: Vec<_> = fs::read_dir(world.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bitmill::formats::coreml::proto::*;
-use bitmill::formats::coreml::{MilType, Package, PackageWriter};
+use bitmill::formats::coreml::{ElementType, Package, PackageWriter};
 use bitmill::formats::output::Destination;
 use half::f16;
 use serde_json::{Map, Value as Json, json};
@@ -136,7 +136,7 @@ fn named_json(values: &[Kept<NamedValueType>]) -> Vec<Json> {
     values.iter().map(json).collect()
 }
 
-fn tensor_type(value_type: &ValueType) -> (MilType, Vec<u64>) {
+fn tensor_type(value_type: &ValueType) -> (ElementType, Vec<u64>) {
     let Some(ValueTypeKind::Tensor(tensor)) = &value_type.kind else { panic!("{value_type:?}") };
     let sizes = tensor.dimensions.iter().map(|dimension| match &dimension.dimension {
         Some(DimensionKind::Constant(constant)) => constant.size,
@@ -144,22 +144,22 @@ fn tensor_type(value_type: &ValueType) -> (MilType, Vec<u64>) {
     });
     let shape: Vec<u64> = sizes.collect();
     assert_eq!(tensor.rank, shape.len() as i64);
-    (MilType::from_number(tensor.data_type).unwrap(), shape)
+    (ElementType::from_number(tensor.data_type).unwrap(), shape)
 }
 
 fn value_json(package: &Package, value: &Value) -> Json {
-    let (mil_type, shape) = tensor_type(value.r#type.as_ref().unwrap());
+    let (element, shape) = tensor_type(value.r#type.as_ref().unwrap());
     let elements = shape.iter().product::<u64>();
-    let mut json = json!({"dtype": mil_type.name(), "shape": shape});
+    let mut json = json!({"dtype": element.name(), "shape": shape});
     match value.value.as_ref().unwrap() {
         ValueKind::BlobFile(reference) => {
             let blob = package.blob(reference).unwrap();
-            assert_eq!((blob.mil_type, blob.elements()), (mil_type, elements));
+            assert_eq!((blob.element, blob.elements()), (element, elements));
             json["blob_offset"] = reference.offset.into();
             json["bytes"] = blob.bytes.len().into();
             // The lists of small blobs are written out too.
             if elements <= 64 {
-                if let Some(values) = unpacked(mil_type, &blob.bytes) {
+                if let Some(values) = unpacked(element, &blob.bytes) {
                     json["values"] = values;
                 }
             }
@@ -173,7 +173,7 @@ fn value_json(package: &Package, value: &Value) -> Json {
                 TensorElements::Strings(list) => ("strings", json!(list.values)),
                 TensorElements::LongInts(list) => ("longInts", json!(list.values)),
                 TensorElements::Doubles(list) => ("doubles", json!(list.values)),
-                TensorElements::Bytes(list) => ("bytes", unpacked(mil_type, &list.values).unwrap()),
+                TensorElements::Bytes(list) => ("bytes", unpacked(element, &list.values).unwrap()),
             };
             json["arm"] = arm.into();
             json["values"] = values;
@@ -183,19 +183,19 @@ fn value_json(package: &Package, value: &Value) -> Json {
 }
 
 /// The elements of types of whole bytes.
-fn unpacked(mil_type: MilType, bytes: &[u8]) -> Option<Json> {
-    Some(match mil_type {
-        MilType::Float16 => {
+fn unpacked(element: ElementType, bytes: &[u8]) -> Option<Json> {
+    Some(match element {
+        ElementType::Fp16 => {
             json!(bytes.chunks(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f64()).collect::<Vec<_>>())
         }
-        MilType::Float32 => {
+        ElementType::Fp32 => {
             json!(bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>())
         }
-        MilType::UInt32 => {
+        ElementType::Uint32 => {
             json!(bytes.chunks(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>())
         }
-        MilType::Int8 => json!(bytes.iter().map(|b| *b as i8).collect::<Vec<_>>()),
-        MilType::UInt8 => json!(bytes),
+        ElementType::Int8 => json!(bytes.iter().map(|b| *b as i8).collect::<Vec<_>>()),
+        ElementType::Uint8 => json!(bytes),
         _ => return None,
     })
 }

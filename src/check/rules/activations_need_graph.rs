@@ -36,6 +36,7 @@ const fn is_checkpoint(format: ModelFormat) -> bool {
         | ModelFormat::HuggingFace
         | ModelFormat::Packed
         | ModelFormat::Listing => true,
+        ModelFormat::MlPackage => false,
     }
 }
 

@@ -20,7 +20,6 @@ use super::op::{Argument, Attribute, Binding, Block, MAX_BLOCK_DEPTH, Operation}
 use super::types::NamedType;
 
 pub use fault::{Fault, ImportError};
-pub use types::{element, number};
 
 /// Gives equal names one place in memory.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::formats::coreml::proto::{self, ImmediateKind, Kept, TensorElements, ValueKind};
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::types::{TensorType, Type};
 use crate::graph::value::{BlobRef, Content, Literal, MAX_VALUE_DEPTH};
 

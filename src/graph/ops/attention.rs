@@ -1,6 +1,6 @@
 //! Attention as one operator. CT:ops/defs/iOS18/transformers.py.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 
 use super::call::Call;

@@ -1,6 +1,6 @@
 //! Blocks of pixels moved between space, channels and batch. CT:ops/defs/iOS15/tensor_transformation.py, iOS16.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType};
 

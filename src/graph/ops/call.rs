@@ -1,6 +1,6 @@
 //! One use of an operator, as its rule sees it: types, and the constants among the inputs.
 
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 use crate::graph::function::Opset;
 use crate::graph::types::{TensorType, Type};
 use crate::graph::value::{Blobs, Literal};

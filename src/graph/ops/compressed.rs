@@ -3,7 +3,7 @@
 //! Whether a mask has as many set bits as there are values is checked where the bytes are at hand; here the
 //! constants are known by type, and by value only where they are short.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, ShapeText, TensorType, Type};
 

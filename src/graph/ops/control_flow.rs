@@ -1,6 +1,6 @@
 //! Constants, branches, loops, lists and states. CT:ops/defs/iOS15/control_flow.py, classify.py, iOS18/states.py.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType, Type};
 

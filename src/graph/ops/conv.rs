@@ -1,6 +1,6 @@
 //! Convolutions. CT:ops/defs/iOS15/conv.py, iOS17/conv.py.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType};
 

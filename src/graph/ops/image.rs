@@ -1,6 +1,6 @@
 //! Images resized, cropped and sampled. CT:ops/defs/iOS15/image_resizing.py, iOS16, iOS17.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType};
 

@@ -37,7 +37,7 @@ pub use call::{BlockTypes, Call, Constant, Given};
 pub use fault::{OpError, OpRule};
 pub use table::{Accepts, Operator, Parameter, Rule, Version};
 
-use super::element::ElementType;
+use crate::element::ElementType;
 use super::function::Opset;
 use super::types::Type;
 

@@ -1,6 +1,6 @@
 //! Quantized activations. CT:ops/defs/iOS17/quantization_ops.py.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 use crate::graph::types::TensorType;
 

@@ -1,6 +1,6 @@
 //! Random tensors. CT:ops/defs/iOS15/random.py.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 
 use super::call::Call;

@@ -1,6 +1,6 @@
 //! Recurrent layers over [sequence, batch, features]. CT:ops/defs/iOS15/recurrent.py, iOS17, iOS18.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType, Type};
 

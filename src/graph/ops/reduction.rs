@@ -1,6 +1,6 @@
 //! Reductions. CT:ops/defs/iOS15/reduction.py, iOS17/reduction.py.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType};
 

@@ -1,6 +1,6 @@
 //! Picking and placing elements by index. CT:ops/defs/iOS15/scatter_gather.py, iOS16, iOS17.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType};
 

@@ -1,6 +1,6 @@
 //! How operators are described: versions, parameters, accepted types.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset;
 use crate::graph::types::Type;
 

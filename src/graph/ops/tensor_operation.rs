@@ -1,6 +1,6 @@
 //! Operators that make, combine or order tensors. CT:ops/defs/iOS15/tensor_operation.py, iOS16, iOS17.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, ShapeText, TensorType, Type};
 

@@ -1,6 +1,6 @@
 //! Shapes made anew without changing elements. CT:ops/defs/iOS15/tensor_transformation.py, iOS16, iOS17.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, ShapeText, TensorType};
 

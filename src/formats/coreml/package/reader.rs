@@ -31,6 +31,14 @@ pub struct Package {
 }
 
 impl Package {
+    /// Whether a path is to be read as a Core ML model: by the endings that those have, or by the manifest in a
+    /// directory of another name.
+    pub fn is_one(path: &Path) -> bool {
+        let endings = ["mlpackage", "mlmodel", "mlmodelc"];
+        path.extension().is_some_and(|found| endings.iter().any(|ending| found.eq_ignore_ascii_case(ending)))
+            || path.join(MANIFEST).is_file()
+    }
+
     /// Opens a package with an ML Program.
     ///
     /// # Errors

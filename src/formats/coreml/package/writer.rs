@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 use crate::formats::byte_count;
-use crate::formats::coreml::MilType;
+use crate::element::ElementType;
 use crate::formats::coreml::blob::{Blob, BlobWriteError, BlobWriter};
 use crate::formats::coreml::manifest::{APPLE, Item, Manifest, inner_path};
 use crate::formats::coreml::proto::{Kept, Model};
@@ -52,8 +52,8 @@ impl PackageWriter {
     ///
     /// # Errors
     /// As [`BlobWriter::push`].
-    pub fn push(&mut self, mil_type: MilType, elements: u64, bytes: &[u8]) -> Result<u64, PackageWriteError> {
-        self.with_weights(|weights| weights.push(mil_type, elements, bytes))
+    pub fn push(&mut self, element: ElementType, elements: u64, bytes: &[u8]) -> Result<u64, PackageWriteError> {
+        self.with_weights(|weights| weights.push(element, elements, bytes))
     }
 
     /// Writes a blob piece by piece: [`BlobWriter::push_with`].
@@ -62,11 +62,11 @@ impl PackageWriter {
     /// As [`BlobWriter::push_with`].
     pub fn push_with(
         &mut self,
-        mil_type: MilType,
+        element: ElementType,
         elements: u64,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<u64, PackageWriteError> {
-        self.with_weights(|weights| weights.push_with(mil_type, elements, write))
+        self.with_weights(|weights| weights.push_with(element, elements, write))
     }
 
     /// Writes a blob of another package as it is.
