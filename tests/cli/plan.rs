@@ -104,7 +104,7 @@ fn why_names_the_rules_and_the_alternatives() {
     insta::assert_snapshot!(world.run("why a.bitmill layers.1.mlp.down_proj").all());
     insta::assert_snapshot!(world.run("why a.bitmill norm.weight").all(), @r"
     norm.weight
-      norm (by its name), 128, fp16, 256 B
+      norm (by name), 128, fp16, 256 B
 
       stays as it is: parameters of normalisation and of operators without weights stay in float
     ");
