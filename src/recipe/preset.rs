@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_filter_is_one_selector() {
-        for filter in ["linear) => keep # (", "linear # (", "linear) or (conv", "", "linear\\nconv", "linear => keep"] {
+        for filter in ["linear) => keep # (", "linear # (", "linear) or (conv", "", "linear => keep"] {
             let recipe = extended(&format!("filter \"{filter}\""));
             let is_told = matches!(&recipe.problems[..], [p] if matches!(p.kind, ProblemKind::BadValue { .. }));
             assert!(is_told && recipe.rules.is_empty(), "{filter}: {:?}", recipe.problems);
