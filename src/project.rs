@@ -13,7 +13,8 @@ use crate::check::{Analysis, Context, Edit, Facts, Finding, Fix, Known, Severity
 use crate::model::{Model, ModelError};
 use crate::nearest::nearest_beside;
 use crate::plan::Plan;
-use crate::recipe::{FileId, Loader, Recipe, resolve};
+use crate::recipe::{FileId, Loader, Place, Placed, Recipe, resolve};
+use crate::scheme::Arithmetic;
 
 /// Most bytes of a recipe: more is a mistaken file, not a recipe.
 pub const LARGEST_RECIPE: u64 = 64 << 20;
@@ -200,28 +201,35 @@ pub struct AfterRun {
     pub verdicts: Vec<Verdict>,
 }
 
+/// What is given in place of what a recipe says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// The model.
+    pub model: Option<&'a Path>,
+    /// Whose formulas hold.
+    pub arithmetic: Option<Arithmetic>,
+}
+
 impl Project {
     /// Opens a recipe, with the model that it names or another one.
     ///
     /// # Errors
     /// When the recipe, or the model given here, cannot be read. That the recipe's own model cannot be read is a
     /// finding.
-    pub fn open(path: &Path, model: Option<&Path>) -> Result<Project, ProjectError> {
-        Project::with_text(path, &read_text(path)?, &Disk, model)
+    pub fn open(path: &Path, given: &Given) -> Result<Project, ProjectError> {
+        Project::with_text(path, &read_text(path)?, &Disk, given)
     }
 
     /// As [`Project::open`], for a text that is at hand: from standard input, or as an editor has it.
     ///
     /// # Errors
     /// When the model given here cannot be read.
-    pub fn with_text(
-        path: &Path,
-        text: &str,
-        loader: &dyn Loader,
-        model: Option<&Path>,
-    ) -> Result<Project, ProjectError> {
-        let recipe = resolve(path, text, loader);
-        let model = match model {
+    pub fn with_text(path: &Path, text: &str, loader: &dyn Loader, given: &Given) -> Result<Project, ProjectError> {
+        let mut recipe = resolve(path, text, loader);
+        if let Some(arithmetic) = given.arithmetic {
+            recipe.arithmetic = Some(Placed::new(arithmetic, Place::default()));
+        }
+        let model = match given.model {
             Some(path) => ProjectModel::Open(Model::open(path)?),
             None => model_of(&recipe),
         };
@@ -342,12 +350,12 @@ pub fn mend(
     path: &Path,
     text: &str,
     loader: &dyn Loader,
-    model: Option<&Path>,
+    given: &Given,
     unsafe_too: bool,
 ) -> Result<Mended, ProjectError> {
     let mut mended = Mended { text: text.to_string(), applied: Vec::new() };
     for _ in 0..MOST_ROUNDS {
-        let project = Project::with_text(path, &mended.text, loader, model)?;
+        let project = Project::with_text(path, &mended.text, loader, given)?;
         let fixes = chosen(project.findings(), unsafe_too);
         let edits: Vec<&Edit> = fixes.iter().flat_map(|fix| &fix.edits).collect();
         let (text, applied) = fix::apply(&mended.text, FileId(0), &edits);

@@ -53,7 +53,7 @@ impl Round {
     /// Checks recipes, after mending them if that is asked for.
     pub fn new(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal, fix: bool) -> Result<Round, Failure> {
         let mut round = Round::default();
-        let model = args.model.as_deref();
+        let given = args.project.given();
         let mut texts = Vec::new();
         for path in paths {
             match read(path) {
@@ -66,7 +66,7 @@ impl Round {
         }
         // When all are mended: one may import another.
         for (shown, text) in texts {
-            match Project::with_text(&shown, &text, &Disk, model) {
+            match Project::with_text(&shown, &text, &Disk, &given) {
                 Ok(project) => round.projects.push(project),
                 // The model is one for all recipes.
                 Err(error) => return Err(error.into()),
@@ -92,7 +92,7 @@ impl Round {
         text: String,
         terminal: &mut Terminal,
     ) -> Result<String, Failure> {
-        let mended = mend(shown, &text, &Disk, args.model.as_deref(), args.unsafe_fixes)?;
+        let mended = mend(shown, &text, &Disk, &args.project.given(), args.unsafe_fixes)?;
         if is_stdin(path) {
             terminal.text(&mended.text)?;
             self.out_taken = true;
@@ -205,9 +205,8 @@ fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> R
         error(terminal, &failed.message, help.as_deref());
     }
     let mut changes = 0;
-    let model = args.model.as_deref();
     for project in &round.projects {
-        let mended = mend(&project.path, project.text(), &Disk, model, args.unsafe_fixes)?;
+        let mended = mend(&project.path, project.text(), &Disk, &args.project.given(), args.unsafe_fixes)?;
         if mended.text != project.text() {
             changes += mended.applied.len();
             terminal.text(&diff::unified(&project.path, project.text(), &mended.text, terminal.paint))?;

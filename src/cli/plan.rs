@@ -21,7 +21,7 @@ use crate::project::{Project, ProjectModel};
 use crate::recipe::Recipe;
 
 pub fn run(args: &PlanArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let project = open(&args.recipe, args.model.as_deref())?;
+    let project = open(&args.recipe, &args.project)?;
     if args.targets {
         return targets(args, &project, terminal);
     }
@@ -229,7 +229,10 @@ fn show_totals(recipe: &Recipe, model: &Model, plan: &Plan, terminal: &mut Termi
         let line = format!("{} not fit: there is no run until they do", counted(misfits, "weight does", "weights do"));
         terminal.line(paint.put(Style::Error, line))?;
     }
-    let default = if recipe.arithmetic.is_some() { "" } else { ", the default for checkpoints" };
+    let default = match recipe.arithmetic {
+        Some(_) => String::new(),
+        None => format!(", the default for {}", recipe.defaults.models),
+    };
     let arithmetic = format!("arithmetic: {}{default}", recipe.arithmetic_or_default());
     terminal.line(paint.put(Style::Dim, arithmetic))?;
     terminal.line(paint.put(Style::Dim, format!("kinds are known {}", model.kinds_known())))?;

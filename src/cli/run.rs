@@ -26,20 +26,21 @@ use crate::run::{self, Job, OutputFormat, Progress, Quiet, Report, RunError, out
 const WORST: usize = 5;
 
 pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let project = open(&args.recipe, args.model.as_deref())?;
+    let project = open(&args.recipe, &args.project)?;
     let (model, plan) = planned(&project)?;
     if draw_errors(&project, terminal) {
         return Ok(Exit::Findings);
     }
+    let format = args.format.unwrap_or(OutputFormat::default_for(model));
     let output = match &args.output {
         Some(path) => path.clone(),
-        None => outcome::default_output(project.recipe(), model, args.format),
+        None => outcome::default_output(project.recipe(), model, format),
     };
     let job = Job {
         recipe: project.recipe(),
         model,
         plan,
-        format: args.format,
+        format,
         output: &output,
         overwrite: args.force,
         inputs: &project.files(),

@@ -52,8 +52,12 @@ pub fn run(args: &CheckArgs, recipes: &[PathBuf], terminal: &mut Terminal) -> Re
             }
             Err(failure) => return Err(failure),
         };
-        files =
-            found.into_iter().chain(recipes.iter().cloned()).chain(args.model.clone()).map(|p| absolute(&p)).collect();
+        files = found
+            .into_iter()
+            .chain(recipes.iter().cloned())
+            .chain(args.project.model.clone())
+            .map(|p| absolute(&p))
+            .collect();
         watched.add(&files);
         if args.format == Format::Text {
             let names = if recipes.len() == 1 { recipes[0].display().to_string() } else { "recipes".to_string() };

@@ -18,7 +18,7 @@ use crate::plan::{Decision, Outcome};
 use crate::recipe::Recipe;
 
 pub fn run(args: &WhyArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let project = open(&args.recipe, args.model.as_deref())?;
+    let project = open(&args.recipe, &args.project)?;
     let (model, plan) = planned(&project)?;
     let found = named(model, &args.name);
     if found.is_empty() {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use half::{bf16, f16};
 
 use super::Name;
-use crate::element::ElementType;
 use super::types::{TensorType, Type};
+use crate::element::ElementType;
 
 /// How deeply lists, tuples and dictionaries of constants may nest.
 pub const MAX_VALUE_DEPTH: usize = 16;

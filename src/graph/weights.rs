@@ -117,7 +117,9 @@ pub fn constants(program: &Program, blobs: &dyn Blobs) -> Vec<Constant> {
                 continue;
             }
             let key = match &constant.stored {
-                Stored::Plain(Literal { content: Content::Blob(blob), .. }) => Some((blob.clone(), constant.ty.clone())),
+                Stored::Plain(Literal { content: Content::Blob(blob), .. }) => {
+                    Some((blob.clone(), constant.ty.clone()))
+                }
                 _ => None,
             };
             match key.clone().and_then(|key| shared.get(&key)) {
@@ -170,14 +172,7 @@ fn is_true(index: &Index, operation: OpId, parameter: &str, blobs: &dyn Blobs) -
     index.constant(operation, parameter).and_then(|literal| literal.ints(blobs)).is_some_and(|ints| ints == [1])
 }
 
-fn role(
-    index: &Index,
-    id: OpId,
-    operation: &Operation,
-    parameter: &str,
-    ty: &TensorType,
-    blobs: &dyn Blobs,
-) -> Role {
+fn role(index: &Index, id: OpId, operation: &Operation, parameter: &str, ty: &TensorType, blobs: &dyn Blobs) -> Role {
     let rank = ty.shape.len();
     let weight = |output, input| if rank >= 2 { Role::Weight { output, input } } else { Role::Operand };
     match (&*operation.kind, parameter) {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::formats::coreml::blob;
 use crate::element::ElementType;
+use crate::formats::coreml::blob;
 
 /// Which bytes a blob of the new file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -3,12 +3,12 @@
 
 use bytes::Bytes;
 
+use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     Argument, AttributeEntry, Binding, BindingKind, BlobFileValue, ConstantDimension, Dimension, DimensionKind, Entry,
     ImmediateKind, ImmediateValue, InputEntry, Kept, NamedValueType, RepeatedBytes, RepeatedFloats, RepeatedInts,
     RepeatedStrings, TensorElements, TensorType, TensorValue, Value, ValueKind, ValueType, ValueTypeKind,
 };
-use crate::element::ElementType;
 
 /// The file of weights, as programs name it.
 pub const WEIGHTS: &str = "@model_path/weights/weight.bin";

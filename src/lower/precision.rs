@@ -11,25 +11,33 @@ use std::collections::{HashMap, HashSet};
 use half::f16;
 
 use super::message;
+use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     Binding, BindingKind, Block, ImmediateKind, Kept, Model, ModelKind, NamedValueType, Operation, TensorElements,
     Value, ValueKind, ValueType, ValueTypeKind,
 };
-use crate::element::ElementType;
 
 /// Operators that stay as they are: coremltools' list.
 const LEFT: &[&str] = &[
-    "cast", "while_loop", "cond", "make_list", "list_gather", "list_scatter", "list_read", "list_write",
-    "list_length", "read_state", "write_state", "coreml_update_state", "classify",
+    "cast",
+    "while_loop",
+    "cond",
+    "make_list",
+    "list_gather",
+    "list_scatter",
+    "list_read",
+    "list_write",
+    "list_length",
+    "read_state",
+    "write_state",
+    "coreml_update_state",
+    "classify",
 ];
 
 /// Parameters that keep fp32 beside fp16 inputs, in operator sets that have them mixed.
 const MIXED: &[(&[&str], &[&str])] = &[
     (&["elu", "leaky_relu", "prelu", "thresholded_relu"], &["alpha"]),
-    (
-        &["clamped_relu", "linear_activation", "scaled_tanh", "sigmoid_hard", "softplus_parametric"],
-        &["alpha", "beta"],
-    ),
+    (&["clamped_relu", "linear_activation", "scaled_tanh", "sigmoid_hard", "softplus_parametric"], &["alpha", "beta"]),
     (&["inverse", "log", "rsqrt"], &["epsilon"]),
 ];
 
@@ -53,8 +61,10 @@ pub fn to_fp16(model: &mut Kept<Model>, stored: Stored) -> usize {
                 let mut pass = Pass { stored, mixed, names: HashSet::new(), declared: HashMap::new(), changed: 0 };
                 inputs.iter().for_each(|input| pass.declare(input));
                 pass.collect(block);
-                let outer: HashMap<String, ElementType> =
-                    inputs.iter().filter_map(|input| Some((input.name.clone(), element(input.r#type.as_ref())?))).collect();
+                let outer: HashMap<String, ElementType> = inputs
+                    .iter()
+                    .filter_map(|input| Some((input.name.clone(), element(input.r#type.as_ref())?)))
+                    .collect();
                 pass.block(block, &outer);
                 changed += pass.changed;
             }
@@ -129,9 +139,9 @@ fn halve(value: &mut Kept<Value>) {
         return;
     }
     set_fp16(value.r#type.as_mut());
-    let Some(bytes) = floats(value).map(|floats| {
-        floats.iter().flat_map(|value| halved(*value).to_le_bytes()).collect::<Vec<u8>>()
-    }) else {
+    let Some(bytes) =
+        floats(value).map(|floats| floats.iter().flat_map(|value| halved(*value).to_le_bytes()).collect::<Vec<u8>>())
+    else {
         return;
     };
     if let Some(ValueKind::Immediate(immediate)) = &mut value.value
@@ -178,7 +188,10 @@ impl Pass<'_> {
     }
 
     fn keeps(&self, operator: &str, parameter: &str) -> bool {
-        self.mixed && MIXED.iter().any(|(operators, parameters)| operators.contains(&operator) && parameters.contains(&parameter))
+        self.mixed
+            && MIXED
+                .iter()
+                .any(|(operators, parameters)| operators.contains(&operator) && parameters.contains(&parameter))
     }
 
     fn block(&mut self, block: &mut Kept<Block>, outer: &HashMap<String, ElementType>) {
@@ -204,14 +217,19 @@ impl Pass<'_> {
     }
 
     /// Whether an operation is to compute in fp16.
-    fn converts(&self, operation: &Operation, types: &HashMap<String, ElementType>, too_large: &HashSet<String>) -> bool {
+    fn converts(
+        &self,
+        operation: &Operation,
+        types: &HashMap<String, ElementType>,
+        too_large: &HashSet<String>,
+    ) -> bool {
         let kind = operation.r#type.as_str();
         if kind == "const" || LEFT.contains(&kind) || !operation.blocks.is_empty() {
             return false;
         }
         let fp32 = |name: &str| types.get(name) == Some(&ElementType::Fp32);
-        let touched = uses(operation).any(|(_, name)| fp32(name))
-            || operation.outputs.iter().any(|output| fp32(&output.name));
+        let touched =
+            uses(operation).any(|(_, name)| fp32(name)) || operation.outputs.iter().any(|output| fp32(&output.name));
         touched && uses(operation).all(|(_, name)| !too_large.contains(name))
     }
 
@@ -312,13 +330,7 @@ impl Pass<'_> {
     }
 
     /// Adds a cast.
-    fn cast(
-        &mut self,
-        source: &str,
-        made: &str,
-        to: &str,
-        out: &mut Vec<Kept<Operation>>,
-    ) {
+    fn cast(&mut self, source: &str, made: &str, to: &str, out: &mut Vec<Kept<Operation>>) {
         let r#type = self.declared.get(source).or_else(|| self.declared.get(made)).cloned();
         let dtype_name = self.fresh(&format!("{made}_dtype_0"));
         let element = if to == "fp16" { ElementType::Fp16 } else { ElementType::Fp32 };

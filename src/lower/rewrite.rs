@@ -9,10 +9,10 @@ use super::chain::{Chain, Data};
 use super::layout::{Layout, Source};
 use super::operation::operations;
 use super::{message, upgrade};
+use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     BindingKind, Block, Function, ImmediateKind, Kept, Model, ModelKind, Operation, Value, ValueKind, ValueTypeKind,
 };
-use crate::element::ElementType;
 use crate::graph::function::Opset;
 use crate::graph::index::Path;
 

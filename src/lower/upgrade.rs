@@ -4,10 +4,10 @@
 //! `constexpr_affine_dequantize` has no newer version and stays as it is, as coremltools leaves it.
 
 use super::message;
+use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     AttributeEntry, ImmediateKind, Kept, Operation, TensorElements, Value, ValueKind, ValueType, ValueTypeKind,
 };
-use crate::element::ElementType;
 
 /// Brings an operation into the form of CoreML8, if it is one that must be.
 ///

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::Weight;
+use crate::dtype::DType;
 use crate::exec::constexpr::ConstexprError;
 use crate::formats::coreml::PackageError;
-use crate::graph::mil::ImportError;
-use crate::dtype::DType;
 use crate::formats::safetensors::SafetensorsError;
+use crate::graph::mil::ImportError;
 
 /// Why a model cannot be read.
 #[derive(Debug, Error)]

@@ -8,18 +8,18 @@ use bytes::Bytes;
 
 use super::{KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight};
 use crate::dtype::DType;
+use crate::element::ElementType;
 use crate::exec::constexpr::{self, Constant as Values, ConstexprError};
 use crate::formats::coreml::Package;
 use crate::formats::coreml::proto::{BlobFileValue, ModelKind};
 use crate::formats::natural::natural_order;
-use crate::element::ElementType;
 use crate::graph::function::{Opset, Program};
-use crate::graph::mil;
 use crate::graph::index::{Index, Path as GraphPath};
-use crate::graph::value::{BlobRef, Blobs, Content, Literal};
-use crate::graph::{Binding, Name, Operation};
-use crate::graph::weights::{self, Constant, Stored, Use};
+use crate::graph::mil;
 use crate::graph::types::TensorType;
+use crate::graph::value::{BlobRef, Blobs, Content, Literal};
+use crate::graph::weights::{self, Constant, Stored, Use};
+use crate::graph::{Binding, Name, Operation};
 use crate::kind::Kind;
 
 /// What a model has beside its weights when it is a package.
@@ -59,7 +59,9 @@ impl Blobs for PackageBlobs<'_> {
 /// If it is none, is damaged, or its program makes no sense.
 pub fn open(path: &Path) -> Result<Model, ModelError> {
     let package = Package::open(path)?;
-    let Some(ModelKind::MlProgram(message)) = &package.model().kind else { return Err(ModelError::NoTensors(path.to_owned())) };
+    let Some(ModelKind::MlProgram(message)) = &package.model().kind else {
+        return Err(ModelError::NoTensors(path.to_owned()));
+    };
     let program = mil::import(message).map_err(|source| ModelError::Program { path: path.to_owned(), source })?;
     let constants = weights::constants(&program, &PackageBlobs(&package));
     let mut names = HashSet::new();
@@ -128,11 +130,7 @@ fn dtype(element: ElementType) -> DType {
 }
 
 /// A constant as a weight; `None` for one whose shape is not fixed.
-fn weight(
-    package: &Package,
-    constant: &Constant,
-    names: &mut HashSet<String>,
-) -> Result<Option<Weight>, ModelError> {
+fn weight(package: &Package, constant: &Constant, names: &mut HashSet<String>) -> Result<Option<Weight>, ModelError> {
     let Some(shape) = constant.ty.sizes() else { return Ok(None) };
     let shape: Vec<usize> = shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
     let Some(bytes) = constant.ty.bytes() else { return Ok(None) };
@@ -187,7 +185,8 @@ fn unique(name: String, names: &mut HashSet<String>) -> String {
 }
 
 fn kind(constant: &Constant, rank: usize) -> (Kind, Role) {
-    let weight = constant.uses.iter().find(|one| matches!(one.role, weights::Role::Weight { .. } | weights::Role::Table));
+    let weight =
+        constant.uses.iter().find(|one| matches!(one.role, weights::Role::Weight { .. } | weights::Role::Table));
     let Some(one) = weight.or_else(|| constant.uses.first()) else { return (Kind::Other, Role::Buffer) };
     let kind = match (&*one.operator, rank) {
         ("linear", _) => Kind::Linear,

@@ -5,8 +5,8 @@
 //! all threads inside it: memory is bounded by the largest few weights, not by the model.
 
 mod layout;
-mod package;
 pub mod outcome;
+mod package;
 pub mod parts;
 pub mod report;
 mod unpack;

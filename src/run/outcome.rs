@@ -13,6 +13,10 @@ pub fn default_output(recipe: &Recipe, model: &Model, format: OutputFormat) -> P
         return recipe.path(output);
     }
     let source = recipe.sources.first().map_or(Path::new(""), |source| source.path.as_path());
+    if model.program.is_some() {
+        let name = joined(&stem(&model.path), &stem(source).replace(['<', '>'], ""), format);
+        return PathBuf::from(format!("{name}.mlpackage"));
+    }
     let is_directory = model.path.is_dir() || model.files.len() > 1;
     let model_name = if is_directory { whole_name(&model.path) } else { stem(&model.path) };
     let name = joined(&model_name, &stem(source).replace(['<', '>'], ""), format);

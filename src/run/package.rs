@@ -14,19 +14,19 @@ use super::work::{self, Made};
 use super::{Job, OutputFormat, Progress, Report, RunError, values};
 use crate::check::Fact;
 use crate::dtype::DType;
-use crate::recipe::Recipe;
+use crate::element::ElementType;
 use crate::formats::coreml::proto::{BlobFileValue, Kept, Model as Message};
 use crate::formats::coreml::{PackageWriter, StoredBlob};
 use crate::formats::output::Destination;
-use crate::element::ElementType;
 use crate::graph::function::Opset;
 use crate::lower::encode::{Shaped, encode, plain};
 use crate::lower::layout::{Layout, Placed, Source};
 use crate::lower::rewrite::{Edits, Immediates, rewrite};
 use crate::lower::{Chain, precision};
-use crate::model::package::PackageModel;
 use crate::model::ModelError;
+use crate::model::package::PackageModel;
 use crate::plan::{Fitted, Outcome};
+use crate::recipe::Recipe;
 
 /// Elements of weights that are made side by side.
 const BATCH: u64 = 4 << 20;
@@ -35,7 +35,12 @@ const BATCH: u64 = 4 << 20;
 ///
 /// # Errors
 /// As [`super::run`].
-pub fn run(job: &Job, package: &PackageModel, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
+pub fn run(
+    job: &Job,
+    package: &PackageModel,
+    progress: &dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<Report, RunError> {
     let begun = Instant::now();
     let mut kept: Vec<(usize, Fact)> = Vec::new();
     loop {
@@ -111,7 +116,8 @@ impl<'a> Work<'a> {
             let chain = match job.format {
                 OutputFormat::MlPackage => {
                     let set = set.unwrap_or(Opset::CoreML5);
-                    encode(shaped, scheme, set).map_err(|source| RunError::Encode { weight: weight.name.clone(), source })?
+                    encode(shaped, scheme, set)
+                        .map_err(|source| RunError::Encode { weight: weight.name.clone(), source })?
                 }
                 _ => plain(shaped),
             };
@@ -129,7 +135,11 @@ impl<'a> Work<'a> {
 
     /// Makes and writes everything. The inner error names the weights that must stay as they are.
     #[allow(clippy::type_complexity)]
-    fn pass(&self, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Result<Written, Vec<(usize, Fact)>>, RunError> {
+    fn pass(
+        &self,
+        progress: &dyn Progress,
+        cancel: &AtomicBool,
+    ) -> Result<Result<Written, Vec<(usize, Fact)>>, RunError> {
         let job = self.job;
         let mut inputs = job.model.files.clone();
         inputs.push(job.model.path.clone());

@@ -3,7 +3,7 @@
 
 use crate::dtype::DType;
 use crate::formats::safetensors::DtypeName;
-use crate::model::Weight;
+use crate::model::{Model, Weight};
 use crate::plan::fit::{Fitted, storage_bits, working_type};
 use crate::scheme::{FloatType, Mapping};
 
@@ -28,6 +28,11 @@ impl OutputFormat {
         (OutputFormat::Dequantized, "dequantized", "safetensors with floats, to try the quantized values anywhere"),
         (OutputFormat::MlPackage, "mlpackage", "a Core ML package, of one that is the model"),
     ];
+
+    /// What is written when nobody says how.
+    pub fn default_for(model: &Model) -> Self {
+        if model.program.is_some() { OutputFormat::MlPackage } else { OutputFormat::Torchao }
+    }
 
     /// The word that the command line uses.
     pub fn word(self) -> &'static str {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bitmill::formats::coreml::proto::*;
 use bitmill::formats::coreml::{
-    Manifest, ElementType, Package, PackageFault, PackageWriteError, PackageWriter, WEIGHT_FILE, decode_model,
+    ElementType, Manifest, Package, PackageFault, PackageWriteError, PackageWriter, WEIGHT_FILE, decode_model,
 };
 use bitmill::formats::output::{Destination, OutputError};
 use bytes::Bytes;

@@ -134,7 +134,8 @@ fn check_replaceable(destination: &Destination) -> Result<(), OutputError> {
     let is_known = |(name, directory): &(PathBuf, bool)| match directory {
         true => is_package && name == Path::new(DATA),
         false => {
-            NAMES.iter().any(|known| name == Path::new(known)) || EXTENSIONS.iter().any(|known| has_extension(name, known))
+            NAMES.iter().any(|known| name == Path::new(known))
+                || EXTENSIONS.iter().any(|known| has_extension(name, known))
         }
     };
     if let Some((entry, _)) = entries.iter().find(|entry| !is_known(entry)) {

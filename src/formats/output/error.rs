@@ -102,7 +102,9 @@ impl OutputError {
             OutputError::NoName(_) => "end the path in the name to write",
             OutputError::IsInput { .. } => "name another output: an input is never overwritten, not even with --force",
             OutputError::NoParent { .. } => "create the directory first, or correct the path",
-            OutputError::NotAModel { .. } | OutputError::NoModel(_) => "name another output, or remove the old directory yourself",
+            OutputError::NotAModel { .. } | OutputError::NoModel(_) => {
+                "name another output, or remove the old directory yourself"
+            }
             OutputError::DiskFull(_) => "free some space, or name an output on another disk; nothing was left behind",
             OutputError::NotWritable { .. } => "name an output in a directory that you may write to",
             OutputError::LeftAside { .. } => "rename it back once the cause is mended",

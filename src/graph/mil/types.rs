@@ -1,7 +1,7 @@
 //! Types, from their messages.
 
-use crate::formats::coreml::proto;
 use crate::element::ElementType;
+use crate::formats::coreml::proto;
 use crate::graph::types::{Dim, MAX_TYPE_DEPTH, TensorType, Type};
 
 use super::fault::Fault;

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::formats::coreml::proto::{self, ImmediateKind, Kept, TensorElements, ValueKind};
 use crate::element::ElementType::{self, *};
+use crate::formats::coreml::proto::{self, ImmediateKind, Kept, TensorElements, ValueKind};
 use crate::graph::types::{TensorType, Type};
 use crate::graph::value::{BlobRef, Content, Literal, MAX_VALUE_DEPTH};
 

@@ -37,9 +37,9 @@ pub use call::{BlockTypes, Call, Constant, Given};
 pub use fault::{OpError, OpRule};
 pub use table::{Accepts, Operator, Parameter, Rule, Version};
 
-use crate::element::ElementType;
 use super::function::Opset;
 use super::types::Type;
+use crate::element::ElementType;
 
 /// Every operator by its name.
 static TABLE: LazyLock<HashMap<&'static str, &'static Operator>> = LazyLock::new(|| {

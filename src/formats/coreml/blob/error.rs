@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::formats::byte_count;
 use crate::element::ElementType;
+use crate::formats::byte_count;
 
 /// Why a blob cannot be read. It does not name the file, which its reader does not know.
 #[derive(Debug, thiserror::Error)]

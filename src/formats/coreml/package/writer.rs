@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-use crate::formats::byte_count;
 use crate::element::ElementType;
+use crate::formats::byte_count;
 use crate::formats::coreml::blob::{Blob, BlobWriteError, BlobWriter};
 use crate::formats::coreml::manifest::{APPLE, Item, Manifest, inner_path};
 use crate::formats::coreml::proto::{Kept, Model};
