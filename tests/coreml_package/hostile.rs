@@ -456,6 +456,17 @@ fn what_a_package_holds_besides_is_kept() {
 }
 
 #[test]
+fn a_package_written_into_its_input_does_not_copy_itself() {
+    let world = World::new();
+    let input = Package::open(&world.package()).unwrap();
+    let mut writer = writer(&world.join("out.mlpackage"));
+    writer.keep_extras(&input).unwrap();
+    writer.commit(input.model()).unwrap();
+    let names = fs::read_dir(world.join("out.mlpackage")).unwrap().map(|e| e.unwrap().file_name());
+    assert_eq!(names.count(), 2);
+}
+
+#[test]
 fn what_cannot_be_written_leaves_nothing() {
     let world = World::new();
     let path = world.package();
