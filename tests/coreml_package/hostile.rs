@@ -352,6 +352,19 @@ fn models_that_are_damaged() {
     ");
 }
 
+#[test]
+fn a_program_of_too_many_fields_is_refused() {
+    // Two bytes of a file may be a message of hundreds in memory. Here they are truth values, which are not.
+    let bools = RepeatedBools { values: vec![true; 17 << 20] };
+    let tensor = TensorValue { value: Some(TensorElements::Bools(bools.into())) };
+    let immediate = ImmediateValue { value: Some(ImmediateKind::Tensor(tensor.into())) };
+    let value = Value { value: Some(ValueKind::Immediate(immediate.into())), ..Default::default() };
+    let attributes = vec![AttributeEntry::entry("val".to_owned(), value.into()).into()];
+    let block = Block { attributes, ..Default::default() }.encode_to_vec();
+    let error = decode_model(&Bytes::from(model_with(&block))).unwrap_err();
+    assert!(matches!(error, PackageFault::TooManyFields), "{error}");
+}
+
 /// A model whose only function has a block given by its bytes.
 fn model_with(block: &[u8]) -> Vec<u8> {
     let wrap = |tag: u32, inner: &[u8]| {
@@ -378,7 +391,7 @@ fn nested_blocks(depth: usize) -> Vec<u8> {
 
 #[test]
 fn a_model_cut_at_any_byte_or_changed_at_any_byte_is_no_panic() {
-    let golden = Golden::from_archive();
+    let golden = Golden::from_archive("lowered");
     let path = golden.package("tiny-cnn--weight-only-8bit--iOS17").join(MODEL);
     let wire = Bytes::from(fs::read(path).unwrap());
     assert!(decode_model(&wire).is_ok());
@@ -440,6 +453,17 @@ fn what_a_package_holds_besides_is_kept() {
     assert!(out.join("Data/com.apple.CoreML/weights/other.bin").is_file());
     // No blob was written, and that of the input is not an extra.
     assert!(!out.join(WEIGHTS).exists());
+}
+
+#[test]
+fn a_package_written_into_its_input_does_not_copy_itself() {
+    let world = World::new();
+    let input = Package::open(&world.package()).unwrap();
+    let mut writer = writer(&world.join("out.mlpackage"));
+    writer.keep_extras(&input).unwrap();
+    writer.commit(input.model()).unwrap();
+    let names = fs::read_dir(world.join("out.mlpackage")).unwrap().map(|e| e.unwrap().file_name());
+    assert_eq!(names.count(), 2);
 }
 
 #[test]

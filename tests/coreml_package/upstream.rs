@@ -13,7 +13,7 @@ use crate::golden::*;
 
 #[test]
 fn packages_are_written_as_they_were_read() {
-    for golden in Golden::sources() {
+    for golden in Golden::sources().into_iter().chain([Golden::from_archive("packages")]) {
         for case in golden.cases() {
             let from = case.join("model.mlpackage");
             let out = tempfile::tempdir().unwrap();
@@ -46,6 +46,48 @@ fn packages_are_written_as_they_were_read() {
             }
         }
     }
+}
+
+#[test]
+fn what_programs_hold_besides_constants_is_read() {
+    let golden = Golden::from_archive("packages");
+    let open = |case: &str| Package::open(&golden.package(case)).unwrap();
+
+    let state = open("state");
+    let description = state.model().description.as_ref().unwrap();
+    assert!(matches!(description.state[0].r#type.as_ref().unwrap().kind, Some(FeatureKind::State(_))));
+    let function = find(&program(state.model()).functions, "main").unwrap();
+    let types = function.inputs.iter().map(|input| &input.r#type.as_ref().unwrap().kind);
+    assert_eq!(types.filter(|kind| matches!(kind, Some(ValueTypeKind::State(_)))).count(), 1);
+
+    let cond = open("cond");
+    let nested = operations(program(cond.model())).into_iter().filter(|operation| operation.blocks.len() == 2);
+    assert_eq!(nested.count(), 2);
+
+    let flexibility = |case: &str| {
+        let input = open(case).model().description.as_ref().unwrap().input[0].clone();
+        match &input.r#type.as_ref().unwrap().kind {
+            Some(FeatureKind::MultiArray(array)) => array.shape_flexibility.clone().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(
+        matches!(flexibility("enum"), ShapeFlexibility::Enumerated(shapes) if shapes.shapes[1].shape == [1, 3, 64, 64])
+    );
+    assert!(matches!(flexibility("range"), ShapeFlexibility::Range(range) if range.size_ranges[3].upper_bound == 128));
+
+    let image = open("image");
+    let description = image.model().description.as_ref().unwrap();
+    let input = description.input[0].r#type.as_ref().unwrap();
+    assert!(input.kind.is_none() && !input.unknown().is_empty());
+    assert!(!description.predicted_feature_name.is_empty());
+    let user_defined = &description.metadata.as_ref().unwrap().user_defined;
+    assert!(user_defined.iter().any(|entry| (entry.key.as_str(), entry.value.as_str()) == ("zoo", "x")));
+
+    let multi = open("multi");
+    let description = multi.model().description.as_ref().unwrap();
+    assert_eq!((description.functions.len(), description.default_function_name.as_str()), (2, "f1"));
+    assert_eq!(program(multi.model()).functions.len(), 2);
 }
 
 #[test]
@@ -158,10 +200,8 @@ fn value_json(package: &Package, value: &Value) -> Json {
             json["blob_offset"] = reference.offset.into();
             json["bytes"] = blob.bytes.len().into();
             // The lists of small blobs are written out too.
-            if elements <= 64 {
-                if let Some(values) = unpacked(element, &blob.bytes) {
-                    json["values"] = values;
-                }
+            if let Some(values) = unpacked(element, &blob.bytes).filter(|_| elements <= 64) {
+                json["values"] = values;
             }
         }
         ValueKind::Immediate(immediate) => {

@@ -97,6 +97,10 @@ impl PackageWriter {
                 }
                 let metadata = fs::symlink_metadata(&from).map_err(|source| unreadable(&from, source))?;
                 if metadata.is_dir() {
+                    // The package that is being written, if it is written into the one that is read.
+                    if matches!((from.canonicalize(), self.directory.path().canonicalize()), (Ok(a), Ok(b)) if a == b) {
+                        continue;
+                    }
                     fs::create_dir_all(self.directory.path().join(&inner)).map_err(|error| self.io(&inner, error))?;
                     inner_directories.push(inner);
                 } else {
