@@ -86,6 +86,9 @@ pub enum RunError {
     /// Two stored tensors would have one name.
     #[error("the output would hold two tensors named `{0}`: rename the one in the model")]
     SameName(String),
+    /// A tensor that the output was not laid out for.
+    #[error("`{0}` has no place in the output: this is a defect of bitmill, please report it")]
+    NoPlace(String),
     /// It was asked to stop. Nothing was left behind.
     #[error("interrupted; nothing was written")]
     Cancelled,
@@ -129,7 +132,7 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
         let writers = Writers::create(job, &layout)?;
         match pass(job, &data, &layout, &writers, progress, cancel)? {
             Pass::Done(mut weights) => {
-                let written = writers.commit(job, &layout)?;
+                let written = writers.commit()?;
                 weights.sort_by_key(|(index, _)| *index);
                 let weights: Vec<WeightReport> = weights.into_iter().map(|(_, report)| report).collect();
                 let name = |(index, fact): &(usize, Fact)| (job.model.weights[*index].name.clone(), *fact);
@@ -238,10 +241,10 @@ fn change(
     let begun = Instant::now();
     let weight = &job.model.weights[item.weight];
     let values = values::read(data, job.model, weight)?;
-    let made = match work::make(weight, &values, fitted, cancel) {
+    let made = match work::make(weight, &values, fitted, job.format, cancel) {
         Ok(made) => made,
         Err(work::Stop::Keep(fact)) => return Ok(Err(fact)),
-        Err(stop) => return Err(stop.into_error(weight)),
+        Err(work::Stop::Error(error)) => return Err(error),
     };
     let decision = &job.plan.decisions[item.weight];
     let rule = decision.rule.unwrap_or(0);

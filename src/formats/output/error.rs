@@ -83,6 +83,7 @@ impl OutputError {
     /// The error for what the system said when an output was being written.
     pub fn from_io(path: &Path, source: io::Error) -> OutputError {
         let path = path.to_owned();
+        let source = plain(source);
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OutputError::DiskFull(path),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -102,11 +103,22 @@ impl OutputError {
             OutputError::NoName(_) => "end the path in the name to write",
             OutputError::IsInput { .. } => "name another output: an input is never overwritten, not even with --force",
             OutputError::NoParent { .. } => "create the directory first, or correct the path",
-            OutputError::NotAModel { .. } | OutputError::NoModel(_) => "name another output, or remove the old directory yourself",
+            OutputError::NotAModel { .. } | OutputError::NoModel(_) => {
+                "name another output, or remove the old directory yourself"
+            }
             OutputError::DiskFull(_) => "free some space, or name an output on another disk; nothing was left behind",
             OutputError::NotWritable { .. } => "name an output in a directory that you may write to",
             OutputError::LeftAside { .. } => "rename it back once the cause is mended",
             OutputError::Io { .. } => return None,
         })
+    }
+}
+
+/// What the system said, without the path of what was written aside, which `tempfile` adds and nobody knows.
+fn plain(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|wrapped| wrapped.source()?.downcast_ref::<io::Error>());
+    match inner.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
     }
 }
