@@ -58,13 +58,8 @@ impl Reader<'_> {
     fn values<T: Element>(&self) -> Result<Vec<T>, ModelError> {
         match &self.weight.encoding {
             Encoding::Affine { bits, signed, block, zero_point, arithmetic, survivors } => {
-                let integers = Integers {
-                    bits: *bits,
-                    signed: *signed,
-                    block,
-                    zero_point: *zero_point,
-                    arithmetic: *arithmetic,
-                };
+                let integers =
+                    Integers { bits: *bits, signed: *signed, block, zero_point: *zero_point, arithmetic: *arithmetic };
                 self.affine(&integers, *survivors)
             }
             Encoding::Palette { bits, block, vector, axis, int8_entries, scaled, survivors } => {
