@@ -48,7 +48,7 @@ impl PartialDirectory {
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
-        let directory = builder.tempdir_in(parent).map_err(|error| destination.io(error))?;
+        let directory = builder.tempdir_in(parent).map_err(|error| OutputError::from_tempfile(path, error))?;
         let registered = Registered::new(directory.path());
         Ok(PartialDirectory { destination: path.to_owned(), overwrite: destination.overwrite, directory, registered })
     }

@@ -83,7 +83,6 @@ impl OutputError {
     /// The error for what the system said when an output was being written.
     pub fn from_io(path: &Path, source: io::Error) -> OutputError {
         let path = path.to_owned();
-        let source = plain(source);
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OutputError::DiskFull(path),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -91,6 +90,14 @@ impl OutputError {
             }
             _ => OutputError::Io { path, source },
         }
+    }
+
+    /// The error for what `tempfile` said when something was to be created aside: without the path that it adds,
+    /// which nobody knows.
+    pub(super) fn from_tempfile(path: &Path, error: io::Error) -> OutputError {
+        let text = error.to_string();
+        let plain = text.split_once(" at path ").map(|(plain, _)| io::Error::new(error.kind(), plain));
+        Self::from_io(path, plain.unwrap_or(error))
     }
 
     /// What to do about it.
@@ -111,14 +118,5 @@ impl OutputError {
             OutputError::LeftAside { .. } => "rename it back once the cause is mended",
             OutputError::Io { .. } => return None,
         })
-    }
-}
-
-/// What the system said, without the path of what was written aside, which `tempfile` adds and nobody knows.
-fn plain(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|wrapped| wrapped.source()?.downcast_ref::<io::Error>());
-    match inner.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => error,
     }
 }

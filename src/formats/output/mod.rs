@@ -204,7 +204,7 @@ impl PartialFile {
             // As for any new file, the umask decides; by itself `tempfile` lets only the owner read.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
-        let file = builder.tempfile_in(parent).map_err(|error| OutputError::from_io(path, error))?;
+        let file = builder.tempfile_in(parent).map_err(|error| OutputError::from_tempfile(path, error))?;
         let registered = Registered::new(file.path());
         Ok(PartialFile { path: path.to_owned(), place: place.to_owned(), overwrite, file, registered })
     }

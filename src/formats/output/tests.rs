@@ -223,6 +223,6 @@ fn messages_name_no_file_that_is_written_aside() {
     let path = dir.path().join("file/out");
     let error = tempfile::Builder::new().prefix(".out.partial-").tempfile_in(dir.path().join("file")).unwrap_err();
     assert!(error.to_string().contains(".out.partial-"), "tempfile names it: {error}");
-    let told = OutputError::from_io(&path, error).to_string();
+    let told = OutputError::from_tempfile(&path, error).to_string();
     assert!(told.contains("file/out: cannot be written: ") && !told.contains(".partial-"), "{told}");
 }
