@@ -293,11 +293,6 @@ impl fmt::Display for Scheme {
     }
 }
 
-impl Scheme {
-    /// The scheme that changes nothing.
-    pub const KEEP: Scheme = Scheme { weights: WeightScheme::Keep, sparse: None, activations: None };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -191,12 +191,24 @@ fn from_files(
         .flat_map(|(file, reader)| reader.header().tensors.iter().map(move |info| (file, info)))
         .collect();
     let names = Names::new(architecture.as_deref(), tensors.iter().map(|(_, info)| info.name.as_str()));
+    if let Some((_, info)) = tensors.iter().find(|(_, info)| packed.contains_key(&info.name)) {
+        return Err(ModelError::broken_packed(&info.name, "a tensor of its own name stands beside its parts"));
+    }
     let plain = tensors.par_iter().filter(|(_, info)| !is_part(&info.name, &packed));
     let mut weights: Vec<Weight> = plain.map(|(file, info)| weight(&names, *file, info)).collect();
     let mut parts: HashMap<&str, Vec<(usize, &TensorInfo)>> = HashMap::new();
     for &(file, info) in tensors.iter().filter(|(_, info)| is_part(&info.name, &packed)) {
         let owner = info.name.rsplit_once(':').map_or("", |(owner, _)| owner);
         parts.entry(owner).or_default().push((file, info));
+    }
+    let broken = |weight: &PackedWeight| {
+        let parts = parts.get(weight.name.as_str()).into_iter().flatten();
+        let stored: Vec<&TensorInfo> = parts.map(|(_, info)| *info).collect();
+        Some((weight.name.clone(), weight.check_parts(&stored).err()?))
+    };
+    // The first by name, so that the message is always the same.
+    if let Some((name, why)) = packed.values().filter_map(broken).min() {
+        return Err(ModelError::broken_packed(&name, &why));
     }
     weights.extend(packed.values().map(|p| packed_weight(&names, p, parts.get(p.name.as_str()).map_or(&[], |v| v))));
     weights.par_sort_by(|a, b| natural_order(&a.name, &b.name));
@@ -256,7 +268,9 @@ fn read_packed(reader: &Reader, packed: &mut HashMap<String, PackedWeight>) -> R
     }
     for weight in index.weights {
         weight.check().map_err(|why| ModelError::broken_packed(&weight.name, why))?;
-        packed.insert(weight.name.clone(), weight);
+        if let Some(first) = packed.insert(weight.name.clone(), weight) {
+            return Err(ModelError::broken_packed(&first.name, "the index names it twice"));
+        }
     }
     Ok(())
 }

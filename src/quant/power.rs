@@ -2,8 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::affine::Quantized;
-use super::affine::decode::Decoder;
 use super::element::Element;
 use super::error::QuantError;
 use super::simd::multiversion;
@@ -42,26 +40,6 @@ impl Power {
         Ok(pieces.iter().fold(Self::default(), |sum, piece| sum.and(piece)))
     }
 
-    /// The powers of some weights and of their quantized form, without holding the dequantized tensor.
-    ///
-    /// # Errors
-    /// If the two differ in length or the parts of `quantized` do not belong together.
-    pub fn of_quantized<T: Element>(original: &[T], quantized: &Quantized) -> Result<Self, QuantError> {
-        let decoder = Decoder::new(quantized)?;
-        same_length(original.len(), quantized.codes.len())?;
-        let pieces: Vec<Self> = original
-            .par_chunks(PIECE)
-            .enumerate()
-            .map_init(Vec::new, |values, (piece, original)| {
-                values.clear();
-                values.resize(original.len(), T::from_f32(0.0));
-                decoder.decode(piece * PIECE, values);
-                power(original, values)
-            })
-            .collect();
-        Ok(pieces.iter().fold(Self::default(), |sum, piece| sum.and(piece)))
-    }
-
     /// The powers of two tensors taken as one.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
@@ -71,11 +49,6 @@ impl Power {
             largest: self.largest.max(other.largest),
             count: self.count + other.count,
         }
-    }
-
-    /// Signal to quantization noise in decibels: infinite without noise.
-    pub fn sqnr_db(&self) -> f64 {
-        if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
     }
 }
 
@@ -145,8 +118,7 @@ mod tests {
         let changed = [3.0f32, -3.0, 0.0];
         let power = Power::between(&original, &changed).unwrap();
         assert_eq!((power.signal, power.noise, power.largest, power.count), (25.25, 1.25, 1.0, 3));
-        assert!((power.sqnr_db() - 13.0535).abs() < 1e-4);
-        assert!(Power::between(&original, &original).unwrap().sqnr_db().is_infinite());
+        assert_eq!(Power::between(&original, &original).unwrap().noise, 0.0);
     }
 
     #[test]
@@ -156,7 +128,6 @@ mod tests {
         assert_eq!(power, Power { signal: 5.0, noise: 0.0, largest: 0.0, count: 2 });
         let lost = Power::between(&original, &[f32::NAN, 0.0, 0.0, 2.0]).unwrap();
         assert_eq!(lost.noise, f64::INFINITY);
-        assert_eq!(lost.sqnr_db(), f64::NEG_INFINITY);
     }
 
     #[test]

@@ -104,13 +104,7 @@ fn survivors(
     }
     // Zeros of the input go too, so only the values tell.
     let values = values::read(data, job.model, weight)?;
-    let elements = match work::survivors(weight, &values, sparse, cancel) {
-        Ok(count) => count,
-        // It will be kept, and then its size is its own.
-        Err(work::Stop::Keep(_)) => weight.elements() as usize,
-        Err(stop) => return Err(stop.into_error(weight)),
-    };
-    Ok(Some(elements))
+    work::survivors(weight, &values, sparse, cancel).map(Some)
 }
 
 /// The metadata of one file: the input's own, and what the format's readers need.

@@ -119,6 +119,9 @@ pub enum RunError {
     /// A blob would not lie where the program says.
     #[error("the file of weights does not come out as it was laid out; this is a mistake in bitmill")]
     Layout,
+    /// A tensor that the output was not laid out for.
+    #[error("`{0}` has no place in the output: this is a defect of bitmill, please report it")]
+    NoPlace(String),
     /// It was asked to stop. Nothing was left behind.
     #[error("interrupted; nothing was written")]
     Cancelled,
@@ -176,7 +179,7 @@ fn run_checkpoint(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Re
         let writers = Writers::create(job, &layout)?;
         match pass(job, &data, &layout, &writers, progress, cancel)? {
             Pass::Done(weights) => {
-                let written = writers.commit(job, &layout)?;
+                let written = writers.commit()?;
                 return Ok(report(job, weights, &kept, written, begun));
             }
             Pass::Keep(more) => kept.extend(more),
@@ -295,10 +298,10 @@ fn change(
     let begun = Instant::now();
     let weight = &job.model.weights[index];
     let values = values::read(data, job.model, weight)?;
-    let made = match work::make(weight, &values, fitted, cancel) {
+    let made = match work::make(weight, &values, fitted, job.format, cancel) {
         Ok(made) => made,
         Err(work::Stop::Keep(fact)) => return Ok(Err(fact)),
-        Err(stop) => return Err(stop.into_error(weight)),
+        Err(work::Stop::Error(error)) => return Err(error),
     };
     let decision = &job.plan.decisions[index];
     let rule = decision.rule.unwrap_or(0);

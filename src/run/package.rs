@@ -103,12 +103,7 @@ impl<'a> Work<'a> {
             let survivors = match scheme.sparse() {
                 Some(sparse) if job.format == OutputFormat::MlPackage => {
                     let values = values::read(&data, job.model, weight)?;
-                    match work::survivors(weight, &values, sparse, cancel) {
-                        Ok(count) => count,
-                        // The pass will find that it must stay, and begin anew.
-                        Err(work::Stop::Keep(_)) => weight.shape.iter().product(),
-                        Err(stop) => return Err(stop.into_error(weight)),
-                    }
+                    work::survivors(weight, &values, sparse, cancel)?
                 }
                 _ => 0,
             };

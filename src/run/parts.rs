@@ -1,7 +1,7 @@
 //! Into which stored tensors a weight turns, format by format. Only sizes and names: known before any byte of
 //! data is read, so that the header of an output can be written first.
 
-use crate::dtype::DType;
+use crate::dtype::{DType, packed_bytes};
 use crate::formats::safetensors::DtypeName;
 use crate::model::{Model, Weight};
 use crate::plan::fit::{Fitted, storage_bits, working_type};
@@ -124,11 +124,6 @@ pub fn groups(shape: &[usize], block: &[usize]) -> Vec<usize> {
     shape.iter().zip(block).map(|(length, extent)| length / (*extent).max(1)).collect()
 }
 
-/// Bytes of `count` codes of some bits, as one stream.
-pub fn packed_bytes(count: usize, bits: u8) -> usize {
-    ((count as u128 * u128::from(bits)).div_ceil(8)).min(usize::MAX as u128) as usize
-}
-
 /// The stored tensors of a weight that is changed. `survivors` is the number of elements that pruning leaves,
 /// where the scheme prunes.
 pub fn parts(format: OutputFormat, weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Part> {
@@ -212,7 +207,8 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
     let part =
         |content, suffix: &str, dtype, shape| Part::new(content, format!("{}:{suffix}", weight.name), dtype, shape);
     let elements = weight.shape.iter().product::<usize>();
-    let mask = || part(Content::Mask, "mask", DType::U8, vec![packed_bytes(elements, 1)]);
+    let stream = |count: usize, bits| vec![usize::try_from(packed_bytes(count as u64, bits)).unwrap_or(usize::MAX)];
+    let mask = || part(Content::Mask, "mask", DType::U8, stream(elements, 1));
     let mut parts = Vec::new();
     match fitted {
         Fitted::Float(_) => parts.push(dense(weight, fitted)),
@@ -225,11 +221,10 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
             let groups = groups(&weight.shape, block);
             let count: usize = groups.iter().product();
             let kept = if sparse.is_some() { survivors.unwrap_or(elements) } else { elements };
-            parts.push(part(Content::PackedCodes, "codes", DType::U8, vec![packed_bytes(kept, *bits)]));
+            parts.push(part(Content::PackedCodes, "codes", DType::U8, stream(kept, *bits)));
             parts.push(part(Content::Scales, "scale", dtype(*scale), groups));
             if *mapping == Mapping::Asymmetric || !signed {
-                let bytes = packed_bytes(count, *bits);
-                parts.push(part(Content::PackedZeroPoints, "zero_point", DType::U8, vec![bytes]));
+                parts.push(part(Content::PackedZeroPoints, "zero_point", DType::U8, stream(count, *bits)));
             }
             if sparse.is_some() {
                 parts.push(mask());
@@ -241,7 +236,7 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
             let kept = if masked { survivors.unwrap_or(indices) } else { indices };
             let stored = storage_bits(*bits);
             let tables = table_shape(weight, block, stored, *vector);
-            parts.push(part(Content::PackedCodes, "codes", DType::U8, vec![packed_bytes(kept, stored)]));
+            parts.push(part(Content::PackedCodes, "codes", DType::U8, stream(kept, stored)));
             if *int8_entries {
                 parts.push(part(Content::Int8Tables, "table", DType::I8, tables));
                 parts.push(part(Content::TableScale, "table_scale", dtype(*entry), vec![1]));

@@ -124,3 +124,106 @@ fn a_signal_leaves_nothing_behind() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(world.files(), ["a.bitmill", "m.safetensors"]);
 }
+
+/// A directory with two shards of zeros, their index and a configuration.
+#[cfg(unix)]
+fn shards() -> World {
+    let weight: &[usize] = &[256, 256];
+    let map = r#"{"weight_map":{"a.proj.weight":"1.safetensors","b.proj.weight":"2.safetensors"}}"#;
+    World::new()
+        .file("model/1.safetensors", super::world::zeros(&[("a.proj.weight", weight)]))
+        .file("model/2.safetensors", super::world::zeros(&[("b.proj.weight", weight)]))
+        .file("model/model.safetensors.index.json", map)
+        .file("model/config.json", format!("{{\"text\": \"{}\"}}", "x".repeat(9000)))
+        .file("a.bitmill", "model \"model\"\ntarget iOS18\nlinear => int8\n")
+}
+
+/// Runs a line where no file can be longer than so many KiB: what a full disk does, at a size.
+#[cfg(unix)]
+fn run_limited(world: &World, kib: u32, line: &str) -> std::process::Output {
+    let binary = env!("CARGO_BIN_EXE_bitmill");
+    // `ulimit -f` counts 512 bytes; the signal is ignored, so that the write fails as on a full disk.
+    let script = format!("trap '' XFSZ; ulimit -f {}; exec '{binary}' {line}", kib * 2);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &script]).current_dir(world.path("")).output().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_write_that_fails_names_the_destination_and_leaves_nothing() {
+    let world = digits();
+    let ran = run_limited(&world, 8, "run a.bitmill -o out.safetensors");
+    let told = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(3), "{told}");
+    assert!(told.contains("error: out.safetensors: cannot be written: "), "{told}");
+    assert_eq!(world.files(), ["a.bitmill", "digits.safetensors"]);
+
+    let world = shards();
+    let names = ["a.bitmill", "model"];
+    for (kib, name) in [(1, "out/1.safetensors"), (8, "out/1.safetensors")] {
+        let ran = run_limited(&world, kib, "run a.bitmill -o out");
+        let told = String::from_utf8(ran.stderr).unwrap();
+        assert!(
+            ran.status.code() == Some(3) && told.contains(&format!("error: {name}: cannot be written: ")),
+            "{told}"
+        );
+        assert_eq!(world.files(), names);
+    }
+    let _ = std::fs::remove_file(world.path("model/config.json"));
+    let world = world.file("model/tokenizer.json", "x".repeat(200 << 10));
+    let ran = run_limited(&world, 150, "run a.bitmill -o out");
+    let told = String::from_utf8(ran.stderr).unwrap();
+    assert!(told.contains("error: out/tokenizer.json: cannot be written: "), "{told}");
+    assert_eq!((ran.status.code(), world.files()), (Some(3), names.map(String::from).to_vec()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_beside_the_tensors_that_cannot_be_read_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = shards();
+    let config = world.path("model/notes.txt");
+    std::fs::write(&config, "x").unwrap();
+    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o000)).unwrap();
+    if std::fs::read(&config).is_ok() {
+        // Who may read everything meets no such error.
+        return;
+    }
+    let ran = world.run("run a.bitmill -o out");
+    assert!(ran.status == Some(3) && ran.stderr.contains("model/notes.txt: cannot be read: "), "{}", ran.all());
+    assert_eq!(world.files(), ["a.bitmill", "model"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_may_not_be_written_to_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = digits();
+    let closed = world.path("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
+    if std::fs::write(closed.join("probe"), "x").is_ok() {
+        // Who may write everywhere meets no such error; the system's own directories refuse even them.
+        if !std::path::Path::new("/proc/self").is_dir() {
+            return;
+        }
+        let ran = world.run("run a.bitmill -o /proc/out.safetensors");
+        assert!(
+            ran.status == Some(3) && ran.stderr.contains("/proc/out.safetensors: cannot be written: "),
+            "{}",
+            ran.all()
+        );
+        return;
+    }
+    let ran = world.run("run a.bitmill -o closed/out.safetensors");
+    assert!(
+        ran.status == Some(3) && ran.stderr.contains("closed/out.safetensors: cannot be written: "),
+        "{}",
+        ran.all()
+    );
+    assert!(ran.stderr.contains("name an output in a directory that you may write to"), "{}", ran.all());
+    assert!(!ran.stderr.contains(".partial-"), "{}", ran.all());
+    assert_eq!(std::fs::read_dir(&closed).unwrap().count(), 0);
+}

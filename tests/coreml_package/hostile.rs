@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bitmill::element::ElementType;
 use bitmill::formats::coreml::proto::*;
 use bitmill::formats::coreml::{
-    ElementType, Manifest, Package, PackageFault, PackageWriteError, PackageWriter, WEIGHT_FILE, decode_model,
+    Manifest, Package, PackageFault, PackageWriteError, PackageWriter, WEIGHT_FILE, decode_model,
 };
 use bitmill::formats::output::{Destination, OutputError};
 use bytes::Bytes;

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use bitmill::formats::coreml::proto::*;
-use bitmill::formats::coreml::{ElementType, Package, PackageWriter};
+use bitmill::element::ElementType;
+use bitmill::formats::coreml::{Package, PackageWriter};
 use bitmill::formats::output::Destination;
 use half::f16;
 use serde_json::{Map, Value as Json, json};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{Destination, OutputError, Registered, is_same, partial_prefix};
+use super::{Destination, OutputError, PartialFile, Registered, is_same, partial_prefix, sync_directory, sync_parent};
 
 /// A directory that is being written aside. Dropped before [`PartialDirectory::commit`], it leaves nothing.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct PartialDirectory {
     destination: PathBuf,
     overwrite: bool,
     directory: TempDir,
-    _registered: Registered,
+    registered: Registered,
 }
 
 impl PartialDirectory {
@@ -48,19 +48,24 @@ impl PartialDirectory {
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
-        let directory = builder.tempdir_in(parent).map_err(|error| destination.io(error))?;
+        let directory = builder.tempdir_in(parent).map_err(|error| OutputError::from_tempfile(path, error))?;
         let registered = Registered::new(directory.path());
-        Ok(PartialDirectory {
-            destination: path.to_owned(),
-            overwrite: destination.overwrite,
-            directory,
-            _registered: registered,
-        })
+        Ok(PartialDirectory { destination: path.to_owned(), overwrite: destination.overwrite, directory, registered })
     }
 
     /// The directory to write into.
     pub fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Begins a file in the directory. Messages call it by its place in the end.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn file(&self, name: impl AsRef<OsStr>) -> Result<PartialFile, OutputError> {
+        let (inside, name) = (self.path(), name.as_ref());
+        let prefix = name.to_string_lossy();
+        PartialFile::begin(inside, &prefix, &inside.join(name), &self.destination.join(name), false)
     }
 
     /// Puts the complete directory in its place. An old one is moved aside first and removed last, and moved back
@@ -69,25 +74,37 @@ impl PartialDirectory {
     /// # Errors
     /// If the system refuses, or meanwhile something else took the place and may not be replaced.
     pub fn commit(self) -> Result<(), OutputError> {
-        let PartialDirectory { destination, overwrite, directory, _registered } = self;
+        let PartialDirectory { destination, overwrite, directory, registered } = self;
         let io = |error| OutputError::from_io(&destination, error);
-        match fs::symlink_metadata(&destination) {
+        sync_directory(directory.path()).map_err(io)?;
+        let aside = registered.complete(&destination, |partials| match fs::symlink_metadata(&destination) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fs::rename(directory.path(), &destination).map_err(io)?;
+                Ok(None)
             }
-            Err(error) => return Err(io(error)),
-            Ok(_) if !overwrite => return Err(OutputError::Exists(destination)),
-            Ok(existing) if !existing.is_dir() => return Err(OutputError::NotDirectory(destination)),
-            Ok(_) => replace(directory.path(), &destination)?,
-        }
+            Err(error) => Err(io(error)),
+            Ok(_) if !overwrite => Err(OutputError::Exists(destination.clone())),
+            Ok(existing) if !existing.is_dir() => Err(OutputError::NotDirectory(destination.clone())),
+            Ok(_) => {
+                let aside = replace(directory.path(), &destination)?;
+                let absolute = std::path::absolute(&aside).unwrap_or_else(|_| aside.clone());
+                partials.push(absolute.clone());
+                Ok(Some((aside, Registered(absolute))))
+            }
+        })?;
         // It has another name now, under which it stays.
         let _ = directory.keep();
+        sync_parent(&destination);
+        if let Some((aside, _registered)) = aside {
+            // The new directory is in its place: that remains of the old one cannot be removed is no failure of it.
+            let _ = fs::remove_dir_all(&aside);
+        }
         Ok(())
     }
 }
 
-/// Puts `new` in the place of the directory `old`.
-fn replace(new: &Path, old: &Path) -> Result<(), OutputError> {
+/// Puts `new` in the place of the directory `old`, and returns where the old one is now.
+fn replace(new: &Path, old: &Path) -> Result<PathBuf, OutputError> {
     let io = |error| OutputError::from_io(old, error);
     let mut aside = new.as_os_str().to_owned();
     aside.push(".old");
@@ -99,9 +116,7 @@ fn replace(new: &Path, old: &Path) -> Result<(), OutputError> {
             Err(_) => OutputError::LeftAside { path: old.to_owned(), aside, source },
         });
     }
-    // The new directory is in its place; that remains of the old one cannot be removed is no failure of it.
-    let _ = fs::remove_dir_all(&aside);
-    Ok(())
+    Ok(aside)
 }
 
 /// Whether a path lies within a directory, links resolved.

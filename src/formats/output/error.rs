@@ -92,6 +92,14 @@ impl OutputError {
         }
     }
 
+    /// The error for what `tempfile` said when something was to be created aside: without the path that it adds,
+    /// which nobody knows.
+    pub(super) fn from_tempfile(path: &Path, error: io::Error) -> OutputError {
+        let text = error.to_string();
+        let plain = text.split_once(" at path ").map(|(plain, _)| io::Error::new(error.kind(), plain));
+        Self::from_io(path, plain.unwrap_or(error))
+    }
+
     /// What to do about it.
     pub fn help(&self) -> Option<&'static str> {
         Some(match self {

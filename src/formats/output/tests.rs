@@ -169,6 +169,42 @@ fn a_signal_removes_what_is_not_complete() {
     assert!(!registered(&aside));
 }
 
+/// A handler that comes between the two renames of a directory waits, and what it has removed is never put in the
+/// place of what was there.
+#[test]
+fn a_signal_comes_before_an_output_is_put_in_its_place_or_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model");
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("old.safetensors"), "precious").unwrap();
+    let partial = PartialDirectory::create(&Destination { path: &path, overwrite: true, inputs: &[] }).unwrap();
+    fs::write(partial.path().join("new.safetensors"), "x").unwrap();
+    let aside = std::path::absolute(partial.path()).unwrap();
+    // What `remove_partials` does, to this one alone: other tests' outputs are being written beside.
+    PARTIALS.lock().unwrap().retain(|path| *path != aside);
+    assert!(partial.commit().is_err());
+    assert_eq!((names(&path), names(dir.path())), (vec!["old.safetensors".to_owned()], vec!["model".to_owned()]));
+
+    let registered = Registered::new(&dir.path().join("x"));
+    let held = registered.complete(&path, |_| Ok(PARTIALS.try_lock().is_err())).unwrap();
+    assert!(held, "the handler waits for a step that has begun");
+}
+
+#[test]
+fn files_of_a_directory_are_called_by_their_place_in_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model");
+    let partial = PartialDirectory::create(&Destination { path: &path, overwrite: false, inputs: &[] }).unwrap();
+    let mut file = partial.file("config.json").unwrap();
+    file.write_all(b"{}").unwrap();
+    assert_eq!(file.path(), path.join("config.json"));
+    file.commit().unwrap();
+    let again = partial.file("config.json").unwrap().commit().unwrap_err();
+    assert_eq!(again.to_string(), format!("{}: exists already", path.join("config.json").display()));
+    partial.commit().unwrap();
+    assert_eq!(names(&path), ["config.json"]);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_named() {
@@ -176,4 +212,17 @@ fn a_full_disk_is_named() {
     let error = fs::OpenOptions::new().write(true).open("/dev/full").and_then(|mut f| f.write_all(b"x"));
     let error = OutputError::from_io(Path::new("out"), error.unwrap_err());
     assert!(matches!(error, OutputError::DiskFull(_)), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn messages_name_no_file_that_is_written_aside() {
+    // No file can be created in a file, whoever asks.
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let path = dir.path().join("file/out");
+    let error = tempfile::Builder::new().prefix(".out.partial-").tempfile_in(dir.path().join("file")).unwrap_err();
+    assert!(error.to_string().contains(".out.partial-"), "tempfile names it: {error}");
+    let told = OutputError::from_tempfile(&path, error).to_string();
+    assert!(told.contains("file/out: cannot be written: ") && !told.contains(".partial-"), "{told}");
 }

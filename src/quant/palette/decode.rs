@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::layout::Layout;
 use super::result::{ChannelScale, Spread};
-use super::spec::{PaletteError, PaletteGranularity, PaletteVector};
+use super::spec::{PaletteError, PaletteVector};
 use crate::quant::element::Element;
 
 /// Codes handled as one piece.
@@ -40,8 +40,7 @@ impl Coded<'_> {
         let length = |found: usize| PaletteError::Length { shape: self.shape.to_vec(), found };
         let elements = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         let elements = elements.ok_or_else(|| length(usize::MAX))?;
-        let mut layout =
-            Layout::new(self.shape, &PaletteGranularity::Block(self.block.iter().map(|&b| Some(b)).collect()))?;
+        let mut layout = Layout::new(self.shape, Some(self.block))?;
         if elements == 0 {
             return Ok(Vec::new());
         }

@@ -32,7 +32,7 @@ mod vector;
 
 pub(crate) use decode::Coded;
 pub use result::{ChannelScale, Int8Tables, Palettized};
-pub use spec::{EntryType, PaletteError, PaletteGranularity, PaletteSpec, PaletteVector};
+pub use spec::{EntryType, PaletteError, PaletteSpec, PaletteVector};
 
 use rayon::prelude::*;
 
@@ -160,7 +160,7 @@ fn check(
             return Err(PaletteError::Axis { axis, rank });
         }
     }
-    let layout = Layout::new(shape, &spec.granularity)?;
+    let layout = Layout::new(shape, spec.block.as_deref())?;
     if u32::try_from(layout.table_len()).is_err() {
         return Err(PaletteError::TooManyWeights { found: layout.table_len() });
     }

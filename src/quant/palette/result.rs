@@ -99,15 +99,6 @@ impl ChannelScale {
 }
 
 impl Palettized {
-    /// The width that Core ML stores codes in: 5 bits are stored as 6, 7 as 8.
-    pub fn storage_bits(&self) -> u8 {
-        match self.bits {
-            5 => 6,
-            7 => 8,
-            bits => bits,
-        }
-    }
-
     /// Entries per table, 2^bits.
     pub fn entries(&self) -> usize {
         1 << self.bits
@@ -128,11 +119,6 @@ impl Palettized {
         let mut shape = self.grid.clone();
         shape.extend([self.entries(), self.vector_size()]);
         shape
-    }
-
-    /// The squared error of the whole weight.
-    pub fn total_sse(&self) -> f64 {
-        self.sse.iter().sum()
     }
 
     /// The weight that the codes and tables stand for, row-major: entry times scale in binary32, then rounded
