@@ -5,4 +5,15 @@
 //! extra files, entries of the manifest. Sources: apple/coremltools 9.0, `mlmodel/format/*.proto`,
 //! `modelpackage/src/ModelPackage.cpp`, `mlmodel/src/MILBlob/Blob/`.
 
+pub mod blob;
+mod dtype;
+mod manifest;
+mod package;
 pub mod proto;
+
+pub use dtype::MilType;
+pub use manifest::{APPLE, Item, Manifest, ManifestFault};
+pub use package::{
+    ModelKindName, Package, PackageError, PackageFault, PackageWriteError, PackageWriter, StoredBlob, WEIGHT_FILE,
+    WeightFile, decode_model,
+};
