@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use half::f16;
 use rayon::prelude::*;
 use thiserror::Error;
@@ -14,13 +15,13 @@ use crate::quant::pack;
 
 /// A constant tensor: packed little-endian elements, row by row.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Constant<'a> {
+pub struct Constant {
     /// Its element type.
     pub element: ElementType,
     /// Its dimensions, outermost first.
     pub shape: Vec<usize>,
     /// Its elements.
-    pub bytes: Cow<'a, [u8]>,
+    pub bytes: Bytes,
 }
 
 /// Why a compressed constant has no values.
@@ -37,7 +38,7 @@ pub enum ConstexprError {
     Wrong(&'static str),
 }
 
-impl<'a> Constant<'a> {
+impl Constant {
     /// Number of elements; `None` on overflow.
     pub fn count(&self) -> Option<usize> {
         self.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size))
@@ -83,14 +84,14 @@ impl<'a> Constant<'a> {
 }
 
 /// What an operator's parameters are bound to.
-pub type Parameters<'p, 'a> = &'p dyn Fn(&str) -> Option<Constant<'a>>;
+pub type Parameters<'p> = &'p dyn Fn(&str) -> Option<Constant>;
 
-/// The outputs of a `constexpr_` operator. `new_form` tells the operators of CoreML8 from those of CoreML6 where
-/// both have one name. `output` is the declared shape of the first output.
+/// The outputs of a `constexpr_` operator. The operators of CoreML6 that have
+/// newer versions of the same name are told by their parameter `shape`.
 ///
 /// # Errors
 /// If the operator is unknown, or its parameters do not fit each other.
-pub fn evaluate<'a>(operator: &str, parameters: Parameters<'_, 'a>) -> Result<Vec<Constant<'a>>, ConstexprError> {
+pub fn evaluate(operator: &str, parameters: Parameters<'_>) -> Result<Vec<Constant>, ConstexprError> {
     let get = |name: &'static str| parameters(name).ok_or(ConstexprError::Missing(name))?.checked(name);
     let optional = |name: &'static str| parameters(name).map(|found| found.checked(name)).transpose();
     Ok(match operator {
@@ -150,7 +151,7 @@ pub fn evaluate<'a>(operator: &str, parameters: Parameters<'_, 'a>) -> Result<Ve
 
 /// The one element of an int32 scalar.
 fn scalar(constant: &Constant) -> Option<i64> {
-    let bytes: [u8; 4] = constant.bytes.as_ref().try_into().ok()?;
+    let bytes: [u8; 4] = constant.bytes[..].try_into().ok()?;
     (constant.element == ElementType::Int32).then(|| i64::from(i32::from_le_bytes(bytes)))
 }
 
@@ -178,12 +179,12 @@ fn round(value: f32, element: ElementType) -> f32 {
     if element == ElementType::Fp16 { f16::from_f32(value).to_f32() } else { value }
 }
 
-fn affine_dequantize<'a>(
+fn affine_dequantize(
     data: &Constant,
     scale: &Constant,
     zero_point: &Constant,
     axis: i64,
-) -> Result<Constant<'a>, ConstexprError> {
+) -> Result<Constant, ConstexprError> {
     let rank = data.shape.len();
     let axis = axis_of(axis, rank.max(1)).ok_or(ConstexprError::Wrong("axis"))?;
     let spread = |constant: &Constant, name| -> Result<Constant, ConstexprError> {
@@ -193,16 +194,12 @@ fn affine_dequantize<'a>(
             [length] if data.shape.get(axis) == Some(&length) => shape[axis] = length,
             _ => return Err(ConstexprError::Wrong(name)),
         }
-        Ok(Constant { element: constant.element, shape, bytes: Cow::Owned(constant.bytes.to_vec()) })
+        Ok(Constant { element: constant.element, shape, bytes: constant.bytes.clone() })
     };
     shift_scale(data, &spread(scale, "scale")?, Some(&spread(zero_point, "zero_point")?))
 }
 
-fn shift_scale<'a>(
-    data: &Constant,
-    scale: &Constant,
-    offset: Option<&Constant>,
-) -> Result<Constant<'a>, ConstexprError> {
+fn shift_scale(data: &Constant, scale: &Constant, offset: Option<&Constant>) -> Result<Constant, ConstexprError> {
     let element = scale.element;
     if !matches!(element, ElementType::Fp16 | ElementType::Fp32) {
         return Err(ConstexprError::Wrong("scale"));
@@ -231,9 +228,7 @@ fn shift_scale<'a>(
     Ok(Constant { element, shape: data.shape.clone(), bytes: encode(&values, element).into() })
 }
 
-fn old_look_up<'a>(
-    get: impl Fn(&'static str) -> Result<Constant<'a>, ConstexprError>,
-) -> Result<Constant<'a>, ConstexprError> {
+fn old_look_up(get: impl Fn(&'static str) -> Result<Constant, ConstexprError>) -> Result<Constant, ConstexprError> {
     let (indices, lut, shape) = (get("indices")?, get("lut")?, sizes(&get("shape")?)?);
     let index = match lut.shape[..] {
         [2] => ElementType::Uint1,
@@ -248,7 +243,7 @@ fn old_look_up<'a>(
     look_up(&indices, &Constant { shape: table, ..lut }, None)
 }
 
-fn look_up<'a>(indices: &Constant, lut: &Constant, axis: Option<i64>) -> Result<Constant<'a>, ConstexprError> {
+fn look_up(indices: &Constant, lut: &Constant, axis: Option<i64>) -> Result<Constant, ConstexprError> {
     let rank = indices.shape.len();
     let wrong = ConstexprError::Wrong("lut");
     let [tables @ .., entries, vector] = &lut.shape[..] else { return Err(wrong) };
@@ -310,7 +305,7 @@ fn bits(mask: &Constant) -> Result<Vec<u8>, ConstexprError> {
 }
 
 /// Elements at the places of a mask's ones, zeros elsewhere.
-fn spread<'a>(values: &Constant, mask: &Constant) -> Result<Constant<'a>, ConstexprError> {
+fn spread(values: &Constant, mask: &Constant) -> Result<Constant, ConstexprError> {
     let bits = bits(mask)?;
     let ones = bits.iter().filter(|bit| **bit == 1).count();
     if values.shape != [ones] {
@@ -339,7 +334,7 @@ fn spread<'a>(values: &Constant, mask: &Constant) -> Result<Constant<'a>, Conste
 }
 
 /// The elements at the places of a mask's ones, in order; of types of whole bytes.
-fn select<'a>(dense: &Constant, mask: &Constant) -> Result<Constant<'a>, ConstexprError> {
+fn select(dense: &Constant, mask: &Constant) -> Result<Constant, ConstexprError> {
     let bits = bits(mask)?;
     let width = dense.element.bits() as usize / 8;
     if width == 0 || dense.shape != mask.shape {
@@ -351,7 +346,7 @@ fn select<'a>(dense: &Constant, mask: &Constant) -> Result<Constant<'a>, Constex
 }
 
 /// A mask with each element so many times along an axis.
-fn repeat<'a>(mask: &Constant, axis: i64, times: usize) -> Result<Constant<'a>, ConstexprError> {
+fn repeat(mask: &Constant, axis: i64, times: usize) -> Result<Constant, ConstexprError> {
     let wrong = || ConstexprError::Wrong("vector_axis");
     let axis = axis_of(axis, mask.shape.len()).ok_or_else(wrong)?;
     let bits = bits(mask)?;

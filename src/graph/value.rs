@@ -1,6 +1,5 @@
 //! Constants: held in the program, or named by a place in a file of blobs and fetched when somebody asks.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,7 +28,7 @@ pub struct BlobRef {
 pub trait Blobs {
     /// The packed little-endian elements of a constant of this type; `None` where the blob is missing, damaged
     /// or of another type or length.
-    fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Cow<'_, [u8]>>;
+    fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Bytes>;
 }
 
 /// A program without its files: every blob is unknown.
@@ -37,7 +36,7 @@ pub trait Blobs {
 pub struct NoBlobs;
 
 impl Blobs for NoBlobs {
-    fn bytes(&self, _: &BlobRef, _: &TensorType) -> Option<Cow<'_, [u8]>> {
+    fn bytes(&self, _: &BlobRef, _: &TensorType) -> Option<Bytes> {
         None
     }
 }
@@ -129,10 +128,10 @@ impl Literal {
 
     /// The packed elements of a tensor, fetched from its blob if need be. `None` for text, for other kinds and
     /// for what cannot be read.
-    pub fn tensor_bytes<'a>(&'a self, blobs: &'a dyn Blobs) -> Option<Cow<'a, [u8]>> {
+    pub fn tensor_bytes(&self, blobs: &dyn Blobs) -> Option<Bytes> {
         let tensor = self.ty.as_tensor()?;
         let bytes = match &self.content {
-            Content::Bytes(bytes) => Cow::Borrowed(&**bytes),
+            Content::Bytes(bytes) => bytes.clone(),
             Content::Blob(blob) => blobs.bytes(blob, tensor)?,
             _ => return None,
         };
@@ -184,7 +183,7 @@ impl Literal {
 
 /// The integer number `index` of packed elements, if it lies within the bytes and fits.
 fn int_at(bytes: &[u8], element: ElementType, index: u64) -> Option<i64> {
-    let bits = element.bits();
+    let bits = u64::from(element.bits());
     let start = index.checked_mul(bits)?;
     let mut raw = 0u64;
     // At most 8 whole bytes, or two bytes that a narrow element straddles.

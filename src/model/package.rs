@@ -46,10 +46,10 @@ impl PartialEq for PackageModel {
 pub struct PackageBlobs<'a>(pub &'a Package);
 
 impl Blobs for PackageBlobs<'_> {
-    fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<std::borrow::Cow<'_, [u8]>> {
+    fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Bytes> {
         let reference = BlobFileValue { file_name: blob.file.to_string(), offset: blob.offset };
         let stored = self.0.blob(&reference).ok()?;
-        (stored.element == ty.element && ty.count() == Some(stored.elements())).then(|| stored.bytes.to_vec().into())
+        (stored.element == ty.element && ty.count() == Some(stored.elements())).then_some(stored.bytes)
     }
 }
 
@@ -259,26 +259,26 @@ impl PackageModel {
     ///
     /// # Errors
     /// If its operators do not fit each other, or a blob is missing.
-    pub fn decompress(&self, index: usize) -> Result<Option<Values<'_>>, ConstexprError> {
+    pub fn decompress(&self, index: usize) -> Result<Option<Values>, ConstexprError> {
         let Some(constant) = self.constants.get(index) else { return Ok(None) };
         let (Stored::Compressed(_), Some(place)) = (&constant.stored, constant.places.first()) else { return Ok(None) };
         self.evaluate(place, 0).map(|mut outputs| outputs.pop())
     }
 
-    fn evaluate(&self, place: &GraphPath, depth: usize) -> Result<Vec<Values<'_>>, ConstexprError> {
+    fn evaluate(&self, place: &GraphPath, depth: usize) -> Result<Vec<Values>, ConstexprError> {
         let operation = self.operation(place).filter(|_| depth < MAX_CHAIN);
         let operation = operation.ok_or_else(|| ConstexprError::Operator(place.to_string()))?;
         let blobs = PackageBlobs(&self.package);
         let failed = std::cell::RefCell::new(None);
-        let literal = |literal: &Literal| -> Option<Values<'_>> {
+        let literal = |literal: &Literal| -> Option<Values> {
             let ty = literal.ty.as_tensor()?;
             let shape = ty.sizes()?.into_iter().map(|size| usize::try_from(size).ok()).collect::<Option<_>>()?;
             let bytes = match &literal.content {
                 // Text: the one parameter of the kind says what is known anyway.
                 Content::Strings(_) => return None,
-                _ => literal.tensor_bytes(&blobs)?.into_owned(),
+                _ => literal.tensor_bytes(&blobs)?,
             };
-            Some(Values { element: ty.element, shape, bytes: bytes.into() })
+            Some(Values { element: ty.element, shape, bytes })
         };
         let bound = |name: &str| match operation.attribute(name) {
             Some(value) => literal(value),

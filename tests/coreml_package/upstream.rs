@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use bitmill::formats::coreml::proto::*;
 use bitmill::element::ElementType;
+use bitmill::formats::coreml::proto::*;
 use bitmill::formats::coreml::{Package, PackageWriter};
 use bitmill::formats::output::Destination;
 use half::f16;

@@ -225,7 +225,7 @@ fn check_blocks(call: &Call<'_>, name: &'static str, shape: &[Dim], codes: Eleme
         return Err(OpError::at(OpRule::OffsetShape, "offset", message));
     }
     if !offset.element.is_float() && offset.element != codes {
-        let message = format!("is {}; it must be {codes} as `{}`, or a float", offset.element, code_parameter(name));
+        let message = format!("is {}; it must be {} as `{}`, or a float", offset.element, codes, code_parameter(name));
         return Err(OpError::at(OpRule::OffsetShape, "offset", message));
     }
     Ok(())
@@ -290,7 +290,7 @@ fn check_table(
     }
     let expected = Dim::Known(1 << indices.bits().min(63));
     if !entries.agrees(expected) {
-        let message = format!("has {entries} entries in each table; indices of {indices} need {expected}");
+        let message = format!("has {entries} entries in each table; indices of {} need {expected}", indices);
         return Err(OpError::at(OpRule::LutSize, "lut", message));
     }
     let along = match call.tensor_if("vector_axis")? {

@@ -169,7 +169,7 @@ fn check_groups(version: &Version, call: &Call<'_>, errors: &mut Vec<OpError>) {
         let Some(tensor) = call.one(parameter.name).and_then(|given| given.ty.as_tensor()) else { continue };
         match groups.iter().find(|(known, ..)| *known == group) {
             Some((_, other, element)) if *element != tensor.element => {
-                let message = format!("is {}, but `{other}` is {element}; the two must be the same", tensor.element);
+                let message = format!("is {}, but `{other}` is {}; the two must be the same", tensor.element, *element);
                 errors.push(OpError::at(OpRule::DType, parameter.name, message));
             }
             Some(_) => {}

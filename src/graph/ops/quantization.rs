@@ -49,7 +49,7 @@ fn quantize(call: &Call<'_>) -> One {
     if let Some(zero_point) = call.tensor_if("zero_point")?
         && zero_point.element != element
     {
-        let message = format!("is {}, but `output_dtype` says {element}", zero_point.element);
+        let message = format!("is {}, but `output_dtype` says {}", zero_point.element, element);
         return Err(OpError::at(OpRule::OffsetShape, "zero_point", message));
     }
     check_zeros(call)?;

@@ -216,7 +216,7 @@ fn reshape_like(call: &Call<'_>) -> One {
         }
         let element = if parameter == "end_masks" { Bool } else { Int32 };
         if let Some(wrong) = given.iter().find(|ty| ty.element != element || ty.rank() != Some(0)) {
-            return Err(OpError::at(OpRule::DType, parameter, format!("must be scalars of {element}, not {wrong}")));
+            return Err(OpError::at(OpRule::DType, parameter, format!("must be scalars of {}, not {wrong}", element)));
         }
     }
     let number = |parameter: &str, i: usize| {
