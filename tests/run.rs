@@ -80,7 +80,7 @@ fn what_is_kept_is_byte_for_byte_the_input() {
     let model = Model::open(&path).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let original = Reader::open(&path).unwrap();
-    for (format, ..) in OutputFormat::ALL {
+    for (format, ..) in OutputFormat::ALL.iter().filter(|(format, ..)| *format != OutputFormat::MlPackage) {
         let output = directory.path().join(format.word());
         let report = run_to("target iOS16\nlinear => int8\n", &model, *format, &output).unwrap();
         assert_eq!((report.weights.len(), report.copied), (2, model.weights.len() - 2));

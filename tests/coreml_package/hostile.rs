@@ -479,7 +479,7 @@ fn what_cannot_be_written_leaves_nothing() {
 
     let mut writer = writer(&world.dir.path().join("out.mlpackage"));
     let error = writer.push_with(ElementType::Uint8, 4, |out| out.write_all(b"abc")).unwrap_err();
-    insta::assert_snapshot!(error.to_string().replace(&*world.dir.path().to_string_lossy(), "DIR"), @"DIR/out.mlpackage/Data/com.apple.CoreML/weights/weight.bin: UINT8[4] takes 4 bytes, and 3 bytes were given");
+    insta::assert_snapshot!(error.to_string().replace(&*world.dir.path().to_string_lossy(), "DIR"), @"DIR/out.mlpackage/Data/com.apple.CoreML/weights/weight.bin: uint8[4] takes 4 bytes, and 3 bytes were given");
     assert!(matches!(writer.commit(&model(&[])), Err(PackageWriteError::Blob { .. })));
     let names: Vec<_> = fs::read_dir(world.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["m.mlpackage"]);

@@ -174,7 +174,7 @@ fn operation_json(package: &Package, operation: &Operation) -> Json {
 fn named_json(values: &[Kept<NamedValueType>]) -> Vec<Json> {
     let json = |value: &Kept<NamedValueType>| {
         let (dtype, shape) = tensor_type(value.r#type.as_ref().unwrap());
-        json!({"name": value.name, "dtype": dtype.name(), "shape": shape})
+        json!({"name": value.name, "dtype": dtype.proto_name(), "shape": shape})
     };
     values.iter().map(json).collect()
 }
@@ -193,7 +193,7 @@ fn tensor_type(value_type: &ValueType) -> (ElementType, Vec<u64>) {
 fn value_json(package: &Package, value: &Value) -> Json {
     let (element, shape) = tensor_type(value.r#type.as_ref().unwrap());
     let elements = shape.iter().product::<u64>();
-    let mut json = json!({"dtype": element.name(), "shape": shape});
+    let mut json = json!({"dtype": element.proto_name(), "shape": shape});
     match value.value.as_ref().unwrap() {
         ValueKind::BlobFile(reference) => {
             let blob = package.blob(reference).unwrap();

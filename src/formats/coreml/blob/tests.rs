@@ -106,10 +106,10 @@ fn records_that_lie() {
     insta::assert_snapshot!(fault(set64(80, 126), 64), @"at byte 64: the data of the blob, 2 bytes from byte 126, lie over its own record or the header");
     insta::assert_snapshot!(fault(set64(208, 0), 192), @"at byte 192: the data of the blob, 2 bytes from byte 0, lie over its own record or the header");
     for padding in [1, 4, 7, 8, 14, 256, u64::MAX] {
-        assert!(fault(set64(88 + 256, padding), 320).contains("are no whole number of UINT3"), "{padding}");
+        assert!(fault(set64(88 + 256, padding), 320).contains("are no whole number of uint3"), "{padding}");
     }
-    insta::assert_snapshot!(fault(set64(216, 5), 192), @"at byte 192: the data of the blob, 2 bytes with 5 unused bits, are no whole number of UINT2");
-    insta::assert_snapshot!(fault(set64(840, 3), 832), @"at byte 832: the data of the blob, 3 bytes with 0 unused bits, are no whole number of FLOAT16");
+    insta::assert_snapshot!(fault(set64(216, 5), 192), @"at byte 192: the data of the blob, 2 bytes with 5 unused bits, are no whole number of uint2");
+    insta::assert_snapshot!(fault(set64(840, 3), 832), @"at byte 832: the data of the blob, 3 bytes with 0 unused bits, are no whole number of fp16");
 }
 
 #[test]
@@ -138,8 +138,8 @@ fn a_file_cut_anywhere_is_an_error_and_no_walk_is_endless() {
 fn what_does_not_fit_is_not_written() {
     let mut writer = BlobWriter::create(Cursor::new(vec![])).unwrap();
     let error = writer.push(ElementType::Uint3, 10, &[0; 3]).unwrap_err();
-    insta::assert_snapshot!(error, @"UINT3[10] takes 4 bytes, and 3 bytes were given");
-    insta::assert_snapshot!(writer.push(ElementType::Int64, 1, &[0; 8]).unwrap_err(), @"INT64[1] cannot be stored in a file of weights");
+    insta::assert_snapshot!(error, @"uint3[10] takes 4 bytes, and 3 bytes were given");
+    insta::assert_snapshot!(writer.push(ElementType::Int64, 1, &[0; 8]).unwrap_err(), @"int64[1] cannot be stored in a file of weights");
     writer.push(ElementType::Fp32, u64::MAX, &[]).unwrap_err();
     writer.push_with(ElementType::Uint8, u64::MAX - 100, |_| panic!("there is no room")).unwrap_err();
     // These were refused before anything was written.
