@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::program::{self, ProgramFault};
 use super::{KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight};
 use crate::dtype::DType;
 use crate::element::ElementType;
@@ -33,6 +34,8 @@ pub struct PackageModel {
     pub constants: Vec<Constant>,
     /// Where each compressed constant is defined, by function and value.
     compressed: HashMap<(Name, Name), GraphPath>,
+    /// Faults by operator set, once they were asked for.
+    faults: [OnceLock<Vec<ProgramFault>>; Opset::ALL.len()],
 }
 
 /// Two openings of one package are the same model.
@@ -75,7 +78,8 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
     let (weights, constants): (Vec<Weight>, Vec<Constant>) = all.into_iter().unzip();
     let files = files(&package, &constants)?;
     let compressed = compressed(&program);
-    let program = Arc::new(PackageModel { package, program, constants, compressed });
+    let facts = program::facts(package.model(), &program, &constants, kind_of);
+    let program = Arc::new(PackageModel { package, program, constants, compressed, faults: Default::default() });
     Ok(Model {
         path: path.to_owned(),
         format: ModelFormat::MlPackage,
@@ -84,6 +88,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         weights,
         packed: HashMap::new(),
         program: Some(program),
+        facts: Some(facts),
     })
 }
 
@@ -188,7 +193,17 @@ fn kind(constant: &Constant, rank: usize) -> (Kind, Role) {
     let weight =
         constant.uses.iter().find(|one| matches!(one.role, weights::Role::Weight { .. } | weights::Role::Table));
     let Some(one) = weight.or_else(|| constant.uses.first()) else { return (Kind::Other, Role::Buffer) };
-    let kind = match (&*one.operator, rank) {
+    let role = match one.role {
+        weights::Role::Bias => Role::Bias,
+        _ if !constant.ty.element.is_float() => Role::Buffer,
+        _ => Role::Weight,
+    };
+    (kind_of(&one.operator, rank), role)
+}
+
+/// The kind of module that an operator with a weight of some rank is.
+fn kind_of(operator: &str, rank: usize) -> Kind {
+    match (operator, rank) {
         ("linear", _) => Kind::Linear,
         ("conv", 3) => Kind::Conv1d,
         ("conv", 5) => Kind::Conv3d,
@@ -201,13 +216,7 @@ fn kind(constant: &Constant, rank: usize) -> (Kind, Role) {
         ("rnn", _) => Kind::Rnn,
         ("layer_norm" | "batch_norm" | "instance_norm" | "l2_norm" | "local_response_norm", _) => Kind::Norm,
         _ => Kind::Other,
-    };
-    let role = match one.role {
-        weights::Role::Bias => Role::Bias,
-        _ if !constant.ty.element.is_float() => Role::Buffer,
-        _ => Role::Weight,
-    };
-    (kind, role)
+    }
 }
 
 /// Every operation that gives a compressed constant, or a part of one.
@@ -305,6 +314,11 @@ impl PackageModel {
             Some(error) => Err(error),
             None => outputs,
         }
+    }
+
+    /// What is wrong with the program as it would be in an operator set, its own or a newer one.
+    pub fn faults(&self, set: Opset) -> &[ProgramFault] {
+        self.faults[set as usize].get_or_init(|| program::faults(&self.program, set, &PackageBlobs(&self.package)))
     }
 
     /// The operator set of its functions; `None` for one that is not known.

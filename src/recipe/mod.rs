@@ -69,14 +69,24 @@ pub struct Defaults {
     pub threshold: u64,
     /// The models that have these, in the plural.
     pub models: &'static str,
+    /// Whether the model is a Core ML package, which has an operator set of its own.
+    pub is_package: bool,
+    /// That operator set, where it is known.
+    pub set: Option<&'static OperatorSet>,
 }
 
 impl Defaults {
     /// For PyTorch checkpoints: what torchao does.
-    pub const CHECKPOINT: Defaults = Defaults { arithmetic: Arithmetic::Torchao, threshold: 0, models: "checkpoints" };
+    pub const CHECKPOINT: Defaults =
+        Defaults { arithmetic: Arithmetic::Torchao, threshold: 0, models: "checkpoints", is_package: false, set: None };
     /// For Core ML packages: what coremltools does.
-    pub const PACKAGE: Defaults =
-        Defaults { arithmetic: Arithmetic::Coremltools, threshold: 2048, models: "Core ML packages" };
+    pub const PACKAGE: Defaults = Defaults {
+        arithmetic: Arithmetic::Coremltools,
+        threshold: 2048,
+        models: "Core ML packages",
+        is_package: true,
+        set: None,
+    };
 
     /// For a model that is named by a path and may not be there.
     pub fn of_path(path: &Path) -> Defaults {
@@ -308,6 +318,17 @@ impl Recipe {
     /// and where no valid target is given.
     pub fn operator_set(&self) -> Option<&'static OperatorSet> {
         self.target.as_ref()?.oldest().map(|t| t.value.set)
+    }
+
+    /// The operator set that a model is written in: the oldest target's, or that of the package that is the model
+    /// where none is given or the target is older, since a newer set cannot be taken back. `None` where neither
+    /// says.
+    pub fn written_set(&self) -> Option<&'static OperatorSet> {
+        match (self.operator_set(), self.defaults.set) {
+            _ if self.is_experiment() => None,
+            (Some(target), Some(own)) if own.spec > target.spec => Some(own),
+            (target, own) => target.or(own),
+        }
     }
 
     /// Whether it is for experiments that will not be deployed.
