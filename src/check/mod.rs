@@ -9,6 +9,7 @@ pub mod fix;
 pub mod needs;
 pub mod pages;
 pub mod places;
+pub mod programs;
 pub mod report;
 pub mod rule;
 pub mod rules;

@@ -7,8 +7,8 @@
 
 use super::Context;
 use super::finding::{Edit, Finding};
-use crate::coreml::feature::{Feature, features, lowest_set};
 use super::words;
+use crate::coreml::feature::{Feature, features, lowest_set};
 use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Platform, Target};
 use crate::graph::function::Opset;
 use crate::recipe::{Extend, Place, Placed, Recipe, Rule, TargetChoice};

@@ -142,7 +142,8 @@ pub(super) fn facts(
         uses: constants.iter().map(|constant| uses(constant, &kind_of)).collect(),
         ..ProgramFacts::default()
     };
-    let unknown: BTreeSet<String> = program.functions.iter().filter(|f| f.set().is_none()).map(|f| f.opset.to_string()).collect();
+    let unknown: BTreeSet<String> =
+        program.functions.iter().filter(|f| f.set().is_none()).map(|f| f.opset.to_string()).collect();
     facts.unknown_sets = unknown.into_iter().collect();
     describe(model, &mut facts);
     let mut operators = BTreeSet::new();
@@ -155,7 +156,8 @@ pub(super) fn facts(
             }
         }
         for value in index.values() {
-            let (Type::Tensor(ty), Producer::Operation { operation, .. }) = (index.ty(value), index.producer(value)) else {
+            let (Type::Tensor(ty), Producer::Operation { operation, .. }) = (index.ty(value), index.producer(value))
+            else {
                 continue;
             };
             let operation = index.operation(operation);

@@ -34,7 +34,7 @@ Say the target that the model will really have. Without one a package stays what
         Example::with_model(
             "program CoreML5\nfc.weight  linear  64x64  fp16\n",
             "linear => int8 per-channel\n",
-            "target iOS16\nlinear => int8 per-channel\n",
+            "target iOS16  # bitmill: allow(package-raised)\nlinear => int8 per-channel\n",
         ),
     ],
     sources: &[
