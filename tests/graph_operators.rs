@@ -68,7 +68,11 @@ fn every_operator_takes_what_upstream_says() {
             }
         }
         if wanted.len() != version.parameters.len() {
-            differences.push(format!("{kind} {since}: {} parameters, upstream {}", version.parameters.len(), wanted.len()));
+            differences.push(format!(
+                "{kind} {since}: {} parameters, upstream {}",
+                version.parameters.len(),
+                wanted.len()
+            ));
         }
         if groups.values().any(|ours| ours.len() > 1) {
             differences.push(format!("{kind} {since}: groups {groups:?}"));

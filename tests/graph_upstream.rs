@@ -7,7 +7,7 @@ mod graph_common;
 
 use std::collections::BTreeSet;
 
-use bitmill::graph::check::check;
+use bitmill::graph::check::{check, inferred};
 use bitmill::graph::index::Index;
 use bitmill::graph::ops::operators;
 use graph_common::archive;
@@ -20,6 +20,33 @@ fn inferred_types_are_those_of_coremltools() {
         failures.extend(problems.iter().map(|problem| format!("{}: {problem}", package.name)));
     }
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// Where an inferred type leaves open what coremltools declares, or says what coremltools leaves open.
+#[test]
+fn few_sizes_are_left_open() {
+    let mut differences = Vec::new();
+    let mut exact = 0;
+    for package in archive("operators") {
+        let program = package.program();
+        let index = Index::new(&program.functions[0]);
+        for ((_, operation), inferred) in index.operations().zip(inferred(&index, &package)) {
+            for (output, inferred) in operation.outputs.iter().zip(inferred.unwrap()) {
+                if output.ty == inferred {
+                    exact += 1;
+                } else {
+                    let kind = &operation.kind;
+                    differences.push(format!("{} {kind}: {} declared, {inferred} inferred", package.name, output.ty));
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(format!("{exact} exact\n{}", differences.join("\n")), @"
+    1700 exact
+    lists-CoreML5 make_list: list<fp32[2, 3], 1> declared, list<fp32[2, 3], ?> inferred
+    unknown_sizes-CoreML5 reshape: fp32[?, 3, ?] declared, fp32[?, ?, ?] inferred
+    unknown_sizes-CoreML7 reshape: fp32[?, 3, ?] declared, fp32[?, ?, ?] inferred
+    ");
 }
 
 /// Operators that no program of the archives has.

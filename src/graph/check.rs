@@ -7,11 +7,14 @@ use crate::formats::shown;
 
 use super::Name;
 use super::function::{Function, Opset, Program};
-use super::index::{BlockId, Index, NameFault, OpId, Path, ValueId};
+use super::index::{BlockId, Consumer, Index, NameFault, OpId, Path, ValueId};
 use super::op::{Binding, Operation};
 use super::ops::{BlockTypes, Call, Given, OpError, OpRule, infer, parameters_are_attributes};
 use super::types::Type;
 use super::value::Blobs;
+
+/// Most dimensions of a tensor, except of constants that only `constexpr_*` use.
+pub const MAX_RANK: usize = 5;
 
 /// Something wrong with a program, and where.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +73,14 @@ pub enum CheckFault {
         /// What follows from the inputs.
         inferred: Type,
     },
+    /// A tensor of more dimensions than Core ML has. CT:converters/mil/mil/program.py:142-170.
+    #[error("output `{}` has {rank} dimensions; Core ML has tensors of at most {MAX_RANK}", shown(output))]
+    Rank {
+        /// The output's name.
+        output: Name,
+        /// Its number of dimensions.
+        rank: usize,
+    },
     /// A compressed constant is handed out of a block, which Core ML cannot do. CT:optimize/coreml/_config.py:1005.
     #[error("`{}` is a compressed constant and cannot be an output of a block", shown(.0))]
     ConstexprOutput(Name),
@@ -105,10 +116,20 @@ pub fn check_function(index: &Index<'_>, blobs: &dyn Blobs) -> Vec<Problem> {
     let mut checker = Checker::new(index, blobs);
     checker.names();
     for (id, operation) in index.operations() {
-        checker.operation(id, operation);
+        if let Some(inferred) = checker.operation(id, operation) {
+            checker.compare(id, operation, inferred);
+        }
+        checker.ranks(id, operation);
     }
     checker.outputs();
     checker.problems
+}
+
+/// The types of each operation's outputs, as they follow from the declared types of its inputs. `None` for
+/// operators that are not in the table, and for operations that break a rule.
+pub fn inferred(index: &Index<'_>, blobs: &dyn Blobs) -> Vec<Option<Vec<Type>>> {
+    let mut checker = Checker::new(index, blobs);
+    index.operations().map(|(id, operation)| checker.operation(id, operation)).collect()
 }
 
 /// The operator set whose rules hold for a function: its own, or the newest where its own is not known.
@@ -189,16 +210,16 @@ impl<'i, 'f> Checker<'i, 'f> {
         }
     }
 
-    fn operation(&mut self, id: OpId, operation: &'f Operation) {
+    fn operation(&mut self, id: OpId, operation: &'f Operation) -> Option<Vec<Type>> {
         mark(self.index, id, operation, &mut self.constant);
-        let Some(call) = self.call(id, operation) else { return };
+        let call = self.call(id, operation)?;
         match infer(&operation.kind, &call) {
-            Ok(None) => {}
-            Ok(Some(inferred)) => self.compare(id, operation, inferred),
+            Ok(inferred) => inferred,
             Err(errors) => {
                 for error in errors {
                     self.report(Some(id), CheckFault::Operator(error));
                 }
+                None
             }
         }
     }
@@ -283,6 +304,26 @@ impl<'i, 'f> Checker<'i, 'f> {
                 let (output, declared) = (output.name.clone(), output.ty.clone());
                 self.report(Some(id), CheckFault::OutputType { output, declared, inferred });
             }
+        }
+    }
+
+    /// Tensors have few dimensions, unless only `constexpr_*` see them.
+    fn ranks(&mut self, id: OpId, operation: &Operation) {
+        let index = self.index;
+        for (i, output) in operation.outputs.iter().enumerate() {
+            let Some(rank) = output.ty.as_tensor().and_then(|tensor| tensor.rank()).filter(|rank| *rank > MAX_RANK)
+            else {
+                continue;
+            };
+            let compressed = |consumer: &Consumer| match consumer {
+                Consumer::Operation { operation, .. } => index.operation(*operation).is_constexpr(),
+                Consumer::Output { .. } => false,
+            };
+            let consumers = index.output(id, i).map_or(&[][..], |value| index.consumers(value));
+            if (operation.is_const() || operation.is_constexpr()) && consumers.iter().all(compressed) {
+                continue;
+            }
+            self.report(Some(id), CheckFault::Rank { output: output.name.clone(), rank });
         }
     }
 

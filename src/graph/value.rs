@@ -1,6 +1,5 @@
 //! Constants: held in the program, or named by a place in a file of blobs and fetched when somebody asks.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,7 +28,7 @@ pub struct BlobRef {
 pub trait Blobs {
     /// The packed little-endian elements of a constant of this type; `None` where the blob is missing, damaged
     /// or of another type or length.
-    fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Cow<'_, [u8]>>;
+    fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Bytes>;
 }
 
 /// A program without its files: every blob is unknown.
@@ -37,7 +36,7 @@ pub trait Blobs {
 pub struct NoBlobs;
 
 impl Blobs for NoBlobs {
-    fn bytes(&self, _: &BlobRef, _: &TensorType) -> Option<Cow<'_, [u8]>> {
+    fn bytes(&self, _: &BlobRef, _: &TensorType) -> Option<Bytes> {
         None
     }
 }
@@ -129,10 +128,10 @@ impl Literal {
 
     /// The packed elements of a tensor, fetched from its blob if need be. `None` for text, for other kinds and
     /// for what cannot be read.
-    pub fn tensor_bytes<'a>(&'a self, blobs: &'a dyn Blobs) -> Option<Cow<'a, [u8]>> {
+    pub fn tensor_bytes(&self, blobs: &dyn Blobs) -> Option<Bytes> {
         let tensor = self.ty.as_tensor()?;
         let bytes = match &self.content {
-            Content::Bytes(bytes) => Cow::Borrowed(&**bytes),
+            Content::Bytes(bytes) => bytes.clone(),
             Content::Blob(blob) => blobs.bytes(blob, tensor)?,
             _ => return None,
         };
@@ -162,10 +161,10 @@ impl Literal {
         let words = || bytes.as_chunks::<4>().0.iter();
         let doubles = || bytes.as_chunks::<8>().0.iter();
         Some(match tensor.element {
-            ElementType::Fp16 => halves().map(|raw| f16::from_le_bytes(*raw).to_f64()).collect(),
-            ElementType::Bf16 => halves().map(|raw| bf16::from_le_bytes(*raw).to_f64()).collect(),
-            ElementType::Fp32 => words().map(|raw| f64::from(f32::from_le_bytes(*raw))).collect(),
-            ElementType::Fp64 => doubles().map(|raw| f64::from_le_bytes(*raw)).collect(),
+            ElementType::Float16 => halves().map(|raw| f16::from_le_bytes(*raw).to_f64()).collect(),
+            ElementType::BFloat16 => halves().map(|raw| bf16::from_le_bytes(*raw).to_f64()).collect(),
+            ElementType::Float32 => words().map(|raw| f64::from(f32::from_le_bytes(*raw))).collect(),
+            ElementType::Float64 => doubles().map(|raw| f64::from_le_bytes(*raw)).collect(),
             _ => return None,
         })
     }
@@ -184,7 +183,7 @@ impl Literal {
 
 /// The integer number `index` of packed elements, if it lies within the bytes and fits.
 fn int_at(bytes: &[u8], element: ElementType, index: u64) -> Option<i64> {
-    let bits = element.bits();
+    let bits = u64::from(element.bits());
     let start = index.checked_mul(bits)?;
     let mut raw = 0u64;
     // At most 8 whole bytes, or two bytes that a narrow element straddles.
@@ -216,14 +215,14 @@ mod tests {
         let read = |element, bytes: &[u8], count: u64| {
             Literal::bytes(TensorType::new(element, [count]), bytes.to_vec()).ints(&NoBlobs).unwrap()
         };
-        assert_eq!(read(Uint1, &[0x8d, 0x03], 10), [1, 0, 1, 1, 0, 0, 0, 1, 1, 1]);
-        assert_eq!(read(Uint2, &[0x6c, 0x03], 5), [0, 3, 2, 1, 3]);
-        assert_eq!(read(Uint3, &[0xd1, 0x58, 0x1f, 0x2f], 10), [1, 2, 3, 4, 5, 6, 7, 0, 7, 5]);
-        assert_eq!(read(Uint4, &[0x21, 0x03], 3), [1, 2, 3]);
-        assert_eq!(read(Uint6, &[0x81, 0x30, 0xfc, 0x21], 5), [1, 2, 3, 63, 33]);
+        assert_eq!(read(UInt1, &[0x8d, 0x03], 10), [1, 0, 1, 1, 0, 0, 0, 1, 1, 1]);
+        assert_eq!(read(UInt2, &[0x6c, 0x03], 5), [0, 3, 2, 1, 3]);
+        assert_eq!(read(UInt3, &[0xd1, 0x58, 0x1f, 0x2f], 10), [1, 2, 3, 4, 5, 6, 7, 0, 7, 5]);
+        assert_eq!(read(UInt4, &[0x21, 0x03], 3), [1, 2, 3]);
+        assert_eq!(read(UInt6, &[0x81, 0x30, 0xfc, 0x21], 5), [1, 2, 3, 63, 33]);
         assert_eq!(read(Int4, &[0x78, 0x0f, 0x03], 5), [-8, 7, -1, 0, 3]);
         assert_eq!(read(Int8, &[0x80], 1), [-128]);
-        assert_eq!(read(Uint64, &7u64.to_le_bytes(), 1), [7]);
+        assert_eq!(read(UInt64, &7u64.to_le_bytes(), 1), [7]);
         assert_eq!(read(Int64, &(-7i64).to_le_bytes(), 1), [-7]);
     }
 
@@ -234,7 +233,7 @@ mod tests {
         assert!(short.misfit().is_some());
         let long = Literal::bytes(TensorType::new(Int8, [MAX_PARAMETER_ELEMENTS + 1]), vec![0u8; 1]);
         assert_eq!(long.ints(&NoBlobs), None);
-        let beyond = Literal::bytes(TensorType::new(Uint64, [1u64]), vec![0xff; 8]);
+        let beyond = Literal::bytes(TensorType::new(UInt64, [1u64]), vec![0xff; 8]);
         assert_eq!(beyond.ints(&NoBlobs), None);
         assert_eq!(Literal::string("fp16").ints(&NoBlobs), None);
         assert_eq!(Literal::string("fp16").text(), Some("fp16"));
@@ -242,9 +241,9 @@ mod tests {
 
     #[test]
     fn floats_of_every_width() {
-        let half = Literal::bytes(TensorType::new(Fp16, [2u64]), vec![0x00, 0x3c, 0x00, 0xc0]);
+        let half = Literal::bytes(TensorType::new(Float16, [2u64]), vec![0x00, 0x3c, 0x00, 0xc0]);
         assert_eq!(half.floats(&NoBlobs).unwrap(), [1.0, -2.0]);
-        let word = Literal::bytes(TensorType::new(Fp32, [1u64]), 0.5f32.to_le_bytes().to_vec());
+        let word = Literal::bytes(TensorType::new(Float32, [1u64]), 0.5f32.to_le_bytes().to_vec());
         assert_eq!(word.floats(&NoBlobs).unwrap(), [0.5]);
     }
 }

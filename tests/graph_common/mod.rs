@@ -4,12 +4,12 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bitmill::formats::coreml::proto::{Kept, Model, ModelKind, Program as Message};
 use bitmill::graph::{BlobRef, Blobs, Program, TensorType, mil};
+use bytes::Bytes;
 use prost::Message as _;
 
 /// A package's messages, with its weights where they are at hand.
@@ -35,13 +35,13 @@ impl Package {
 
 /// Reads blobs by the format's description; the product has its own reader.
 impl Blobs for Package {
-    fn bytes(&self, blob: &BlobRef, _: &TensorType) -> Option<Cow<'_, [u8]>> {
+    fn bytes(&self, blob: &BlobRef, _: &TensorType) -> Option<Bytes> {
         let weights = self.weights.as_ref()?;
         let at = usize::try_from(blob.offset).ok()?;
         let record = weights.get(at..at + 64)?;
         assert_eq!(record[..4], 0xdead_beef_u32.to_le_bytes());
         let word = |i: usize| u64::from_le_bytes(record[i..i + 8].try_into().unwrap()) as usize;
-        Some(Cow::Borrowed(&weights[word(16)..word(16) + word(8)]))
+        Some(Bytes::copy_from_slice(&weights[word(16)..word(16) + word(8)]))
     }
 }
 

@@ -6,21 +6,34 @@
 //! program form.
 
 mod fault;
+mod interface;
 mod types;
 mod values;
 
 use std::collections::{BTreeMap, HashSet};
 
+use bytes::Bytes;
+
+use crate::formats::coreml::Package;
 use crate::formats::coreml::proto::{self, BindingKind, Kept};
 
 use super::Name;
 use super::function::{Function, Program};
 use super::index::Path;
 use super::op::{Argument, Attribute, Binding, Block, MAX_BLOCK_DEPTH, Operation};
-use super::types::NamedType;
+use super::types::{NamedType, TensorType};
+use super::value::{BlobRef, Blobs};
 
 pub use fault::{Fault, ImportError};
-pub use types::{element, number};
+pub use interface::{InterfaceError, Side, check_interface};
+
+/// A blob of another type or length than the constant's counts as missing; [`Package::blob`] tells what is wrong.
+impl Blobs for Package {
+    fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Bytes> {
+        let stored = self.weight_file(&blob.file).ok()?.read(blob.offset).ok()?;
+        (stored.mil_type == ty.element && Some(stored.bytes.len() as u64) == ty.bytes()).then_some(stored.bytes)
+    }
+}
 
 /// Gives equal names one place in memory.
 #[derive(Default)]

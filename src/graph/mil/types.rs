@@ -1,47 +1,10 @@
 //! Types, from their messages.
 
 use crate::formats::coreml::proto;
-use crate::graph::element::ElementType::{self, *};
+use crate::graph::element::ElementType;
 use crate::graph::types::{Dim, MAX_TYPE_DEPTH, TensorType, Type};
 
 use super::fault::Fault;
-
-/// MIL.proto's `DataType`. CT:mlmodel/format/MIL.proto:192-228.
-const NUMBERS: &[(i32, ElementType)] = &[
-    (1, Bool),
-    (2, String),
-    (10, Fp16),
-    (11, Fp32),
-    (12, Fp64),
-    (13, Bf16),
-    (21, Int8),
-    (22, Int16),
-    (23, Int32),
-    (24, Int64),
-    (25, Int4),
-    (31, Uint8),
-    (32, Uint16),
-    (33, Uint32),
-    (34, Uint64),
-    (35, Uint4),
-    (36, Uint2),
-    (37, Uint1),
-    (38, Uint6),
-    (39, Uint3),
-    (40, Fp8E4M3),
-    (41, Fp8E5M2),
-];
-
-/// The element type of a `DataType` number.
-pub fn element(number: i32) -> Option<ElementType> {
-    NUMBERS.iter().find(|(known, _)| *known == number).map(|(_, element)| *element)
-}
-
-/// The `DataType` number of an element type.
-pub fn number(element: ElementType) -> i32 {
-    // Every element type has a row: see the test.
-    NUMBERS.iter().find(|(_, known)| *known == element).map_or(0, |(number, _)| *number)
-}
 
 /// A type that must be there.
 pub(super) fn required(ty: Option<&proto::ValueType>, depth: usize) -> Result<Type, Fault> {
@@ -72,7 +35,7 @@ fn from_message(ty: &proto::ValueType, depth: usize) -> Result<Type, Fault> {
 }
 
 fn tensor_type(tensor: &proto::TensorType) -> Result<TensorType, Fault> {
-    let element = element(tensor.data_type).ok_or(Fault::DataType(tensor.data_type))?;
+    let element = ElementType::from_number(tensor.data_type).ok_or(Fault::DataType(tensor.data_type))?;
     let shape: Vec<Dim> = tensor.dimensions.iter().map(|dimension| dim(dimension)).collect();
     match (tensor.rank, shape.is_empty()) {
         (..=-1, true) => Ok(TensorType::unranked(element)),
@@ -94,15 +57,6 @@ fn dim(dimension: &proto::Dimension) -> Dim {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_element_type_has_a_number() {
-        for (known, _) in ElementType::NAMES {
-            assert_eq!(element(number(*known)), Some(*known));
-        }
-        assert_eq!(NUMBERS.len(), ElementType::NAMES.len());
-        assert_eq!(element(0), None);
-    }
 
     #[test]
     fn types_that_nest_without_end_are_refused() {

@@ -57,14 +57,14 @@ impl Interner {
             (Some(TensorElements::Strings(strings)), String) => {
                 return Ok(Content::Strings(strings.values.iter().map(|text| self.name(text)).collect()));
             }
-            (Some(TensorElements::Floats(floats)), Fp32) => {
+            (Some(TensorElements::Floats(floats)), Float32) => {
                 floats.values.iter().flat_map(|value| value.to_le_bytes()).collect()
             }
-            (Some(TensorElements::Doubles(doubles)), Fp64) => {
+            (Some(TensorElements::Doubles(doubles)), Float64) => {
                 doubles.values.iter().flat_map(|value| value.to_le_bytes()).collect()
             }
             (Some(TensorElements::Bools(bools)), Bool) => bools.values.iter().map(|value| u8::from(*value)).collect(),
-            (Some(TensorElements::LongInts(ints)), Int64 | Uint64) => {
+            (Some(TensorElements::LongInts(ints)), Int64 | UInt64) => {
                 ints.values.iter().flat_map(|value| value.to_le_bytes()).collect()
             }
             (Some(TensorElements::Ints(ints)), element) => integers(&ints.values, element, ty)?,
@@ -78,11 +78,11 @@ impl Interner {
 /// Whole-byte integers of up to 32 bits, which the format writes as int32.
 fn integers(values: &[i32], element: ElementType, ty: &TensorType) -> Result<Bytes, Fault> {
     let width = match element {
-        Int8 | Uint8 | Int16 | Uint16 | Int32 | Uint32 => element.bits() as usize / 8,
+        Int8 | UInt8 | Int16 | UInt16 | Int32 | UInt32 => element.bits() as usize / 8,
         _ => return Err(Fault::ValueKind { ty: ty.to_string() }),
     };
     let (low, high) = match element {
-        Int32 | Uint32 => (i32::MIN, i32::MAX),
+        Int32 | UInt32 => (i32::MIN, i32::MAX),
         _ if element.is_signed() => (-(1 << (8 * width - 1)), (1 << (8 * width - 1)) - 1),
         _ => (0, (1 << (8 * width)) - 1),
     };

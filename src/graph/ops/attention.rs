@@ -15,7 +15,7 @@ pub(super) static OPERATORS: &[Operator] = &[operator(
             live("query", t(FLOATS)),
             live("key", t(FLOATS)),
             live("value", t(FLOATS)),
-            live_opt("attn_mask", Accepts::Group('M', &[Bool, Fp16, Fp32])),
+            live_opt("attn_mask", Accepts::Group('M', &[Bool, Float16, Float32])),
         ],
         attention,
     )],

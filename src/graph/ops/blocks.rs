@@ -17,7 +17,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     operator("pixel_shuffle", &[since(CoreML5, &[X, fixed("upscale_factor", INT32)], pixel_shuffle)]),
     operator(
         "pixel_unshuffle",
-        &[since(CoreML6, &[X, fixed("downscale_factor", Accepts::Tensor(&[Uint32]))], pixel_unshuffle)],
+        &[since(CoreML6, &[X, fixed("downscale_factor", Accepts::Tensor(&[UInt32]))], pixel_unshuffle)],
     ),
     operator(
         "space_to_batch",

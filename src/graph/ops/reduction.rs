@@ -55,7 +55,7 @@ fn arg_5(call: &Call<'_>) -> One {
 }
 
 fn arg_7(call: &Call<'_>) -> One {
-    arg(call, call.element("output_dtype", Int32, &[Int32, Uint16])?.unwrap_or(Int32))
+    arg(call, call.element("output_dtype", Int32, &[Int32, UInt16])?.unwrap_or(Int32))
 }
 
 fn arg(call: &Call<'_>, element: ElementType) -> One {

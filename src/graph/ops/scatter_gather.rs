@@ -9,8 +9,8 @@ use super::fault::{OpError, OpRule};
 use super::shape::{One, axis, expect_dim, expect_shape, one, open, rank_in, same};
 use super::table::*;
 
-const INDICES_6: Accepts = Accepts::Group('I', &[Int16, Int32, Uint16]);
-const INDICES_7: Accepts = Accepts::Group('I', &[Int8, Int16, Int32, Uint8, Uint16]);
+const INDICES_6: Accepts = Accepts::Group('I', &[Int16, Int32, UInt16]);
+const INDICES_7: Accepts = Accepts::Group('I', &[Int8, Int16, Int32, UInt8, UInt16]);
 const AXIS: Parameter = fixed_opt("axis", INT32);
 const BATCH: Parameter = fixed_opt("batch_dims", INT32);
 const VALIDATE: Parameter = fixed_opt("validate_indices", BOOL);

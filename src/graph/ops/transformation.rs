@@ -1,6 +1,7 @@
 //! Shapes made anew without changing elements. CT:ops/defs/iOS15/tensor_transformation.py, iOS16, iOS17.
 
 use crate::graph::element::ElementType::*;
+use crate::graph::element::Shown;
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, ShapeText, TensorType};
 
@@ -216,7 +217,11 @@ fn reshape_like(call: &Call<'_>) -> One {
         }
         let element = if parameter == "end_masks" { Bool } else { Int32 };
         if let Some(wrong) = given.iter().find(|ty| ty.element != element || ty.rank() != Some(0)) {
-            return Err(OpError::at(OpRule::DType, parameter, format!("must be scalars of {element}, not {wrong}")));
+            return Err(OpError::at(
+                OpRule::DType,
+                parameter,
+                format!("must be scalars of {}, not {wrong}", Shown(element)),
+            ));
         }
     }
     let number = |parameter: &str, i: usize| {
