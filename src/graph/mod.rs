@@ -18,6 +18,7 @@ pub mod ops;
 mod scope;
 pub mod types;
 pub mod value;
+pub mod weights;
 
 use std::sync::Arc;
 
