@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight};
+use super::{KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight, share_kinds};
 use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::exec::constexpr::{self, Constant as Values, ConstexprError};
@@ -131,7 +131,8 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         }
     }
     all.sort_by(|a, b| natural_order(&a.0.name, &b.0.name));
-    let (weights, constants): (Vec<Weight>, Vec<Constant>) = all.into_iter().unzip();
+    let (mut weights, constants): (Vec<Weight>, Vec<Constant>) = all.into_iter().unzip();
+    share_kinds(&mut weights);
     let files = files(&package, &constants)?;
     let compressed = compressed(&program);
     let program = Arc::new(PackageModel { package, program, constants, compressed });
