@@ -71,8 +71,8 @@ impl fmt::Display for Misfit {
             Misfit::Vector { length, vector } => {
                 write!(f, "{length} {} cannot be split into vectors of {vector}", plural(*length, "channel"))
             }
-            Misfit::Ratio { length, m } => {
-                write!(f, "{length} input {} cannot be split into groups of {m}", plural(*length, "channel"))
+            Misfit::Ratio { n, m } => {
+                write!(f, "a group of {m} has no room for {n} {}", plural(*n, "zero"))
             }
         }
     }

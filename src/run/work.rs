@@ -180,16 +180,16 @@ fn make_of<T: Element>(
                 let decoded = palettized.dequantize::<T>();
                 (Kind::Palette(Box::new(palettized)), Cow::Owned(decoded))
             }
-            Fitted::Sparse(_) => (Kind::Dense(encode(&pruned, T::FLOAT)), pruned),
-            Fitted::Float(float) => {
+            Fitted::Sparse { float, .. } if *float == T::FLOAT => (Kind::Dense(encode(&pruned, T::FLOAT)), pruned),
+            Fitted::Float(float) | Fitted::Sparse { float, .. } => {
                 if *float == FloatType::Fp16 {
                     let beyond = count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
                     if beyond > 0 {
                         facts.push(Fact::BeyondFp16(beyond));
                     }
                 }
-                let bytes = encode(values, *float);
-                let decoded: Vec<T> = values.par_iter().map(|v| T::from_f32(cast(v.to_f32(), *float))).collect();
+                let bytes = encode(&pruned, *float);
+                let decoded: Vec<T> = pruned.par_iter().map(|v| T::from_f32(cast(v.to_f32(), *float))).collect();
                 (Kind::Dense(bytes), Cow::Owned(decoded))
             }
         };
