@@ -107,8 +107,9 @@ fn codes_and_masks(c: &mut Criterion) {
     let mut group = c.benchmark_group("weights");
     group.throughput(Throughput::Bytes(size_of_val(weights.as_slice()) as u64)).sample_size(20);
     group.bench_function("dequantize", |b| b.iter(|| black_box(&quantized).dequantize::<f32>()));
+    let decoded = quantized.dequantize::<f32>().expect("its parts belong together");
     group.bench_function("power of noise", |b| {
-        b.iter(|| Power::of_quantized(black_box(&weights), &quantized));
+        b.iter(|| Power::between(black_box(&weights), &decoded));
     });
     group.bench_function("prune 50%", |b| b.iter(|| by_magnitude(black_box(&weights), 0.5)));
     group.bench_function("prune 2:4", |b| b.iter(|| n_of_m(black_box(&weights), &SHAPE, 1, 2, 4)));

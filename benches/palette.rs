@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use bitmill::quant::element::Element;
-use bitmill::quant::palette::{PaletteGranularity, PaletteSpec, quantize};
+use bitmill::quant::palette::{PaletteSpec, quantize};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use half::{bf16, f16};
@@ -30,14 +30,8 @@ fn weights<T: Element>() -> Vec<T> {
         .collect()
 }
 
-fn case<T: Element>(
-    group: &mut BenchmarkGroup<WallTime>,
-    name: &str,
-    weights: &[T],
-    bits: u8,
-    block: [Option<usize>; 2],
-) {
-    let spec = PaletteSpec { granularity: PaletteGranularity::Block(block.to_vec()), ..PaletteSpec::per_tensor(bits) };
+fn case<T: Element>(group: &mut BenchmarkGroup<WallTime>, name: &str, weights: &[T], bits: u8, block: [usize; 2]) {
+    let spec = PaletteSpec { block: Some(block.to_vec()), ..PaletteSpec::per_tensor(bits) };
     group.bench_function(name, |b| {
         b.iter(|| {
             let shape = [ROWS, COLUMNS];
@@ -58,14 +52,14 @@ fn of_type<T: Element>(c: &mut Criterion, name: &str) {
     });
     for bits in [4, 2, 3, 6, 8] {
         let name = format!("{bits} bits, per 16 rows");
-        case(&mut group, &name, &weights, bits, [Some(16), None]);
+        case(&mut group, &name, &weights, bits, [16, COLUMNS]);
     }
     for bits in [4, 8] {
         let name = format!("{bits} bits, per tensor");
-        case(&mut group, &name, &weights, bits, [None, None]);
+        case(&mut group, &name, &weights, bits, [ROWS, COLUMNS]);
     }
-    case(&mut group, "4 bits, per 16 columns", &weights, 4, [None, Some(16)]);
-    case(&mut group, "4 bits, per row", &weights, 4, [Some(1), None]);
+    case(&mut group, "4 bits, per 16 columns", &weights, 4, [ROWS, 16]);
+    case(&mut group, "4 bits, per row", &weights, 4, [1, COLUMNS]);
     group.finish();
 }
 

@@ -24,7 +24,8 @@ def load(path):
         prefix = f"{module}._{parameter}_" if module else f"_{parameter}_"
         codes, codebook = rest.pop(prefix + "codes"), rest.pop(prefix + "codebook")
         scale = rest.pop(prefix + "channel_scale", None)
-        if facts["vector"] == 1 and scale is None and len(facts["shape"]) == 2:
+        mask = rest.pop(prefix + "mask") if facts["masked"] else None
+        if facts["vector"] == 1 and scale is None and mask is None and len(facts["shape"]) == 2:
             state[name] = CodebookQuantizedTensor(
                 codes,
                 codebook,
@@ -33,12 +34,12 @@ def load(path):
                 torch.Size(facts["shape"]),
                 dtype=getattr(torch, facts["dtype"]),
             )
-        else:  # vectors, scales per channel and convolutions, which torchao has no tensor for
-            state[name] = dequantize(codes, codebook, scale, facts)
+        else:  # vectors, scales per channel, pruning and convolutions, which torchao has no tensor for
+            state[name] = dequantize(codes, codebook, scale, mask, facts)
     return {**state, **rest}
 
 
-def dequantize(codes, codebook, scale, facts):
+def dequantize(codes, codebook, scale, mask, facts):
     """Palettized values as floats: entries of several values lie along `axis`."""
     axis, vector, shape = facts["axis"], facts["vector"], facts["shape"]
     index = []
@@ -50,5 +51,8 @@ def dequantize(codes, codebook, scale, facts):
     values = codebook[(*index, codes.long())]  # codes' shape and the values of an entry
     values = values.movedim(-1, axis + 1).reshape(shape)
     if scale is not None:
-        values = values * scale.view([-1 if d == axis else 1 for d in range(len(shape))])
+        # In binary32, whatever type the two have: rounded once, to the type of the weight.
+        values = values.float() * scale.float().view([-1 if d == axis else 1 for d in range(len(shape))])
+    if mask is not None:
+        values = torch.where(mask, values, 0)
     return values.to(getattr(torch, facts["dtype"]))

@@ -2,6 +2,13 @@
 
 use std::fmt;
 
+/// Bytes of `count` codes of `bits` bits, packed as one stream; `u64::MAX` where that is too small to say.
+pub fn packed_bytes(count: u64, bits: u8) -> u64 {
+    // In u128, since headers may name shapes of any size.
+    let bytes = (u128::from(count) * u128::from(bits)).div_ceil(8);
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
 /// The type of one element of a stored tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {

@@ -6,12 +6,12 @@ use crate::check::{pages, rules::RULES};
 use crate::coreml::target::{OPERATOR_SETS, Target};
 use crate::dtype::DType;
 use crate::kind::KindWord;
+use crate::nearest::nearest;
 use crate::recipe::preset::{PRESETS, Preset};
 use crate::recipe::selector::Fact;
 use crate::recipe::{ComputeUnits, Observer, PART_WORDS, base_words, starter};
 use crate::scheme::{Arithmetic, Mapping, PaletteFit, ScaleSearch};
 use crate::syntax::keywords::{ACTIVATIONS, CONNECTIVES, EXPECTATIONS, Keyword, METRICS, OPERAND_PARTS, STATEMENTS};
-use crate::syntax::nearest::nearest;
 
 /// A word of the language.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +122,8 @@ pub fn preset_page(preset: &Preset) -> String {
     page.push_str("\n## Parameters\n\n");
     for parameter in preset.all_parameters() {
         let short = parameter.short.map_or(String::new(), |short| format!(" or `{short}`"));
-        let needed = if parameter.required { ", needed" } else { "" };
-        _ = writeln!(page, "- `{}`{short}: {}; {}{needed}", parameter.name, parameter.doc, parameter.kind.must());
+        let needed = if parameter.required { "needed; " } else { "" };
+        _ = writeln!(page, "- `{}`{short}: {needed}{}; {}", parameter.name, parameter.doc, parameter.kind.must());
     }
     page
 }

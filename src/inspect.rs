@@ -71,7 +71,9 @@ pub struct Values {
     pub histogram: [u64; BARS],
 }
 
-/// Reads the values of a weight and sums them up. `None` for types that are not read as numbers.
+/// Reads the values of some weights and sums up those of each, in their order. `None` for types that are not read
+/// as numbers. Weights are read side by side: every thread of the pool holds one whole weight, as `f32`, and what
+/// it was read from.
 ///
 /// # Errors
 /// If the file cannot be read or has changed.

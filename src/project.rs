@@ -4,15 +4,17 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::check::{Analysis, Edit, Finding, Fix, Known, Severity, analyze_recipe, fix};
+use crate::check::expectation::{self, Verdict};
+use crate::check::{Analysis, Context, Edit, Facts, Finding, Fix, Known, Severity, analyze_recipe, fix};
 use crate::model::{Model, ModelError};
+use crate::nearest::nearest_beside;
 use crate::plan::Plan;
-use crate::recipe::{FileId, Loader, Recipe, resolve};
-use crate::syntax::nearest::nearest;
+use crate::recipe::{FileId, Loader, Place, Placed, Recipe, resolve};
+use crate::scheme::Arithmetic;
 
 /// Most bytes of a recipe: more is a mistaken file, not a recipe.
 pub const LARGEST_RECIPE: u64 = 64 << 20;
@@ -98,7 +100,10 @@ pub fn recipes_in(directory: &Path) -> Vec<PathBuf> {
 /// See [`ProjectError`].
 pub fn read_text(path: &Path) -> Result<String, ProjectError> {
     let io = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => ProjectError::Missing { path: path.to_path_buf(), nearest: nearest_file(path) },
+        io::ErrorKind::NotFound => ProjectError::Missing {
+            path: path.to_path_buf(),
+            nearest: nearest_beside(path).map(|name| path.with_file_name(name)),
+        },
         io::ErrorKind::IsADirectory => ProjectError::Directory(path.to_path_buf()),
         _ => ProjectError::Io { path: path.to_path_buf(), source },
     };
@@ -133,17 +138,6 @@ pub fn read_from(path: &Path, stream: impl Read) -> Result<String, ProjectError>
             column: before[line_start..].chars().count() + 1,
         }
     })
-}
-
-/// The file beside a missing one whose name is nearest.
-fn nearest_file(path: &Path) -> Option<PathBuf> {
-    let name = path.file_name()?.to_str()?;
-    let parent = path.parent()?;
-    let directory = if parent == Path::new("") { Path::new(".") } else { parent };
-    let entries = fs::read_dir(directory).ok()?;
-    let names: Vec<String> =
-        entries.flatten().take(10_000).filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    nearest(name, names.iter().map(String::as_str)).map(|near| parent.join(near))
 }
 
 /// Recipes on disk.
@@ -198,28 +192,44 @@ pub struct Project {
     pub analysis: Analysis,
 }
 
+/// What is known after a run and was not before.
+#[derive(Debug, Clone, Default)]
+pub struct AfterRun {
+    /// What only the run could find.
+    pub findings: Vec<Finding>,
+    /// What is known now of each of `Recipe::expects`, in their order.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What is given in place of what a recipe says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// The model.
+    pub model: Option<&'a Path>,
+    /// Whose formulas hold.
+    pub arithmetic: Option<Arithmetic>,
+}
+
 impl Project {
     /// Opens a recipe, with the model that it names or another one.
     ///
     /// # Errors
     /// When the recipe, or the model given here, cannot be read. That the recipe's own model cannot be read is a
     /// finding.
-    pub fn open(path: &Path, model: Option<&Path>) -> Result<Project, ProjectError> {
-        Project::with_text(path, &read_text(path)?, &Disk, model)
+    pub fn open(path: &Path, given: &Given) -> Result<Project, ProjectError> {
+        Project::with_text(path, &read_text(path)?, &Disk, given)
     }
 
     /// As [`Project::open`], for a text that is at hand: from standard input, or as an editor has it.
     ///
     /// # Errors
     /// When the model given here cannot be read.
-    pub fn with_text(
-        path: &Path,
-        text: &str,
-        loader: &dyn Loader,
-        model: Option<&Path>,
-    ) -> Result<Project, ProjectError> {
-        let recipe = resolve(path, text, loader);
-        let model = match model {
+    pub fn with_text(path: &Path, text: &str, loader: &dyn Loader, given: &Given) -> Result<Project, ProjectError> {
+        let mut recipe = resolve(path, text, loader);
+        if let Some(arithmetic) = given.arithmetic {
+            recipe.arithmetic = Some(Placed::new(arithmetic, Place::default()));
+        }
+        let model = match given.model {
             Some(path) => ProjectModel::Open(Model::open(path)?),
             None => model_of(&recipe),
         };
@@ -255,6 +265,18 @@ impl Project {
         }
     }
 
+    /// What a run has added to what was known, from what it measured.
+    pub fn after_run(&self, facts: &Facts) -> AfterRun {
+        let Some((model, _)) = self.planned() else { return AfterRun::default() };
+        let after = analyze_recipe(self.recipe().clone(), Known::Model(model), Some(facts));
+        let plan = after.plan.as_ref();
+        let context =
+            Context { recipe: &after.recipe, model: Some(model).zip(plan), model_error: None, run: Some(facts) };
+        let verdicts = expectation::verdicts(&context);
+        let is_new = |finding: &Finding| !self.findings().contains(finding);
+        AfterRun { findings: after.findings.into_iter().filter(is_new).collect(), verdicts }
+    }
+
     /// Every file that the findings depend on: the recipe, its imports, the files of its model. Those that do
     /// not exist yet are named too.
     pub fn files(&self) -> Vec<PathBuf> {
@@ -288,9 +310,23 @@ fn model_of(recipe: &Recipe) -> ProjectModel {
 
 /// The path of the model that a recipe names, joined to the directory of the file that names it.
 pub fn model_path(recipe: &Recipe) -> Option<PathBuf> {
-    let named = recipe.model.as_ref()?;
-    let file = recipe.sources.get(named.place.file.0 as usize)?;
-    Some(file.path.parent().unwrap_or(Path::new("")).join(&named.value))
+    recipe.model.as_ref().map(|named| recipe.path(named))
+}
+
+/// A path as it is named from a directory, where both lie under one; absolute where they do not. A recipe
+/// in that directory can name it so.
+pub fn relative(path: &Path, directory: &Path) -> PathBuf {
+    let resolved = |path: &Path| {
+        let path = if path == Path::new("") { Path::new(".") } else { path };
+        path.canonicalize().ok()
+    };
+    let (Some(to), Some(from)) = (resolved(path), resolved(directory)) else { return path.to_path_buf() };
+    let common = to.components().zip(from.components()).take_while(|(a, b)| a == b).count();
+    if path.is_absolute() || common <= 1 {
+        return to;
+    }
+    let up = from.components().skip(common).map(|_| Component::ParentDir);
+    up.chain(to.components().skip(common)).collect()
 }
 
 /// A text after its fixes.
@@ -314,12 +350,12 @@ pub fn mend(
     path: &Path,
     text: &str,
     loader: &dyn Loader,
-    model: Option<&Path>,
+    given: &Given,
     unsafe_too: bool,
 ) -> Result<Mended, ProjectError> {
     let mut mended = Mended { text: text.to_string(), applied: Vec::new() };
     for _ in 0..MOST_ROUNDS {
-        let project = Project::with_text(path, &mended.text, loader, model)?;
+        let project = Project::with_text(path, &mended.text, loader, given)?;
         let fixes = chosen(project.findings(), unsafe_too);
         let edits: Vec<&Edit> = fixes.iter().flat_map(|fix| &fix.edits).collect();
         let (text, applied) = fix::apply(&mended.text, FileId(0), &edits);
@@ -337,6 +373,14 @@ pub fn fix_of(finding: &Finding, unsafe_too: bool) -> Option<&Fix> {
     let here = |fix: &&Fix| !fix.edits.is_empty() && fix.edits.iter().all(|edit| edit.place.file == FileId(0));
     let safe = finding.fixes.iter().filter(here).find(|fix| fix.safe);
     safe.or_else(|| finding.fixes.iter().filter(here).find(|_| unsafe_too))
+}
+
+/// The imported file that a fix of a finding changes, where mending the recipe itself would change nothing: the
+/// first fix, and the file.
+pub fn fix_elsewhere(finding: &Finding) -> Option<(&Fix, FileId)> {
+    let fix = finding.fixes.first().filter(|_| fix_of(finding, true).is_none())?;
+    let file = fix.edits.first()?.place.file;
+    (file != FileId(0) && fix.edits.iter().all(|edit| edit.place.file == file)).then_some((fix, file))
 }
 
 /// One fix for each finding that has one, leaving out those that clash with an earlier one.
@@ -373,9 +417,16 @@ pub struct Counts {
     pub fixable: usize,
     /// Those that it mends only with `--unsafe-fixes`.
     pub unsafely_fixable: usize,
+    /// Those that have a fix in an imported file, which is mended as a recipe of its own.
+    pub fixable_elsewhere: usize,
 }
 
 impl Counts {
+    /// The same, for where nothing is said of fixes.
+    pub fn without_fixes(self) -> Counts {
+        Counts { fixable: 0, unsafely_fixable: 0, fixable_elsewhere: 0, ..self }
+    }
+
     /// Counts findings.
     pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Counts {
         let mut counts = Counts::default();
@@ -389,6 +440,8 @@ impl Counts {
                 counts.fixable += 1;
             } else if fix_of(finding, true).is_some() {
                 counts.unsafely_fixable += 1;
+            } else if fix_elsewhere(finding).is_some() {
+                counts.fixable_elsewhere += 1;
             }
         }
         counts

@@ -215,11 +215,18 @@ pub enum Sparsity {
 impl fmt::Display for Sparsity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Sparsity::Share(share) => write!(f, "sparse {}%", share * 100.0),
+            Sparsity::Share(share) => write!(f, "sparse {}", percent(*share)),
             Sparsity::Ratio { n, m } => write!(f, "sparse {n}:{m}"),
             Sparsity::Below(bound) => write!(f, "sparse-below {bound}"),
         }
     }
+}
+
+/// A share as recipes write it, `7%`: the shortest number of percent that reads back as the same share.
+pub fn percent(share: f64) -> String {
+    let reads_back = |text: &String| text.parse().is_ok_and(|percent: f64| percent / 100.0 == share);
+    let mut texts = (0..=20).map(|decimals| format!("{:.decimals$}", share * 100.0));
+    texts.find(reads_back).unwrap_or_else(|| (share * 100.0).to_string()) + "%"
 }
 
 /// How activations are quantized.
@@ -286,7 +293,20 @@ impl fmt::Display for Scheme {
     }
 }
 
-impl Scheme {
-    /// The scheme that changes nothing.
-    pub const KEEP: Scheme = Scheme { weights: WeightScheme::Keep, sparse: None, activations: None };
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_shown_as_they_were_written() {
+        for text in ["7%", "0%", "100%", "50%", "33.3%", "0.07%", "99.99%", "14.000001%"] {
+            let share = text.trim_end_matches('%').parse::<f64>().unwrap() / 100.0;
+            assert_eq!(percent(share), text);
+        }
+        for share in [1.0 / 3.0, 0.1 + 0.2, 1e-9, f64::MIN_POSITIVE] {
+            let shown = percent(share);
+            let read: f64 = shown.trim_end_matches('%').parse().unwrap();
+            assert!((read / 100.0 - share).abs() <= share * f64::EPSILON, "{shown}");
+        }
+    }
 }

@@ -170,14 +170,10 @@ fn a_file_that_changes_is_noticed() {
     let bytes = file(r#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#, &[1, 2, 3, 4]);
     std::fs::write(&path, &bytes).unwrap();
     let reader = Reader::open(&path).unwrap();
-    let mut part = [0; 2];
-    reader.read_into("a", 1, &mut part).unwrap();
-    assert_eq!((part, reader.tensor("a").unwrap()), ([2, 3], &[1, 2, 3, 4][..]));
-    assert!(reader.read_into("a", 3, &mut part).is_err());
+    assert_eq!(reader.tensor("a").unwrap(), [1, 2, 3, 4]);
     assert!(reader.tensor("b").unwrap_err().to_string().contains("no tensor of this name"));
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(bytes.len() as u64 - 2).unwrap();
     assert!(reader.tensor("a").unwrap_err().to_string().contains("was changed"));
-    assert!(reader.read_into("a", 0, &mut part).unwrap_err().to_string().contains("was changed"));
 }
 
 #[test]

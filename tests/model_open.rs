@@ -61,10 +61,10 @@ fn other_formats_say_what_to_do() {
         assert!(refused.lines().count() == 2 && !refused.contains("(no help)"), "{refused}");
     }
     fs::create_dir(dir.path().join("m.mlpackage")).unwrap();
-    insta::assert_snapshot!(refusal(dir.path(), "m.mlpackage"), @r"
-DIR/m.mlpackage: Core ML packages cannot be read yet
-quantize the PyTorch checkpoint that it was converted from, saved as safetensors
-");
+    insta::assert_snapshot!(refusal(dir.path(), "m.mlpackage"), @"
+    DIR/m.mlpackage: has no Manifest.json, so it is not a Core ML package
+    name the .mlpackage directory itself; if it is one, it was not copied whole: fetch it again
+    ");
     insta::assert_snapshot!(refusal(dir.path(), "m.pt2"), @r#"
 DIR/m.pt2: PyTorch exports cannot be read yet
 save the state dict beside it: `from safetensors.torch import save_file; save_file(dict(program.state_dict), "model.safetensors")`

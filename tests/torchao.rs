@@ -64,6 +64,11 @@ fn torchao_loads_the_output_and_agrees() {
     let palettes = "target iOS18\nlinear => lut3 per-grouped-channel(16)\nembedding => int8\n\
         \"*.q_proj\" => lut4 scaled\n\"*.k_proj\" => lut4 vector(2)\n";
     assert_eq!(compare(&python, lm, palettes, "SYMMETRIC"), "2 integers, 29 codebooks, 18 kept");
+    let pruned = "target iOS18\nlinear => lut4 sparse 50%\n\"*.q_proj\" => lut4 scaled sparse 2:4\n\
+        \"*.k_proj\" => lut3 entries int8 sparse 75%\n\"*.v_proj\" => lut4 vector(2) sparse 50%\n";
+    assert_eq!(compare(&python, lm, pruned, "SYMMETRIC"), "0 integers, 29 codebooks, 20 kept");
+    let mixed = "target iOS18\nlinear => lut4 scaled sparse 50%\n\"head\" => lut6 scaled\n";
+    assert_eq!(compare(&python, "digits.safetensors", mixed, "SYMMETRIC"), "0 integers, 2 codebooks, 30 kept");
     let digits = "target iOS16\nlinear => int8 symmetric-no-clipping\n";
     assert_eq!(
         compare(&python, "digits.safetensors", digits, "SYMMETRIC_NO_CLIPPING_ERR"),

@@ -383,7 +383,7 @@ fn expectations_that_fail() {
     assert_snapshot!(
         told_of(MODEL, "target iOS18\nlinear => int4 per-group(32)\nexpect size <= 30%\nexpect bits <= 4.4\nexpect linear matches 5\nexpect \"lm_head\" => keep\nexpect every embedding quantized\nexpect no linear quantized\nexpect every conv kept\n"),
         @r#"
-    error[expect-failed]: `size <= 30%` does not hold: it is 56.4%, 95.4 kB of 169.0 kB
+    error[expect-failed]: `size <= 30%` does not hold: it is 56.4%, 95.4 kB of 169 kB
       3:1 | expect size <= 30%
       help: the largest that stay as they are: `embed.weight` (65.5 kB)
     error[expect-failed]: `bits <= 4.4` does not hold: it is 4.5 bits per quantized weight

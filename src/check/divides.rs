@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use super::finding::{Edit, Finding};
-use super::schemes::{Share, common_divisor, part_place, selector_where, users_of, weights_named, with_extent};
+use super::places;
+use super::schemes::{Share, common_divisor, selector_where, users_of, weights_named, with_extent};
 use super::words::insert_after;
 use crate::model::Weight;
 use crate::plan::fit::{better_extents, block};
@@ -23,7 +24,7 @@ fn failing(share: &Share) -> Vec<(usize, usize, usize)> {
 
 /// Where the granularity of a share is written.
 pub fn place(share: &Share) -> Place {
-    part_place(share.rule, Field::Granularity)
+    places::part(share.rule, Field::Granularity)
 }
 
 /// What is wrong: "groups of 32 do not divide the 48 input channels of `a`".

@@ -69,6 +69,17 @@ pub struct Fix {
     pub edits: Vec<Edit>,
     /// Whether it surely does what the author meant, so that `check --fix` applies it unasked.
     pub safe: bool,
+    /// What it changes.
+    pub kind: FixKind,
+}
+
+/// What a fix changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FixKind {
+    /// What the recipe does.
+    Recipe,
+    /// The target: no answer to what a recipe for a given target must do.
+    Target,
 }
 
 /// A replacement of text.
@@ -125,7 +136,13 @@ impl Finding {
 
     /// Offers several edits that belong together.
     pub fn fix_with(&mut self, title: impl Into<String>, safe: bool, edits: Vec<Edit>) -> &mut Self {
-        self.fixes.push(Fix { title: title.into(), edits, safe });
+        self.fixes.push(Fix { title: title.into(), edits, safe, kind: FixKind::Recipe });
+        self
+    }
+
+    /// Offers to move the target, which is one of several sensible choices.
+    pub fn fix_target(&mut self, title: impl Into<String>, edits: Vec<Edit>) -> &mut Self {
+        self.fixes.push(Fix { title: title.into(), edits, safe: false, kind: FixKind::Target });
         self
     }
 

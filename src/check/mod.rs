@@ -3,6 +3,7 @@
 
 mod allow;
 mod divides;
+pub mod expectation;
 pub mod finding;
 pub mod fix;
 pub mod needs;
@@ -20,8 +21,8 @@ use std::path::Path;
 
 use crate::model::Model;
 use crate::plan::{self, Plan};
-use crate::recipe::{Loader, Recipe, resolve};
-pub use finding::{Edit, Finding, Fix, Label, Report, Severity};
+use crate::recipe::{Defaults, Loader, Recipe, resolve};
+pub use finding::{Edit, Finding, Fix, FixKind, Label, Report, Severity};
 pub use rule::{Binds, Example, Fact, Facts, Needs, Rule};
 
 /// Everything a rule may look at.
@@ -73,7 +74,12 @@ pub fn analyze(path: &Path, text: &str, loader: &dyn Loader, known: Known) -> An
 }
 
 /// As [`analyze`], for a recipe that is resolved already, and with what a run has measured.
-pub fn analyze_recipe(recipe: Recipe, known: Known, run: Option<&Facts>) -> Analysis {
+pub fn analyze_recipe(mut recipe: Recipe, known: Known, run: Option<&Facts>) -> Analysis {
+    recipe.defaults = match known {
+        Known::Model(model) if model.program.is_some() => Defaults::PACKAGE,
+        Known::Model(_) => Defaults::CHECKPOINT,
+        _ => recipe.model.as_ref().map_or(Defaults::CHECKPOINT, |named| Defaults::of_path(Path::new(&named.value))),
+    };
     let (model, model_error) = match known {
         Known::Nothing => (None, None),
         Known::Model(model) => (Some(model), None),

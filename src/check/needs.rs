@@ -41,14 +41,25 @@ pub fn in_preset(recipe: &Recipe, place: Place) -> bool {
 /// The operator set that a feature of a rule's scheme needs, when the target has none of it and no other rule
 /// tells so in general.
 pub fn lacks(context: &Context, rule: &Rule, feature: Feature) -> Option<&'static OperatorSet> {
-    let have = context.recipe.operator_set()?.spec;
-    let need = feature.set();
-    let told_in_general = match have {
+    let told_in_general = match context.recipe.operator_set()?.spec {
         ..MLPROGRAM => true,
         MLPROGRAM => rule.scheme.as_ref().is_some_and(compresses),
-        _ => in_preset(context.recipe, rule.place),
+        _ => told_by_preset(context.recipe, rule),
     };
-    (!told_in_general && have < need.spec).then_some(need)
+    beyond(context, feature).filter(|_| !told_in_general)
+}
+
+/// The operator set that a feature needs, when the target is older.
+fn beyond(context: &Context, feature: Feature) -> Option<&'static OperatorSet> {
+    let have = context.recipe.operator_set()?;
+    Some(feature.set()).filter(|need| have.spec < need.spec)
+}
+
+/// As [`lacks`], of any compressed weights: a target without any compression is told about in general. Which
+/// rules are told about by their preset is for the caller, who has not looked at one yet.
+pub fn compression_lacks(context: &Context, feature: Feature) -> Option<&'static OperatorSet> {
+    let has_compression = context.recipe.operator_set()?.spec >= COMPRESSION;
+    beyond(context, feature).filter(|_| has_compression)
 }
 
 /// Whether weights become integers or palettes.
@@ -130,14 +141,15 @@ pub fn offer_target(
         moved.map(|target| Some(Edit { place: target.place, text: set.on(target.value.platform)? })).collect();
     if let Some(edits) = edits.filter(|edits| !edits.is_empty()) {
         let to: Vec<&str> = edits.iter().map(|edit| edit.text.as_str()).collect();
-        finding.fix_with(format!("{verb} the target to {}", to.join(", ")), false, edits);
+        finding.fix_target(format!("{verb} the target to {}", to.join(", ")), edits);
     }
 }
 
 /// Offers to move the target that is a parameter of a preset.
 pub fn offer_parameter(finding: &mut Finding, context: &Context, entry: Place, verb: &str, to: &str) {
     let key = context.recipe.text(entry).split_whitespace().next().unwrap_or("target");
-    finding.suggest(format!("{verb} the target to {to}"), entry, format!("{key} {to}"));
+    let edit = Edit { place: entry, text: format!("{key} {to}") };
+    finding.fix_target(format!("{verb} the target to {to}"), vec![edit]);
 }
 
 /// Where an `extend` statement gives a parameter, by upstream's name.

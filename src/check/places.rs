@@ -1,82 +1,24 @@
-//! Where findings belong: at the part of a scheme that asks for something, once, however many rules use it; or
-//! at the rule that decided about a weight. And edits that take such parts away.
+//! Where findings belong: at a part of a scheme, or at the rule that decided about what a run measured. And edits
+//! that take such parts away.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::Context;
 use super::finding::{Edit, Finding};
 use super::rule::Fact;
-use crate::model::Weight;
-use crate::plan::Decision;
+use super::words;
 use crate::recipe::{Field, Place, Recipe, Rule, TargetChoice};
 use crate::scheme::{ActivationScheme, Scheme};
 use crate::syntax::Span;
-
-/// A part of a scheme and the rules that ask for it.
-#[derive(Debug)]
-pub struct Asked<'a> {
-    /// Where the part is written: in a rule, or in a named scheme that several rules use.
-    pub place: Place,
-    /// The rules, in order; at least one.
-    pub rules: Vec<(&'a Rule, &'a Scheme)>,
-}
 
 /// The place of a part of a rule's scheme; where a default holds, that of what the weights become.
 pub fn part(rule: &Rule, field: Field) -> Place {
     rule.origins.get(field).or_else(|| rule.origins.get(Field::Base)).unwrap_or(rule.scheme_place)
 }
 
-/// The distinct places of a part among the rules for which `asks` holds.
-pub fn asked<'a>(recipe: &'a Recipe, field: Field, asks: impl Fn(&Rule, &Scheme) -> bool) -> Vec<Asked<'a>> {
-    let mut index: HashMap<Place, usize> = HashMap::new();
-    let mut all: Vec<Asked> = Vec::new();
-    for rule in &recipe.rules {
-        let Some(scheme) = rule.scheme.as_ref().filter(|scheme| asks(rule, scheme)) else { continue };
-        let place = part(rule, field);
-        let at = *index.entry(place).or_insert(all.len());
-        match all.get_mut(at) {
-            Some(known) => known.rules.push((rule, scheme)),
-            None => all.push(Asked { place, rules: vec![(rule, scheme)] }),
-        }
-    }
-    all
-}
-
-impl<'a> Asked<'a> {
-    /// The first rule that asks, and its scheme.
-    pub fn first(&self) -> (&'a Rule, &'a Scheme) {
-        self.rules[0]
-    }
-
-    /// Names the rules that use a scheme which is defined elsewhere.
-    pub fn label_rules(&self, finding: &mut Finding) {
-        let inside = |place: Place| place.file == self.place.file && place.span.to(self.place.span) == place.span;
-        for (rule, _) in self.rules.iter().filter(|(rule, _)| !inside(rule.place)).take(3) {
-            finding.label(rule.scheme_place, "used here");
-        }
-    }
-}
-
 /// Static activations of a scheme.
 pub fn is_static(scheme: &Scheme) -> bool {
     matches!(scheme.activations, Some(ActivationScheme::Static { .. }))
-}
-
-/// The weights of which `is` holds, by the rule that decides about them, an index into `Recipe::rules`.
-pub fn by_rule<'a>(
-    context: &Context<'a>,
-    is: impl Fn(&Rule, &Weight, &Decision) -> bool,
-) -> BTreeMap<usize, Vec<&'a Weight>> {
-    let mut all: BTreeMap<usize, Vec<&Weight>> = BTreeMap::new();
-    let Some((model, plan)) = context.model else { return all };
-    for (weight, decision) in model.weights.iter().zip(&plan.decisions) {
-        if let Some(index) = decision.rule
-            && is(&context.recipe.rules[index], weight, decision)
-        {
-            all.entry(index).or_default().push(weight);
-        }
-    }
-    all
 }
 
 /// What a run measured of the weights that one rule decides about.
@@ -129,30 +71,20 @@ impl Measured<'_> {
             && self.names.iter().all(plain)
         {
             let names: Vec<String> = self.names.iter().map(|name| format!("\"{name}\"")).collect();
-            let keep = super::words::insert_after(recipe, rule.place, &format!("{} => keep", names.join(" or ")));
+            let keep = words::insert_after(recipe, rule.place, &format!("{} => keep", names.join(" or ")));
             finding.fix_with("leave them as they are", false, vec![keep]);
         }
     }
 }
 
-fn source(recipe: &Recipe, place: Place) -> &str {
-    recipe.sources.get(place.file.0 as usize).map_or("", |source| source.text.as_str())
-}
-
-/// Takes away a part with the blanks before it, and the comma before those; `None` when nothing of the scheme would
-/// be left.
+/// Takes away a part, as [`words::remove_part`]; `None` when nothing of the scheme would be left.
 pub fn without(recipe: &Recipe, place: Place) -> Option<Edit> {
-    let text = source(recipe, place);
-    let blanks = [' ', '\t'];
-    let before = text.get(..place.span.start as usize)?.trim_end_matches(blanks);
-    let before = before.strip_suffix(',').unwrap_or(before).trim_end_matches(blanks);
-    let rest = text.get(place.span.end as usize..)?.trim_start_matches(blanks);
+    let edit = words::remove_part(recipe, place);
+    let text = words::text_of(recipe, place.file);
+    let before = text.get(..edit.place.span.start as usize)?.trim_end_matches([' ', '\t']);
+    let rest = text.get(edit.place.span.end as usize..)?;
     let is_last = rest.is_empty() || rest.starts_with(['\n', '\r', '#']);
-    if is_last && before.ends_with(['=', '>']) {
-        return None;
-    }
-    let start = before.len() as u32;
-    Some(Edit { place: Place::new(place.file, Span::new(start, place.span.end)), text: String::new() })
+    (!is_last || !before.ends_with(['=', '>'])).then_some(edit)
 }
 
 /// Offers to take a part away, as [`without`], where that leaves a scheme.
@@ -164,7 +96,7 @@ pub fn offer_without(finding: &mut Finding, recipe: &Recipe, title: &str, place:
 
 /// Takes away an option of a block, key and value; `place` is the value's.
 pub fn without_option(recipe: &Recipe, key: &str, place: Place) -> Option<Edit> {
-    let before = source(recipe, place).get(..place.span.start as usize).unwrap_or("");
+    let before = words::text_of(recipe, place.file).get(..place.span.start as usize).unwrap_or("");
     let start = before.rfind(key).unwrap_or(before.len()) as u32;
     without(recipe, Place::new(place.file, Span::new(start, place.span.end)))
 }

@@ -71,6 +71,17 @@ pub enum Needs {
     Run,
 }
 
+impl Needs {
+    /// In one word, the same in every output.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Needs::Recipe => "recipe",
+            Needs::Model => "model",
+            Needs::Run => "run",
+        }
+    }
+}
+
 /// A recipe that fails and the same recipe mended.
 #[derive(Debug)]
 pub struct Example {
@@ -107,6 +118,8 @@ pub struct Facts {
     pub errors: Vec<(String, WeightError)>,
     /// Bytes of the whole output, where one was written.
     pub size: Option<u64>,
+    /// Bytes of each changed weight in that output, by full name.
+    pub sizes: Vec<(String, u64)>,
 }
 
 /// Squared error of one weight.

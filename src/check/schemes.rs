@@ -4,22 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Context;
 use super::finding::{Edit, Finding};
+pub use super::needs::compression_lacks as lacks;
 use super::needs::told_by_preset;
-use super::words::{count, list};
-use crate::coreml::feature::Feature;
-use crate::coreml::target::OperatorSet;
+use super::places;
+use super::words::{count, list, remove_part};
 use crate::model::Weight;
 use crate::plan::{Decision, Misfit, Outcome};
 use crate::recipe::{Field, Origins, Place, Recipe, Rule, selector::Selector};
 use crate::scheme::{Affine, Granularity, Palette, Scheme, WeightScheme};
 use crate::syntax::Span;
-
-/// The operator set that first has a feature, if the recipe's target has compression but not this. A target
-/// without any compression is told about by a rule of its own.
-pub fn lacks(context: &Context, feature: Feature) -> Option<&'static OperatorSet> {
-    let (has, needs) = (context.recipe.operator_set()?, feature.set());
-    (has.spec >= Feature::Int8.set().spec && has.spec < needs.spec).then_some(needs)
-}
 
 /// A part of a scheme at the place where it is written, with the rules that use it.
 #[derive(Debug)]
@@ -34,26 +27,26 @@ pub struct PartUse<'a> {
     pub rules: Vec<&'a Rule>,
 }
 
-/// The schemes for which `wanted` holds, once for each place where the part is written: a named scheme that many
+/// The schemes for which `asks` holds, once for each place where the part is written: a named scheme that many
 /// rules use is one mistake.
-pub fn parts<'a>(recipe: &'a Recipe, field: Field, wanted: impl Fn(&Scheme) -> bool) -> Vec<PartUse<'a>> {
+pub fn asked<'a>(recipe: &'a Recipe, field: Field, asks: impl Fn(&Rule, &Scheme) -> bool) -> Vec<PartUse<'a>> {
     let mut found: Vec<PartUse> = Vec::new();
     let mut known: HashMap<Place, usize> = HashMap::new();
     for rule in &recipe.rules {
-        let Some(scheme) = rule.scheme.as_ref().filter(|scheme| wanted(scheme)) else { continue };
-        if told_by_preset(recipe, rule) {
-            continue;
-        }
-        let place = part_place(rule, field);
-        match known.get(&place) {
-            Some(&index) => found[index].rules.push(rule),
-            None => {
-                known.insert(place, found.len());
-                found.push(PartUse { place, scheme, origins: &rule.origins, rules: vec![rule] });
-            }
+        let Some(scheme) = rule.scheme.as_ref().filter(|scheme| asks(rule, scheme)) else { continue };
+        let place = places::part(rule, field);
+        let at = *known.entry(place).or_insert(found.len());
+        match found.get_mut(at) {
+            Some(part) => part.rules.push(rule),
+            None => found.push(PartUse { place, scheme, origins: &rule.origins, rules: vec![rule] }),
         }
     }
     found
+}
+
+/// As [`asked`], without what `preset-target-too-low` tells of a preset's rules.
+pub fn parts<'a>(recipe: &'a Recipe, field: Field, wanted: impl Fn(&Scheme) -> bool) -> Vec<PartUse<'a>> {
+    asked(recipe, field, |rule, scheme| wanted(scheme) && !told_by_preset(recipe, rule))
 }
 
 /// The affine schemes for which `wanted` holds, as [`parts`].
@@ -85,11 +78,6 @@ pub fn palette_parts<'a>(
             _ => None,
         })
         .collect()
-}
-
-/// Where a part of a rule's scheme is written; the base where the part is a default.
-pub fn part_place(rule: &Rule, field: Field) -> Place {
-    rule.origins.get(field).or_else(|| rule.origins.get(Field::Base)).unwrap_or(rule.scheme_place)
 }
 
 impl PartUse<'_> {
@@ -140,14 +128,6 @@ impl PartUse<'_> {
     }
 }
 
-/// The edit that takes a part out, with the blanks before it.
-pub fn remove_part(recipe: &Recipe, place: Place) -> Edit {
-    let text = recipe.sources.get(place.file.0 as usize).map_or("", |source| source.text.as_str());
-    let before = text.get(..place.span.start as usize).unwrap_or("");
-    let start = before.trim_end_matches([' ', '\t']).len() as u32;
-    Edit { place: Place::new(place.file, Span::new(start, place.span.end)), text: String::new() }
-}
-
 /// The weights that a rule decides, with what was decided.
 #[derive(Debug)]
 pub struct Share<'a> {
@@ -194,7 +174,7 @@ pub fn misfits<'a>(context: &Context<'a>, wanted: impl Fn(&Scheme, &Misfit) -> b
 /// tried on all.
 pub fn users_of<'a>(context: &Context<'a>, place: Place) -> Vec<&'a Weight> {
     let all = shares(context, |rule, _, decision| {
-        part_place(rule, Field::Granularity) == place
+        places::part(rule, Field::Granularity) == place
             && matches!(decision.outcome, Outcome::Change(_) | Outcome::Misfit(_))
     });
     all.iter().flat_map(|share| share.weights.iter().map(|(weight, _)| *weight)).collect()

@@ -131,6 +131,7 @@ impl Trial {
                 architecture: model.architecture.clone(),
                 weights: vec![weight.clone()],
                 packed: Default::default(),
+                program: None,
             },
             target: recipe.operator_set(),
         }

@@ -2,11 +2,13 @@
 
 use super::Context;
 use super::finding::{Edit, Finding};
+use super::needs;
 use crate::coreml::target::{OperatorSet, Platform};
-use crate::recipe::{FileId, Place, Recipe, TargetChoice};
+use crate::nearest::nearest;
+use crate::recipe::{FileId, Place, Recipe};
 use crate::syntax::Span;
-use crate::syntax::nearest::nearest;
 use crate::syntax::tree::Statement;
+pub use crate::words::{count, counted};
 
 /// `a`, `b` and 3 more: the first few of many names, in backquotes.
 pub fn list<S: AsRef<str>>(names: &[S], show: usize) -> String {
@@ -19,34 +21,15 @@ pub fn list<S: AsRef<str>>(names: &[S], show: usize) -> String {
     }
 }
 
-/// `1 weight`, `3 weights`.
-pub fn count(n: usize, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
-}
-
 /// Labels the target that makes it so and offers to raise it to an operator set: on every platform that the
 /// recipe names and that is older.
 pub fn needs_set(finding: &mut Finding, context: &Context, set: &'static OperatorSet) {
-    let Some(TargetChoice::Systems(systems)) = &context.recipe.target else {
-        return;
-    };
-    let Some(oldest) = context.recipe.target.as_ref().and_then(TargetChoice::oldest) else {
+    let Some(oldest) = needs::oldest(context) else {
         return;
     };
     let has = format!("{} has the operators of {}", oldest.value, oldest.value.set.name);
     finding.label(oldest.place, has);
-    let older = systems.iter().filter(|target| target.value.set.spec < set.spec);
-    let edits: Option<Vec<Edit>> =
-        older.map(|target| Some(Edit { place: target.place, text: set.on(target.value.platform)? })).collect();
-    if let Some(edits) = edits.filter(|edits| !edits.is_empty()) {
-        let to: Vec<&str> = edits.iter().map(|edit| edit.text.as_str()).collect();
-        finding.fix_with(format!("raise the target to {}", to.join(", ")), false, edits);
-    }
-}
-
-/// "iOS18, macOS15, watchOS11, tvOS18, visionOS2": where an operator set begins, for a sentence.
-pub fn systems(set: &OperatorSet) -> String {
-    set.systems()
+    needs::offer_target(finding, context, "raise", set, |target| target.set.spec < set.spec);
 }
 
 /// The iOS name of an operator set, the one that upstream's messages use.
@@ -87,17 +70,6 @@ pub fn either<S: AsRef<str>>(choices: &[S]) -> String {
     }
 }
 
-/// Bytes for a reader: `12.3 MB`, `1536 bytes`.
-pub fn bytes(n: u64) -> String {
-    let n = n as f64;
-    match n {
-        _ if n < 10_000.0 => format!("{n} bytes"),
-        _ if n < 1e6 => format!("{:.1} kB", n / 1e3),
-        _ if n < 1e9 => format!("{:.1} MB", n / 1e6),
-        _ => format!("{:.2} GB", n / 1e9),
-    }
-}
-
 /// Offers the word that was probably meant in place of one that nobody knows, and says so there. The fix is
 /// safe where only letters differ: `int9` may mean `int8`, or something else.
 pub fn offer_nearest<'w>(
@@ -135,7 +107,7 @@ pub fn statement_at(recipe: &Recipe, place: Place) -> Option<&Statement> {
 }
 
 /// The text of a file.
-fn text_of(recipe: &Recipe, file: FileId) -> &str {
+pub fn text_of(recipe: &Recipe, file: FileId) -> &str {
     recipe.sources.get(file.0 as usize).map_or("", |source| source.text.as_str())
 }
 

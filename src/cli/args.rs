@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::project::Given;
 use crate::run::OutputFormat;
+use crate::scheme::Arithmetic;
 
 /// Check quantization recipes for Core ML, see what they decide for every weight, and run them.
 #[derive(Debug, Parser)]
@@ -67,9 +69,9 @@ pub struct CheckArgs {
     /// Recipes, `-` for standard input; those of the current directory when none is named
     #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
     pub recipes: Vec<PathBuf>,
-    /// The model to check against, in place of the one that the recipe names
-    #[arg(long, short, value_name = "MODEL", value_hint = ValueHint::AnyPath)]
-    pub model: Option<PathBuf>,
+    /// The model, and settings
+    #[command(flatten)]
+    pub project: ProjectArgs,
     /// How to write findings
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub format: Format,
@@ -126,15 +128,34 @@ pub struct FmtArgs {
     pub diff: bool,
 }
 
+// No summary of its own in the help: it stands among the arguments of commands.
+/// What a command line gives in place of what a recipe says.
+#[derive(Debug, Args)]
+pub struct ProjectArgs {
+    /// The model, in place of the one that the recipe names
+    #[arg(long, short, value_hint = ValueHint::AnyPath)]
+    pub model: Option<PathBuf>,
+    /// Whose formulas hold, in place of what the recipe says: `torchao` or `coremltools`
+    #[arg(long, value_name = "TOOL", value_parser = super::arithmetics())]
+    pub arithmetic: Option<Arithmetic>,
+}
+
+impl ProjectArgs {
+    /// As projects take it.
+    pub fn given(&self) -> Given<'_> {
+        Given { model: self.model.as_deref(), arithmetic: self.arithmetic }
+    }
+}
+
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     /// The recipe, `-` for standard input
     #[arg(value_hint = ValueHint::FilePath)]
     pub recipe: PathBuf,
-    /// The model, in place of the one that the recipe names
-    #[arg(long, short, value_hint = ValueHint::AnyPath)]
-    pub model: Option<PathBuf>,
+    /// The model, and settings
+    #[command(flatten)]
+    pub project: ProjectArgs,
     /// Write JSON
     #[arg(long)]
     pub json: bool,
@@ -160,9 +181,9 @@ pub struct WhyArgs {
     pub recipe: PathBuf,
     /// The name of a weight or of its module
     pub name: String,
-    /// The model, in place of the one that the recipe names
-    #[arg(long, short, value_hint = ValueHint::AnyPath)]
-    pub model: Option<PathBuf>,
+    /// The model, and settings
+    #[command(flatten)]
+    pub project: ProjectArgs,
 }
 
 /// Arguments of `run`.
@@ -171,15 +192,16 @@ pub struct RunArgs {
     /// The recipe, `-` for standard input
     #[arg(value_hint = ValueHint::FilePath)]
     pub recipe: PathBuf,
-    /// The model, in place of the one that the recipe names
-    #[arg(long, short, value_hint = ValueHint::AnyPath)]
-    pub model: Option<PathBuf>,
+    /// The model, and settings
+    #[command(flatten)]
+    pub project: ProjectArgs,
     /// Where to write, in place of what the recipe names: a file, or a directory for a model that is one
     #[arg(long, short, value_hint = ValueHint::AnyPath)]
     pub output: Option<PathBuf>,
-    /// How to write: `torchao` for its own loader, `packed` small, `dequantized` as floats
-    #[arg(long, default_value = "torchao", value_parser = super::run::format)]
-    pub format: OutputFormat,
+    /// How to write: `torchao` for its own loader (the default for checkpoints), `packed` small, `dequantized` as
+    /// floats, `mlpackage` (the default for packages)
+    #[arg(long, value_name = "FORMAT", value_parser = super::run::formats())]
+    pub format: Option<OutputFormat>,
     /// Replace what is at the output
     #[arg(long)]
     pub force: bool,

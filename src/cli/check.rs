@@ -53,17 +53,20 @@ impl Round {
     /// Checks recipes, after mending them if that is asked for.
     pub fn new(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal, fix: bool) -> Result<Round, Failure> {
         let mut round = Round::default();
-        let model = args.model.as_deref();
+        let given = args.project.given();
+        let mut texts = Vec::new();
         for path in paths {
-            let (shown, text) = match read(path) {
-                Ok(read) => read,
-                Err(error) => {
-                    round.fail(path, error.into());
-                    continue;
+            match read(path) {
+                Ok((shown, text)) if fix => {
+                    texts.push((shown.clone(), round.mend(args, path, &shown, text, terminal)?))
                 }
-            };
-            let text = if fix { round.mend(args, path, &shown, text, terminal)? } else { text };
-            match Project::with_text(&shown, &text, &Disk, model) {
+                Ok(read) => texts.push(read),
+                Err(error) => round.fail(path, error.into()),
+            }
+        }
+        // When all are mended: one may import another.
+        for (shown, text) in texts {
+            match Project::with_text(&shown, &text, &Disk, &given) {
                 Ok(project) => round.projects.push(project),
                 // The model is one for all recipes.
                 Err(error) => return Err(error.into()),
@@ -89,7 +92,7 @@ impl Round {
         text: String,
         terminal: &mut Terminal,
     ) -> Result<String, Failure> {
-        let mended = mend(shown, &text, &Disk, args.model.as_deref(), args.unsafe_fixes)?;
+        let mended = mend(shown, &text, &Disk, &args.project.given(), args.unsafe_fixes)?;
         if is_stdin(path) {
             terminal.text(&mended.text)?;
             self.out_taken = true;
@@ -147,7 +150,7 @@ impl Round {
         let paint = if self.out_taken { terminal.paint_err } else { terminal.paint };
         let mut text = String::new();
         for (path, applied) in &self.mended {
-            let done = words::count(applied.len(), "fix").replace("fixs", "fixes");
+            let done = words::counted(applied.len(), "fix", "fixes");
             _ = writeln!(text, "{}: {done} applied", path.display());
             let mut told = HashSet::new();
             for title in applied.iter().filter(|title| told.insert(title.as_str())) {
@@ -202,9 +205,8 @@ fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> R
         error(terminal, &failed.message, help.as_deref());
     }
     let mut changes = 0;
-    let model = args.model.as_deref();
     for project in &round.projects {
-        let mended = mend(&project.path, project.text(), &Disk, model, args.unsafe_fixes)?;
+        let mended = mend(&project.path, project.text(), &Disk, &args.project.given(), args.unsafe_fixes)?;
         if mended.text != project.text() {
             changes += mended.applied.len();
             terminal.text(&diff::unified(&project.path, project.text(), &mended.text, terminal.paint))?;
@@ -212,11 +214,8 @@ fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> R
     }
     let counts = Counts::of(round.projects.iter().flat_map(|project| project.findings()));
     let paint = terminal.paint_err;
-    let would = words::count(changes, "fix").replace("fixs", "fixes");
-    terminal.note(format!(
-        "{}; {would} would be applied",
-        summary(&Counts { fixable: 0, unsafely_fixable: 0, ..counts }, paint)
-    ));
+    let would = words::counted(changes, "fix", "fixes");
+    terminal.note(format!("{}; {would} would be applied", summary(&counts.without_fixes(), paint)));
     let exit = round.exit(args);
     Ok(if exit == Exit::Fine && changes > 0 { Exit::Findings } else { exit })
 }
@@ -234,7 +233,7 @@ pub fn draw_errors(project: &Project, terminal: &mut Terminal) -> bool {
         }
     }
     if counts.errors + counts.warnings > 0 {
-        let line = summary(&Counts { fixable: 0, unsafely_fixable: 0, hints: 0, ..counts }, paint);
+        let line = summary(&Counts { hints: 0, ..counts.without_fixes() }, paint);
         terminal.note(format!("{line}: `bitmill check` has more"));
     }
     counts.errors > 0

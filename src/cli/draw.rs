@@ -9,8 +9,8 @@ use miette::{
 };
 
 use super::terminal::{Painter, Style, Terminal, clean, is_hostile};
-use crate::check::{Finding, Severity, words};
-use crate::project::Counts;
+use crate::check::{Finding, Fix, Severity, words};
+use crate::project::{Counts, fix_elsewhere, fix_of};
 use crate::recipe::{FileId, Place, Recipe};
 
 /// Weights that a finding lists by name.
@@ -86,12 +86,29 @@ impl Artist {
             let head = if finding.weights.len() == 1 { "weight" } else { "weights" };
             item(Style::Dim, head, &words::list(&finding.weights, MOST_WEIGHTS));
         }
+        let how = self.how_to_fix(finding);
         for (index, fix) in finding.fixes.iter().enumerate() {
-            let how = if fix.safe { "--fix" } else { "--fix --unsafe-fixes" };
-            let title = if index == 0 { format!("{} ({how})", fix.title) } else { fix.title.clone() };
+            let title = match &how {
+                Some((applied, how)) if std::ptr::eq(*applied, fix) => format!("{} ({how})", fix.title),
+                _ => fix.title.clone(),
+            };
             item(Style::Good, if index == 0 { "fix" } else { "or" }, &title);
         }
         item(Style::Dim, "more", &format!("bitmill explain {}", finding.code));
+    }
+
+    /// The fix that a command applies, and how: in an imported file the recipe's own command changes nothing.
+    fn how_to_fix<'f>(&self, finding: &'f Finding) -> Option<(&'f Fix, String)> {
+        if let Some(fix) = fix_of(finding, false) {
+            return Some((fix, "--fix".to_string()));
+        }
+        if let Some(fix) = fix_of(finding, true) {
+            return Some((fix, "--fix --unsafe-fixes".to_string()));
+        }
+        let (fix, file) = fix_elsewhere(finding)?;
+        let source = self.sources.get(file.0 as usize)?;
+        let more = if fix.safe { "" } else { " --unsafe-fixes" };
+        Some((fix, format!("check --fix{more} {}", source.name)))
     }
 }
 
@@ -116,6 +133,9 @@ pub fn summary(counts: &Counts, paint: Painter) -> String {
         (0, more) => _ = write!(text, "; {more} can be fixed with --fix --unsafe-fixes"),
         (n, 0) => _ = write!(text, "; {n} can be fixed with --fix"),
         (n, more) => _ = write!(text, "; {n} can be fixed with --fix, {more} more with --unsafe-fixes"),
+    }
+    if counts.fixable_elsewhere > 0 {
+        _ = write!(text, "; {} can be fixed in imported files", counts.fixable_elsewhere);
     }
     text
 }
@@ -347,7 +367,7 @@ mod tests {
 
     #[test]
     fn summaries_count() {
-        let counts = Counts { errors: 2, warnings: 1, hints: 0, fixable: 1, unsafely_fixable: 0 };
+        let counts = Counts { errors: 2, warnings: 1, fixable: 1, ..Counts::default() };
         assert_eq!(summary(&counts, Painter::PLAIN), "2 errors, 1 warning; 1 can be fixed with --fix");
         assert_eq!(summary(&Counts::default(), Painter::PLAIN), "no findings");
     }

@@ -54,8 +54,6 @@ impl Failure {
         let (message, help, status) = match self {
             Failure::Usage { message, help } => (message, help, USAGE),
             Failure::Broken { message, help } => (message, help, Exit::Broken.into()),
-            // Whoever read the output has read enough.
-            Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Fine.into(),
             Failure::Output(error) => (format!("standard output: {error}"), None, Exit::Broken.into()),
         };
         error(terminal, &message, help.as_deref());

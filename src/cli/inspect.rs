@@ -13,7 +13,7 @@ use crate::inspect::{BARS, Sum, Values, values};
 use crate::model::nearest_names;
 use crate::model::{Model, Weight, layers};
 use crate::plan::words::{percent, shape, size, thousands};
-use crate::recipe::{fragment, glob::Pattern, selector::Selector};
+use crate::recipe::fragment::{Pattern, PatternError};
 
 pub fn run(args: &InspectArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let model = Model::open(&args.model)?;
@@ -38,34 +38,20 @@ pub fn run(args: &InspectArgs, terminal: &mut Terminal) -> Result<Exit, Failure>
     Ok(Exit::Fine)
 }
 
-/// The tensors that a pattern means: a selector, or a bare glob over full names and those of modules.
-fn chosen<'m>(model: &'m Model, pattern: &str) -> Result<Vec<&'m Weight>, Failure> {
-    let is_selector = pattern.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '/' | ',' | '('))
-        || crate::kind::KindWord::from_word(pattern).is_some();
-    let selector = if is_selector {
-        fragment::selector(pattern).map_err(|_| {
-            let help = "write a selector as in recipes, such as `linear where rank == 2`, or a glob such as *.q_proj";
-            Failure::usage(format!("`{}` is no selector", clean(pattern)), help)
-        })?
-    } else {
-        let read = Pattern::glob(pattern).map_err(|why| {
-            Failure::usage(
-                format!("`{}` is no pattern: {why}", clean(pattern)),
-                "write a glob such as *.q_proj, or a selector as in recipes",
-            )
-        })?;
-        Selector::Name(std::sync::Arc::new(read), pattern.to_string(), Default::default())
-    };
-    // A name means a module with its bias here, where there is nothing to be quantized.
-    let within = |weight: &Weight| match &selector {
-        Selector::Name(pattern, ..) => pattern.matches(weight.module()) || pattern.matches(&weight.name),
-        selector => selector.matches(weight),
-    };
-    let found: Vec<&Weight> = model.weights.iter().filter(|weight| within(weight)).collect();
+/// The tensors that a pattern means.
+fn chosen<'m>(model: &'m Model, text: &str) -> Result<Vec<&'m Weight>, Failure> {
+    let pattern = Pattern::read(text).map_err(|why| {
+        let help = "write a selector as in recipes, such as `linear where rank == 2`, or a glob such as *.q_proj";
+        match why {
+            PatternError::Selector => Failure::usage(format!("`{}` is no selector", clean(text)), help),
+            PatternError::Glob(why) => Failure::usage(format!("`{}` is no pattern: {why}", clean(text)), help),
+        }
+    })?;
+    let found: Vec<&Weight> = model.weights.iter().filter(|weight| pattern.matches(weight)).collect();
     if found.is_empty() {
-        let near = nearest_names(model, pattern.trim_matches('"'), 3);
+        let near = nearest_names(model, text.trim_matches('"'), 3);
         let help = nearest_help(&near, "without a pattern, every tensor is listed".to_string());
-        return Err(Failure::usage(format!("`{}` matches no tensor of the model", clean(pattern)), help));
+        return Err(Failure::usage(format!("`{}` matches no tensor of the model", clean(text)), help));
     }
     Ok(found)
 }
@@ -73,7 +59,7 @@ fn chosen<'m>(model: &'m Model, pattern: &str) -> Result<Vec<&'m Weight>, Failur
 fn show_head(path: &Path, model: &Model, weights: &[&Weight], terminal: &mut Terminal) -> Result<(), Failure> {
     heading(terminal, &clean(&path.display().to_string()))?;
     let sum = Sum::of(weights.iter().copied());
-    let mut facts = vec![json::format_word(model.format).to_string()];
+    let mut facts = vec![model.format.word().to_string()];
     facts.extend(model.architecture.as_ref().map(|name| clean(name).into_owned()));
     if model.files.len() > 1 {
         facts.push(count(model.files.len(), "file"));
@@ -170,7 +156,7 @@ fn add_rows(table: &mut Table, node: &Node, first: &str, rest: &str, unicode: bo
             Cell::from(shape(&weight.shape)),
             Cell::from(weight.dtype.name()),
             Cell::from(size(node.sum.bytes)),
-            Cell::styled(Style::Dim, format!("by {}", json::known_by_word(weight.known_by))),
+            Cell::styled(Style::Dim, format!("by {}", weight.known_by.word())),
             Cell::styled(Style::Dim, notes(weight)),
         ]),
         None => table.row([

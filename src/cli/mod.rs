@@ -25,12 +25,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
 
 use crate::check::words;
 use crate::formats::output;
 use crate::project::{self, Disk, Project, ProjectError};
-use args::{Cli, Command};
+use crate::scheme::Arithmetic;
+use args::{Cli, Command, ProjectArgs};
 use failure::Failure;
 use terminal::{Style, Terminal};
 
@@ -148,9 +150,15 @@ fn read(path: &Path) -> Result<(PathBuf, String), ProjectError> {
 }
 
 /// Opens a recipe that the command line names, with its model.
-fn open(path: &Path, model: Option<&Path>) -> Result<Project, ProjectError> {
+fn open(path: &Path, args: &ProjectArgs) -> Result<Project, ProjectError> {
     let (path, text) = read(path)?;
-    Project::with_text(&path, &text, &Disk, model)
+    Project::with_text(&path, &text, &Disk, &args.given())
+}
+
+/// Reads the word of a tool, and tells a shell what there is to complete.
+fn arithmetics() -> impl TypedValueParser<Value = Arithmetic> {
+    PossibleValuesParser::new(Arithmetic::ALL.iter().map(|(_, word, _)| *word))
+        .try_map(|word| Arithmetic::from_word(&word).ok_or_else(|| format!("there is no {word}")))
 }
 
 /// The recipes that a command is about: those named, or those of the current directory.

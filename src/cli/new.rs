@@ -1,6 +1,6 @@
 //! `bitmill new`
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::args::NewArgs;
 use super::failure::Failure;
@@ -8,6 +8,7 @@ use super::presets::by_name;
 use super::terminal::Terminal;
 use super::{Exit, diff};
 use crate::model::Model;
+use crate::project::relative;
 use crate::recipe::starter::{Form, starter};
 
 pub fn run(args: &NewArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
@@ -32,19 +33,4 @@ pub fn run(args: &NewArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
         None => terminal.text(&text)?,
     }
     Ok(Exit::Fine)
-}
-
-/// A path as it is named from a directory, where both lie under one; absolute where they do not.
-fn relative(path: &Path, directory: &Path) -> PathBuf {
-    let resolved = |path: &Path| {
-        let path = if path == Path::new("") { Path::new(".") } else { path };
-        path.canonicalize().ok()
-    };
-    let (Some(to), Some(from)) = (resolved(path), resolved(directory)) else { return path.to_path_buf() };
-    let common = to.components().zip(from.components()).take_while(|(a, b)| a == b).count();
-    if path.is_absolute() || common <= 1 {
-        return to;
-    }
-    let up = from.components().skip(common).map(|_| Component::ParentDir);
-    up.chain(to.components().skip(common)).collect()
 }

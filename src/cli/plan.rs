@@ -11,17 +11,17 @@ use super::table::{Cell, Column, Table};
 use super::terminal::{Painter, Style, Terminal, clean};
 use super::{Exit, diff, heading, json, open};
 use crate::check::targets::{ForTarget, for_every_target};
-use crate::check::words::count;
-use crate::check::{Severity, report::Texts};
-use crate::model::{KnownBy, Model, Role, Weight, layers};
+use crate::check::words::{count, counted};
+use crate::check::{FixKind, Severity, report::Texts};
+use crate::model::{Model, Weight, layers};
 use crate::plan::lock::{self, Change, Difference, Lock};
 use crate::plan::words::{percent, shape, size, thousands};
 use crate::plan::{Decision, Outcome, Plan, Reason};
 use crate::project::{Project, ProjectModel};
-use crate::recipe::{Place, Recipe};
+use crate::recipe::Recipe;
 
 pub fn run(args: &PlanArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let project = open(&args.recipe, args.model.as_deref())?;
+    let project = open(&args.recipe, &args.project)?;
     if args.targets {
         return targets(args, &project, terminal);
     }
@@ -58,17 +58,6 @@ pub fn planned(project: &Project) -> Result<(&Model, &Plan), Failure> {
     }
 }
 
-/// Where something is written: `line 7`, or `base.bitmill:7` in an imported file.
-pub fn location(texts: &Texts, place: Place, recipe: &Recipe) -> String {
-    let region = texts.region(place);
-    let main = recipe.sources.first().map(|source| source.path.as_path());
-    if main == Some(region.path) {
-        format!("line {}", region.start.line)
-    } else {
-        format!("{}:{}", region.path.display(), region.start.line)
-    }
-}
-
 fn show(
     args: &PlanArgs,
     project: &Project,
@@ -81,7 +70,8 @@ fn show(
     let head = format!("{} for {}", project.path.display(), model.path.display());
     heading(terminal, &clean(&head))?;
     terminal.line("")?;
-    let listed: Vec<usize> = (0..model.weights.len()).filter(|&i| args.all || is_listed(model, plan, i)).collect();
+    let listed: Vec<usize> =
+        (0..model.weights.len()).filter(|&i| args.all || plan.decisions[i].is_telling(&model.weights[i])).collect();
     let table = weights_table(args, recipe, &texts, model, plan, &listed);
     if !table.is_empty() {
         terminal.text(&table.draw(terminal.width, terminal.paint))?;
@@ -93,12 +83,6 @@ fn show(
     }
     show_rules(recipe, &texts, plan, terminal)?;
     show_totals(recipe, model, plan, terminal)
-}
-
-/// Whether a tensor has a line of its own: what is decided is not a matter of course.
-fn is_listed(model: &Model, plan: &Plan, index: usize) -> bool {
-    let (weight, decision) = (&model.weights[index], &plan.decisions[index]);
-    decision.outcome.is_change() || decision.rule.is_some() || weight.never_quantized().is_none()
 }
 
 fn weights_table(
@@ -128,7 +112,7 @@ fn weights_table(
         };
         let items = listed.iter().map(|&i| {
             let (weight, decision) = (&model.weights[i], &plan.decisions[i]);
-            (short_name(weight), likeness(weight, decision))
+            (weight.short_name(), likeness(weight, decision))
         });
         let rows = layers::collapse(items).into_iter();
         rows.map(|row| (row.name, row.members)).collect::<Vec<_>>()
@@ -150,17 +134,12 @@ fn weights_table(
             Cell::from(size(before)),
             if changes { Cell::from(size(after)) } else { Cell::default() },
             match decision.rule {
-                Some(rule) => Cell::styled(Style::Dim, location(texts, recipe.rules[rule].place, recipe)),
+                Some(rule) => Cell::styled(Style::Dim, texts.location(recipe.rules[rule].place)),
                 None => Cell::default(),
             },
         ]);
     }
     table
-}
-
-/// A weight by its module's name, where that says as much.
-pub fn short_name(weight: &Weight) -> &str {
-    if weight.parameter() == "weight" && weight.module_len > 0 { weight.module() } else { &weight.name }
 }
 
 /// What becomes of a weight, in a cell.
@@ -214,7 +193,7 @@ fn show_rules(recipe: &Recipe, texts: &Texts, plan: &Plan, terminal: &mut Termin
         let text: Vec<&str> = recipe.text(rule.place).split_whitespace().collect();
         let style = if share.decides == 0 { Style::Warning } else { Style::Plain };
         table.row([
-            Cell::styled(Style::Dim, location(texts, rule.place, recipe)),
+            Cell::styled(Style::Dim, texts.location(rule.place)),
             Cell::from(text.join(" ")),
             Cell::from(thousands(share.matches as u64)),
             Cell::styled(style, thousands(share.decides as u64)),
@@ -237,59 +216,27 @@ fn show_totals(recipe: &Recipe, model: &Model, plan: &Plan, terminal: &mut Termi
     let paint = terminal.paint;
     let bits = totals.bits().map_or(String::new(), |bits| format!(", {bits:.2} bits per weight"));
     let (changed, candidates) = (totals.changed as u64, totals.candidates as u64);
-    let coverage = coverage(model, plan);
     terminal.line(format!(
         "{} of {} weights that can be quantized are ({} of their bytes){bits}",
         thousands(changed),
         thousands(candidates.max(changed)),
-        percent(coverage),
+        percent(totals.coverage()),
     ))?;
     let sizes = format!("{} → {}", size(totals.before), size(totals.after));
     terminal.line(format!("{} ({})", paint.put(Style::Bold, sizes), percent(totals.share())))?;
     let misfits = plan.decisions.iter().filter(|decision| matches!(decision.outcome, Outcome::Misfit(_))).count();
     if misfits > 0 {
-        let line = format!("{} not fit: there is no run until they do", does(misfits));
+        let line = format!("{} not fit: there is no run until they do", counted(misfits, "weight does", "weights do"));
         terminal.line(paint.put(Style::Error, line))?;
     }
-    let default = if recipe.arithmetic.is_some() { "" } else { ", the default for checkpoints" };
+    let default = match recipe.arithmetic {
+        Some(_) => String::new(),
+        None => format!(", the default for {}", recipe.defaults.models),
+    };
     let arithmetic = format!("arithmetic: {}{default}", recipe.arithmetic_or_default());
     terminal.line(paint.put(Style::Dim, arithmetic))?;
-    terminal.line(paint.put(Style::Dim, format!("kinds are known {}", known_by(model))))?;
+    terminal.line(paint.put(Style::Dim, format!("kinds are known {}", model.kinds_known())))?;
     Ok(())
-}
-
-fn does(n: usize) -> String {
-    if n == 1 { "1 weight does".to_string() } else { format!("{n} weights do") }
-}
-
-/// Bytes of what is changed as a share of the bytes of what could be.
-fn coverage(model: &Model, plan: &Plan) -> f64 {
-    let (mut changed, mut all) = (0u64, 0u64);
-    for (weight, decision) in model.weights.iter().zip(&plan.decisions) {
-        let changes = decision.outcome.is_change();
-        if changes || (weight.role == Role::Weight && weight.never_quantized().is_none()) {
-            all += weight.bytes;
-            changed += if changes { weight.bytes } else { 0 };
-        }
-    }
-    if all == 0 { 0.0 } else { changed as f64 / all as f64 }
-}
-
-/// How the kinds of modules are known: `from config.json (40), from names (3)`.
-fn known_by(model: &Model) -> String {
-    let mut told = Vec::new();
-    for (known, words) in [
-        (KnownBy::Architecture, "from the architecture in config.json"),
-        (KnownBy::Program, "from the program"),
-        (KnownBy::Name, "from names"),
-        (KnownBy::Shape, "from shapes alone"),
-    ] {
-        match model.weights.iter().filter(|w| w.known_by == known && w.role == Role::Weight).count() {
-            0 => {}
-            n => told.push(format!("{words} ({n})")),
-        }
-    }
-    told.join(", ")
 }
 
 fn write_lock(
@@ -306,13 +253,16 @@ fn write_lock(
     let text = lock::text(project.recipe(), model, plan);
     // Another file that the path names by mistake is not lost.
     match std::fs::read(path) {
-        Ok(old) if !old.starts_with(lock::HEAD.as_bytes()) => {
+        Ok(old) if lock::is_lock(&old) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Ok(_) => {
             let help = "name another file, or remove this one yourself".to_string();
-            let message = format!("{}: is no lock file and is not overwritten", path.display());
+            let message = format!("{}: is no lock file of this version and is not overwritten", path.display());
             return Err(Failure::Broken { message, help: Some(help) });
         }
-        _ => diff::create(path, &text, true, &project.files())?,
+        Err(error) => return Err(Failure::unreadable(path, &error)),
     }
+    diff::create(path, &text, true, &project.files())?;
     terminal.note(format!("{}: {} written", path.display(), count(plan.decisions.len(), "decision")));
     Ok(Exit::Fine)
 }
@@ -336,8 +286,8 @@ fn check_lock(
     if differences.is_empty() {
         terminal.line(format!("as in {}: {}", path.display(), count(plan.decisions.len(), "decision")))?;
     } else {
-        let line = format!("{} differ from {}", count(tensors, "tensor"), path.display());
-        terminal.line(line.replace("1 tensor differ ", "1 tensor differs "))?;
+        let differ = counted(tensors, "tensor differs", "tensors differ");
+        terminal.line(format!("{differ} from {}", path.display()))?;
     }
     Ok(if has_errors || !differences.is_empty() { Exit::Findings } else { Exit::Fine })
 }
@@ -377,13 +327,13 @@ fn targets(args: &PlanArgs, project: &Project, terminal: &mut Terminal) -> Resul
         // Neighbours that demand the same are told together.
         let says = |target: &ForTarget| target.errors.iter().map(|e| (e.place, e.code)).collect::<Vec<_>>();
         let alike = rest.iter().take_while(|target| says(target) == says(first)).count();
-        show_target(&rest[..alike], recipe, &texts, terminal)?;
+        show_target(&rest[..alike], &texts, terminal)?;
         rest = &rest[alike..];
     }
     Ok(Exit::Fine)
 }
 
-fn show_target(alike: &[ForTarget], recipe: &Recipe, texts: &Texts, terminal: &mut Terminal) -> Result<(), Failure> {
+fn show_target(alike: &[ForTarget], texts: &Texts, terminal: &mut Terminal) -> Result<(), Failure> {
     let paint = terminal.paint;
     for target in alike {
         let here = if target.current { paint.put(Style::Hint, "  <- the recipe's target") } else { String::new() };
@@ -395,11 +345,11 @@ fn show_target(alike: &[ForTarget], recipe: &Recipe, texts: &Texts, terminal: &m
         terminal.line(format!("  {}", paint.put(Style::Good, "as it is")))?;
     }
     for finding in errors {
-        let place = location(texts, finding.place, recipe);
+        let place = texts.location(finding.place);
         let code = paint.put(Style::Dim, format!("[{}]", finding.code));
         let line = format!("{}: {} {code}", paint.put(Style::Error, place), clean(&finding.message));
         terminal.line(format!("  {line}"))?;
-        let fixes = finding.fixes.iter().filter(|fix| !fix.title.contains("target"));
+        let fixes = finding.fixes.iter().filter(|fix| fix.kind != FixKind::Target);
         for title in fixes.map(|fix| &fix.title).chain(&finding.help).take(1) {
             terminal.line(format!("    {}", paint.put(Style::Dim, clean(title))))?;
         }

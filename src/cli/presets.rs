@@ -6,8 +6,8 @@ use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal};
 use super::{Exit, json, markdown, unknown};
 use crate::glossary;
+use crate::nearest::nearest;
 use crate::recipe::preset::{PRESETS, Preset};
-use crate::syntax::nearest::nearest;
 
 pub fn run(args: &PresetsArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match &args.name {

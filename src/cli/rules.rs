@@ -30,7 +30,7 @@ pub fn run(args: &JsonArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
         table.row([
             Cell::styled(Style::Plain, rule.code),
             Cell::styled(style, rule.severity.word()),
-            Cell::styled(Style::Plain, json::needs_word(rule.needs)),
+            Cell::styled(Style::Plain, rule.needs.word()),
             Cell::styled(Style::Plain, rule.title),
         ]);
     }

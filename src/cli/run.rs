@@ -4,41 +4,43 @@ use std::io::{IsTerminal, stderr};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::RunArgs;
 use super::check::draw_errors;
 use super::draw::Artist;
 use super::failure::Failure;
-use super::plan::{location, planned};
+use super::plan::planned;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal};
 use super::{Exit, heading, json, open};
 use crate::check::report::Texts;
 use crate::check::words::count;
-use crate::check::{self, Finding, Known, Severity};
+use crate::check::{Severity, expectation};
 use crate::plan::words::{percent, size, thousands};
-use crate::project::Project;
+use crate::project::{AfterRun, Project};
 use crate::run::{self, Job, OutputFormat, Progress, Quiet, Report, RunError, outcome};
 
 /// Weights of the lowest quality that the report lists.
 const WORST: usize = 5;
 
 pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let project = open(&args.recipe, args.model.as_deref())?;
+    let project = open(&args.recipe, &args.project)?;
     let (model, plan) = planned(&project)?;
     if draw_errors(&project, terminal) {
         return Ok(Exit::Findings);
     }
+    let format = args.format.unwrap_or(OutputFormat::default_for(model));
     let output = match &args.output {
         Some(path) => path.clone(),
-        None => outcome::default_output(project.recipe(), model),
+        None => outcome::default_output(project.recipe(), model, format),
     };
     let job = Job {
         recipe: project.recipe(),
         model,
         plan,
-        format: args.format,
+        format,
         output: &output,
         overwrite: args.force,
         inputs: &project.files(),
@@ -50,17 +52,14 @@ pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let report = run::run(&job, progress, &cancel);
     bar.0.finish_and_clear();
     let report = report?;
-    let known = Known::Model(model);
-    let facts = report.facts();
-    let after = check::analyze_recipe(project.recipe().clone(), known, Some(&facts));
-    let new: Vec<&Finding> = after.findings.iter().filter(|finding| !project.findings().contains(finding)).collect();
+    let after = project.after_run(&report.facts());
     if args.json {
-        let shape = json::RunShape::new(project.recipe(), &report, &new);
+        let shape = json::RunShape::new(project.recipe(), &report, &after);
         terminal.text(&json::text(&shape))?;
     } else {
-        show(args, &project, &report, &new, terminal)?;
+        show(args, &project, &report, &after, terminal)?;
     }
-    let failed = new.iter().any(|finding| finding.severity == Severity::Error);
+    let failed = after.findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if failed { Exit::Findings } else { Exit::Fine })
 }
 
@@ -110,7 +109,7 @@ fn show(
     args: &RunArgs,
     project: &Project,
     report: &Report,
-    new: &[&Finding],
+    after: &AfterRun,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     let (recipe, paint) = (project.recipe(), terminal.paint);
@@ -125,7 +124,7 @@ fn show(
         Column::number("SQNR", 0),
     ]);
     for ((rule, scheme), sum) in report.by_rule() {
-        let place = recipe.rules.get(rule).map_or_else(String::new, |rule| location(&texts, rule.place, recipe));
+        let place = recipe.rules.get(rule).map_or_else(String::new, |rule| texts.location(rule.place));
         table.row([
             Cell::styled(Style::Plain, place),
             Cell::styled(Style::Plain, scheme),
@@ -154,12 +153,12 @@ fn show(
         line += &format!("; {:.2} bits/weight, {}", total.bits(), decibels(total.error.sqnr()));
     }
     terminal.line(format!("\n{line}"))?;
-    for finding in new {
+    for finding in &after.findings {
         let artist = Artist::new(recipe, terminal, paint);
         terminal.text(&artist.draw(finding))?;
     }
-    if !recipe.expects.is_empty() && !new.iter().any(|finding| finding.code == "expect-failed") {
-        terminal.line(format!("{} met", count(recipe.expects.len(), "expectation")))?;
+    if let Some(line) = expectation::summary(recipe, &after.verdicts) {
+        terminal.line(super::terminal::clean(&line))?;
     }
     let written = format!("wrote {} ({}, {})", report.output.display(), report.format.word(), size(report.written));
     terminal.line(format!("{written} in {:.2} s", report.elapsed.as_secs_f64()))?;
@@ -194,10 +193,9 @@ fn worst(args: &RunArgs, report: &Report, terminal: &mut Terminal) -> Result<(),
     Ok(())
 }
 
-/// Reads the word of a format.
-pub fn format(word: &str) -> Result<OutputFormat, String> {
-    OutputFormat::from_word(word).ok_or_else(|| {
-        let words: Vec<&str> = OutputFormat::ALL.iter().map(|(_, word, _)| *word).collect();
-        format!("the formats are {}", words.join(", "))
-    })
+/// Reads the word of a format, and tells a shell what there is to complete.
+pub fn formats() -> impl TypedValueParser<Value = OutputFormat> {
+    let words = OutputFormat::ALL.iter().map(|(_, word, meaning)| PossibleValue::new(*word).help(meaning.trim()));
+    PossibleValuesParser::new(words)
+        .try_map(|word| OutputFormat::from_word(&word).ok_or_else(|| format!("there is no format {word}")))
 }

@@ -8,7 +8,7 @@ use super::args::{Cli, CompletionsArgs, ManArgs};
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::{Exit, unknown};
-use crate::syntax::nearest::nearest;
+use crate::nearest::nearest;
 
 pub fn completions(args: &CompletionsArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     // Into memory first: the generator panics when its writer fails, as a closed pipe does.

@@ -6,10 +6,49 @@ use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
 
 use super::args::When;
 
+/// Standard output, until nobody reads it any more: what is written then goes nowhere, and the command still
+/// ends with the status that it earns.
+#[derive(Debug)]
+struct Output {
+    stdout: Stdout,
+    is_closed: bool,
+}
+
+impl Output {
+    /// Nothing where the other end is closed.
+    fn unless_closed<T>(&mut self, result: io::Result<T>) -> io::Result<Option<T>> {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_closed = true;
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_closed {
+            return Ok(bytes.len());
+        }
+        let written = self.stdout.write(bytes);
+        Ok(self.unless_closed(written)?.unwrap_or(bytes.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.is_closed {
+            return Ok(());
+        }
+        let flushed = self.stdout.flush();
+        self.unless_closed(flushed).map(|_| ())
+    }
+}
+
 /// Standard output and standard error, and what they can show.
 #[derive(Debug)]
 pub struct Terminal {
-    out: BufWriter<Stdout>,
+    out: BufWriter<Output>,
     err: Stderr,
     /// How to paint what goes to standard output.
     pub paint: Painter,
@@ -34,7 +73,7 @@ impl Terminal {
             width: width(is_terminal),
             is_terminal,
             unicode: unicode(),
-            out: BufWriter::new(out),
+            out: BufWriter::new(Output { stdout: out, is_closed: false }),
             err,
         }
     }
@@ -42,7 +81,7 @@ impl Terminal {
     /// Writes a line to standard output.
     ///
     /// # Errors
-    /// If the other end is closed, or the disk full.
+    /// If the disk is full. That the other end is closed is no error.
     pub fn line(&mut self, line: impl Display) -> io::Result<()> {
         writeln!(self.out, "{line}")
     }
@@ -66,6 +105,11 @@ impl Terminal {
     /// As [`Terminal::line`].
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+
+    /// Whether nobody reads standard output any more.
+    pub fn is_closed(&self) -> bool {
+        self.out.get_ref().is_closed
     }
 
     /// Writes a line to standard error. That nobody can read it is no reason to stop.

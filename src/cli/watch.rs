@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::args::{CheckArgs, Format};
@@ -25,17 +26,22 @@ pub fn run(args: &CheckArgs, recipes: &[PathBuf], terminal: &mut Terminal) -> Re
     }
     let (sender, changes) = mpsc::channel();
     let refused = |error: notify::Error| Failure::broken(format!("files cannot be watched: {error}"));
-    let mut watcher = notify::recommended_watcher(move |event| {
+    let watcher = notify::recommended_watcher(move |event| {
         // When nobody listens any more, the process is about to end.
         let _ = sender.send(event);
     })
     .map_err(refused)?;
-    let mut watched: HashSet<PathBuf> = HashSet::new();
+    let mut watched = Watched { watcher, directories: HashSet::new() };
+    let mut files: HashSet<PathBuf> = HashSet::new();
     loop {
-        let files = match Round::new(args, recipes, terminal, false) {
+        // What is written while it is being read must not be missed.
+        watched.add(&files);
+        let mut exit = Exit::Broken;
+        let found = match Round::new(args, recipes, terminal, false) {
             Ok(round) => {
                 clear(args, terminal)?;
                 round.show(args, terminal)?;
+                exit = round.exit(args);
                 round.projects.iter().flat_map(|project| project.files()).collect()
             }
             // A model on the command line that is being written cannot be read for a while.
@@ -46,15 +52,22 @@ pub fn run(args: &CheckArgs, recipes: &[PathBuf], terminal: &mut Terminal) -> Re
             }
             Err(failure) => return Err(failure),
         };
-        let files: HashSet<PathBuf> =
-            files.into_iter().chain(recipes.iter().cloned()).chain(args.model.clone()).map(|p| absolute(&p)).collect();
-        watch(&mut watcher, &mut watched, &files);
+        files = found
+            .into_iter()
+            .chain(recipes.iter().cloned())
+            .chain(args.project.model.clone())
+            .map(|p| absolute(&p))
+            .collect();
+        watched.add(&files);
         if args.format == Format::Text {
             let names = if recipes.len() == 1 { recipes[0].display().to_string() } else { "recipes".to_string() };
             terminal.note(terminal.paint_err.put(Style::Dim, format!("watching {names}; Ctrl-C ends")));
         }
         terminal.flush()?;
-        if !wait(&changes, &files) {
+        if terminal.is_closed() {
+            return Ok(exit);
+        }
+        if !watched.wait(&changes, &files) {
             return Err(Failure::broken("files can no longer be watched"));
         }
     }
@@ -72,38 +85,70 @@ fn absolute(path: &Path) -> PathBuf {
     path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// Watches the directories of files: editors replace files, and a new file has to be seen too.
-fn watch(watcher: &mut RecommendedWatcher, watched: &mut HashSet<PathBuf>, files: &HashSet<PathBuf>) {
-    for file in files {
-        let directory = if file.is_dir() { Some(file.as_path()) } else { file.parent() };
-        if let Some(directory) = directory
-            && !watched.contains(directory)
-            && watcher.watch(directory, RecursiveMode::NonRecursive).is_ok()
-        {
-            watched.insert(directory.to_path_buf());
+/// Directories that are watched.
+struct Watched {
+    watcher: RecommendedWatcher,
+    directories: HashSet<PathBuf>,
+}
+
+impl Watched {
+    /// Watches the directories of files: editors replace files, and a new file has to be seen too. Where there is
+    /// no such directory, the nearest above it is watched, in which it may appear.
+    fn add(&mut self, files: &HashSet<PathBuf>) {
+        for file in files {
+            let above = if file.is_dir() { file.as_path() } else { file.parent().unwrap_or(file) };
+            let Some(directory) = above.ancestors().find(|directory| directory.is_dir()) else { continue };
+            if !self.directories.contains(directory)
+                && self.watcher.watch(directory, RecursiveMode::NonRecursive).is_ok()
+            {
+                self.directories.insert(directory.to_path_buf());
+            }
         }
+    }
+
+    /// Forgets directories that are gone: another one of the same name is watched anew.
+    fn forget(&mut self, event: &notify::Result<notify::Event>) {
+        let Ok(event) = event else { return };
+        if matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))) {
+            let is_gone = |directory: &PathBuf| event.paths.iter().any(|path| directory.starts_with(path));
+            for directory in self.directories.extract_if(|directory| is_gone(directory)) {
+                // Gone or not, it may have no watch left.
+                let _ = self.watcher.unwatch(&directory);
+            }
+        }
+    }
+
+    /// Waits until one of the files has changed and nothing has for a moment. False when nothing will ever come.
+    fn wait(&mut self, changes: &Receiver<notify::Result<notify::Event>>, files: &HashSet<PathBuf>) -> bool {
+        loop {
+            let Ok(event) = changes.recv() else { return false };
+            self.forget(&event);
+            if concerns(&event, files) {
+                break;
+            }
+        }
+        // A directory in which something changes all the time must not put it off for ever.
+        let begun = Instant::now();
+        while begun.elapsed() < LONGEST_QUIET
+            && let Ok(event) = changes.recv_timeout(QUIET)
+        {
+            self.forget(&event);
+        }
+        true
     }
 }
 
-/// Waits until one of the files has changed and nothing has for a moment. False when nothing will ever come.
-fn wait(changes: &Receiver<notify::Result<notify::Event>>, files: &HashSet<PathBuf>) -> bool {
-    let concerns = |event: &notify::Result<notify::Event>| match event {
+/// Whether something has happened to one of the files, or to a directory that it lies in.
+fn concerns(event: &notify::Result<notify::Event>, files: &HashSet<PathBuf>) -> bool {
+    match event {
         Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
         Ok(event) => {
-            let is_ours = |path: &PathBuf| files.contains(path) || path.parent().is_some_and(|p| files.contains(p));
+            let is_ours = |path: &PathBuf| {
+                path.parent().is_some_and(|parent| files.contains(parent))
+                    || files.iter().any(|file| file.starts_with(path))
+            };
             event.need_rescan() || event.paths.iter().any(is_ours)
         }
         Err(_) => true,
-    };
-    loop {
-        match changes.recv() {
-            Ok(event) if concerns(&event) => break,
-            Ok(_) => {}
-            Err(_) => return false,
-        }
     }
-    // A directory in which something changes all the time must not put it off for ever.
-    let begun = Instant::now();
-    while begun.elapsed() < LONGEST_QUIET && changes.recv_timeout(QUIET).is_ok() {}
-    true
 }

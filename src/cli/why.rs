@@ -3,7 +3,7 @@
 use super::args::WhyArgs;
 use super::check::draw_errors;
 use super::failure::Failure;
-use super::plan::{location, planned};
+use super::plan::planned;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal, clean};
 use super::{Exit, heading, nearest_help, open, unknown};
@@ -12,13 +12,13 @@ use crate::check::why::{Alternative, Verdict, alternatives, named};
 use crate::check::words;
 use crate::coreml::target::Platform;
 use crate::model::nearest_names;
-use crate::model::{KnownBy, Model, Weight};
+use crate::model::{Model, Weight};
 use crate::plan::words::{shape, size};
 use crate::plan::{Decision, Outcome};
 use crate::recipe::Recipe;
 
 pub fn run(args: &WhyArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let project = open(&args.recipe, args.model.as_deref())?;
+    let project = open(&args.recipe, &args.project)?;
     let (model, plan) = planned(&project)?;
     let found = named(model, &args.name);
     if found.is_empty() {
@@ -44,19 +44,9 @@ pub fn run(args: &WhyArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     Ok(if has_errors { Exit::Findings } else { Exit::Fine })
 }
 
-/// How a kind is known, in a sentence.
-pub fn known_by(known: KnownBy) -> &'static str {
-    match known {
-        KnownBy::Architecture => "as the architecture in config.json says",
-        KnownBy::Program => "as the program says",
-        KnownBy::Name => "by its name",
-        KnownBy::Shape => "by its shape alone",
-    }
-}
-
 fn show_weight(weight: &Weight, terminal: &mut Terminal) -> Result<(), Failure> {
     heading(terminal, &clean(&weight.name))?;
-    let known = terminal.paint.put(Style::Dim, format!("({})", known_by(weight.known_by)));
+    let known = terminal.paint.put(Style::Dim, format!("({})", weight.known_by.phrase()));
     let facts = format!("{}, {}, {}", shape(&weight.shape), weight.dtype, size(weight.bytes));
     terminal.line(format!("  {} {known}, {facts}", weight.kind))?;
     if !weight.tied.is_empty() {
@@ -75,7 +65,7 @@ fn show_rules(recipe: &Recipe, texts: &Texts, decision: &Decision, terminal: &mu
             (Style::Dim, "matches too, but comes earlier")
         };
         table.row([
-            Cell::styled(style, location(texts, rule.place, recipe)),
+            Cell::styled(style, texts.location(rule.place)),
             Cell::from(text.join(" ")),
             Cell::styled(style, says),
         ]);

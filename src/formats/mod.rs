@@ -19,16 +19,7 @@ pub fn shown(name: &str) -> String {
 
 /// A count of bytes as messages show it, with thousands separated: `1,048,576 bytes`.
 pub(crate) fn byte_count(bytes: u64) -> String {
-    let digits = bytes.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text.push_str(if bytes == 1 { " byte" } else { " bytes" });
-    text
+    crate::words::thousands(bytes) + if bytes == 1 { " byte" } else { " bytes" }
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@
 //! that quantization is about.
 
 pub mod check;
-pub mod element;
 pub mod function;
 pub mod index;
 pub mod mil;
@@ -24,7 +23,7 @@ pub mod weights;
 
 use std::sync::Arc;
 
-pub use element::ElementType;
+pub use crate::element::ElementType;
 pub use function::{Function, Opset, Program};
 pub use op::{Argument, Attribute, Binding, Block, Operation};
 pub use types::{Dim, NamedType, TensorType, Type};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::element::{ElementType, Shown};
+use crate::element::ElementType;
 
 /// How deeply types may nest; deeper ones are refused when a program is read.
 pub const MAX_TYPE_DEPTH: usize = 16;
@@ -118,7 +118,7 @@ impl TensorType {
 
 impl fmt::Display for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", Shown(self.element), ShapeText(&self.shape))
+        write!(f, "{}{}", self.element, ShapeText(&self.shape))
     }
 }
 
@@ -240,27 +240,26 @@ mod tests {
 
     #[test]
     fn unknown_dimensions_agree_with_any() {
-        let open = Type::tensor(Float16, [Dim::Unknown, Dim::Known(3)]);
-        assert!(open.agrees(&Type::tensor(Float16, [7u64, 3])));
-        assert!(!open.agrees(&Type::tensor(Float16, [7u64, 4])));
-        assert!(!open.agrees(&Type::tensor(Float16, [3u64])));
-        assert!(!open.agrees(&Type::tensor(Float32, [7u64, 3])));
-        assert!(Type::Tensor(TensorType::unranked(Float16)).agrees(&open));
+        let open = Type::tensor(Fp16, [Dim::Unknown, Dim::Known(3)]);
+        assert!(open.agrees(&Type::tensor(Fp16, [7u64, 3])));
+        assert!(!open.agrees(&Type::tensor(Fp16, [7u64, 4])));
+        assert!(!open.agrees(&Type::tensor(Fp16, [3u64])));
+        assert!(!open.agrees(&Type::tensor(Fp32, [7u64, 3])));
+        assert!(Type::Tensor(TensorType::unranked(Fp16)).agrees(&open));
     }
 
     #[test]
     fn counts_do_not_overflow() {
-        assert_eq!(TensorType::new(Float16, [u64::MAX, 2]).count(), None);
-        assert_eq!(TensorType::new(Float16, [u64::MAX, 2, 0]).count(), Some(0));
-        assert_eq!(TensorType::new(Float16, [] as [u64; 0]).count(), Some(1));
-        assert_eq!(TensorType::new(UInt3, [5u64, 2]).bytes(), Some(4));
+        assert_eq!(TensorType::new(Fp16, [u64::MAX, 2]).count(), None);
+        assert_eq!(TensorType::new(Fp16, [u64::MAX, 2, 0]).count(), Some(0));
+        assert_eq!(TensorType::new(Fp16, [] as [u64; 0]).count(), Some(1));
+        assert_eq!(TensorType::new(Uint3, [5u64, 2]).bytes(), Some(4));
     }
 
     #[test]
     fn types_as_text() {
-        let ty =
-            Type::List { element: Box::new(Type::tensor(Float32, [Dim::Known(2), Dim::Unknown])), length: 4.into() };
+        let ty = Type::List { element: Box::new(Type::tensor(Fp32, [Dim::Known(2), Dim::Unknown])), length: 4.into() };
         assert_eq!(ty.to_string(), "list<fp32[2, ?], 4>");
-        assert_eq!(Type::State(Box::new(Type::scalar(Float16))).to_string(), "state<fp16[]>");
+        assert_eq!(Type::State(Box::new(Type::scalar(Fp16))).to_string(), "state<fp16[]>");
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use half::{bf16, f16};
 
 use super::Name;
-use super::element::ElementType;
 use super::types::{TensorType, Type};
+use crate::element::ElementType;
 
 /// How deeply lists, tuples and dictionaries of constants may nest.
 pub const MAX_VALUE_DEPTH: usize = 16;
@@ -161,10 +161,10 @@ impl Literal {
         let words = || bytes.as_chunks::<4>().0.iter();
         let doubles = || bytes.as_chunks::<8>().0.iter();
         Some(match tensor.element {
-            ElementType::Float16 => halves().map(|raw| f16::from_le_bytes(*raw).to_f64()).collect(),
-            ElementType::BFloat16 => halves().map(|raw| bf16::from_le_bytes(*raw).to_f64()).collect(),
-            ElementType::Float32 => words().map(|raw| f64::from(f32::from_le_bytes(*raw))).collect(),
-            ElementType::Float64 => doubles().map(|raw| f64::from_le_bytes(*raw)).collect(),
+            ElementType::Fp16 => halves().map(|raw| f16::from_le_bytes(*raw).to_f64()).collect(),
+            ElementType::Bf16 => halves().map(|raw| bf16::from_le_bytes(*raw).to_f64()).collect(),
+            ElementType::Fp32 => words().map(|raw| f64::from(f32::from_le_bytes(*raw))).collect(),
+            ElementType::Fp64 => doubles().map(|raw| f64::from_le_bytes(*raw)).collect(),
             _ => return None,
         })
     }
@@ -183,7 +183,7 @@ impl Literal {
 
 /// The integer number `index` of packed elements, if it lies within the bytes and fits.
 fn int_at(bytes: &[u8], element: ElementType, index: u64) -> Option<i64> {
-    let bits = u64::from(element.bits());
+    let bits = element.bits();
     let start = index.checked_mul(bits)?;
     let mut raw = 0u64;
     // At most 8 whole bytes, or two bytes that a narrow element straddles.
@@ -215,14 +215,14 @@ mod tests {
         let read = |element, bytes: &[u8], count: u64| {
             Literal::bytes(TensorType::new(element, [count]), bytes.to_vec()).ints(&NoBlobs).unwrap()
         };
-        assert_eq!(read(UInt1, &[0x8d, 0x03], 10), [1, 0, 1, 1, 0, 0, 0, 1, 1, 1]);
-        assert_eq!(read(UInt2, &[0x6c, 0x03], 5), [0, 3, 2, 1, 3]);
-        assert_eq!(read(UInt3, &[0xd1, 0x58, 0x1f, 0x2f], 10), [1, 2, 3, 4, 5, 6, 7, 0, 7, 5]);
-        assert_eq!(read(UInt4, &[0x21, 0x03], 3), [1, 2, 3]);
-        assert_eq!(read(UInt6, &[0x81, 0x30, 0xfc, 0x21], 5), [1, 2, 3, 63, 33]);
+        assert_eq!(read(Uint1, &[0x8d, 0x03], 10), [1, 0, 1, 1, 0, 0, 0, 1, 1, 1]);
+        assert_eq!(read(Uint2, &[0x6c, 0x03], 5), [0, 3, 2, 1, 3]);
+        assert_eq!(read(Uint3, &[0xd1, 0x58, 0x1f, 0x2f], 10), [1, 2, 3, 4, 5, 6, 7, 0, 7, 5]);
+        assert_eq!(read(Uint4, &[0x21, 0x03], 3), [1, 2, 3]);
+        assert_eq!(read(Uint6, &[0x81, 0x30, 0xfc, 0x21], 5), [1, 2, 3, 63, 33]);
         assert_eq!(read(Int4, &[0x78, 0x0f, 0x03], 5), [-8, 7, -1, 0, 3]);
         assert_eq!(read(Int8, &[0x80], 1), [-128]);
-        assert_eq!(read(UInt64, &7u64.to_le_bytes(), 1), [7]);
+        assert_eq!(read(Uint64, &7u64.to_le_bytes(), 1), [7]);
         assert_eq!(read(Int64, &(-7i64).to_le_bytes(), 1), [-7]);
     }
 
@@ -233,7 +233,7 @@ mod tests {
         assert!(short.misfit().is_some());
         let long = Literal::bytes(TensorType::new(Int8, [MAX_PARAMETER_ELEMENTS + 1]), vec![0u8; 1]);
         assert_eq!(long.ints(&NoBlobs), None);
-        let beyond = Literal::bytes(TensorType::new(UInt64, [1u64]), vec![0xff; 8]);
+        let beyond = Literal::bytes(TensorType::new(Uint64, [1u64]), vec![0xff; 8]);
         assert_eq!(beyond.ints(&NoBlobs), None);
         assert_eq!(Literal::string("fp16").ints(&NoBlobs), None);
         assert_eq!(Literal::string("fp16").text(), Some("fp16"));
@@ -241,9 +241,9 @@ mod tests {
 
     #[test]
     fn floats_of_every_width() {
-        let half = Literal::bytes(TensorType::new(Float16, [2u64]), vec![0x00, 0x3c, 0x00, 0xc0]);
+        let half = Literal::bytes(TensorType::new(Fp16, [2u64]), vec![0x00, 0x3c, 0x00, 0xc0]);
         assert_eq!(half.floats(&NoBlobs).unwrap(), [1.0, -2.0]);
-        let word = Literal::bytes(TensorType::new(Float32, [1u64]), 0.5f32.to_le_bytes().to_vec());
+        let word = Literal::bytes(TensorType::new(Fp32, [1u64]), 0.5f32.to_le_bytes().to_vec());
         assert_eq!(word.floats(&NoBlobs).unwrap(), [0.5]);
     }
 }

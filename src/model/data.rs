@@ -1,6 +1,9 @@
 //! The bytes of a model's tensors, mapped when they are asked for.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+
+use bytes::Bytes;
 
 use super::{Model, ModelError, Weight};
 use crate::dtype::DType;
@@ -9,13 +12,21 @@ use crate::formats::safetensors::{Fault, Reader, SafetensorsError, TensorInfo};
 /// The open files of a model.
 #[derive(Debug)]
 pub struct ModelData {
+    /// What was opened: a file or directory.
+    path: PathBuf,
     readers: Vec<Reader>,
     /// Stored tensors of each packed weight: file and index.
     stored: HashMap<String, Vec<(usize, usize)>>,
+    /// The bytes of a package's plain constants, by full name.
+    constants: HashMap<String, Bytes>,
 }
 
 impl ModelData {
     pub(super) fn open(model: &Model) -> Result<ModelData, ModelError> {
+        if let Some(program) = &model.program {
+            let constants = program.plain(model)?;
+            return Ok(ModelData { path: model.path.clone(), readers: Vec::new(), stored: HashMap::new(), constants });
+        }
         let readers = model.files.iter().map(|path| Reader::open(path)).collect::<Result<Vec<_>, _>>()?;
         let mut stored: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
         for (file, reader) in readers.iter().enumerate() {
@@ -27,7 +38,7 @@ impl ModelData {
                 stored.entry(owner.to_string()).or_default().push((file, index));
             }
         }
-        Ok(ModelData { readers, stored })
+        Ok(ModelData { path: model.path.clone(), readers, stored, constants: HashMap::new() })
     }
 
     /// The bytes of a weight that is stored plainly, as they are in the file.
@@ -35,7 +46,10 @@ impl ModelData {
     /// # Errors
     /// If the file has changed since the model was opened, or cannot be mapped.
     pub fn bytes(&self, weight: &Weight) -> Result<&[u8], ModelError> {
-        let reader = self.readers.get(weight.location.file).ok_or_else(|| missing(&weight.name))?;
+        if let Some(bytes) = self.constants.get(&weight.name) {
+            return Ok(bytes);
+        }
+        let reader = self.readers.get(weight.location.file).ok_or_else(|| self.missing(&weight.name))?;
         let info = reader.info(&weight.name)?;
         // The header was read once for the plan and once for the data: who plans by one must not get the other.
         let same = info.offset == weight.location.offset && info.bytes == weight.bytes && info.shape == weight.shape;
@@ -56,7 +70,7 @@ impl ModelData {
     /// # Errors
     /// As [`ModelData::bytes`].
     pub fn tensor_in(&self, file: usize, name: &str) -> Result<&[u8], ModelError> {
-        let reader = self.readers.get(file).ok_or_else(|| missing(name))?;
+        let reader = self.readers.get(file).ok_or_else(|| self.missing(name))?;
         Ok(reader.tensor(name)?)
     }
 
@@ -70,7 +84,7 @@ impl ModelData {
                 return Ok((reader.header().tensors[index].dtype.dtype(), reader.tensor_at(index)?));
             }
         }
-        Err(missing(name))
+        Err(self.missing(name))
     }
 
     /// The stored tensors of a weight: itself, or the parts of a packed one.
@@ -89,14 +103,13 @@ impl ModelData {
     pub fn metadata(&self, file: usize) -> &[(String, String)] {
         self.readers.get(file).map_or(&[], |reader| &reader.header().metadata)
     }
-}
 
-fn missing(name: &str) -> ModelError {
-    SafetensorsError {
-        path: Default::default(),
-        tensor: Some(name.to_string()),
-        byte: None,
-        fault: Fault::NoSuchTensor,
+    fn missing(&self, name: &str) -> ModelError {
+        // One file is named itself, even where it was found in a directory.
+        let path = match self.readers.as_slice() {
+            [one] => one.path().to_owned(),
+            _ => self.path.clone(),
+        };
+        SafetensorsError { path, tensor: Some(name.to_string()), byte: None, fault: Fault::NoSuchTensor }.into()
     }
-    .into()
 }

@@ -7,7 +7,10 @@ use thiserror::Error;
 
 use super::Weight;
 use crate::dtype::DType;
+use crate::exec::constexpr::ConstexprError;
+use crate::formats::coreml::PackageError;
 use crate::formats::safetensors::SafetensorsError;
+use crate::graph::mil::ImportError;
 
 /// Why a model cannot be read.
 #[derive(Debug, Error)]
@@ -63,6 +66,33 @@ pub enum ModelError {
     /// A file of tensors is broken.
     #[error(transparent)]
     Safetensors(#[from] Box<SafetensorsError>),
+    /// A Core ML package is broken, or none.
+    #[error(transparent)]
+    Package(#[from] Box<PackageError>),
+    /// The program of a package makes no sense.
+    #[error("{}: the program cannot be read: {source}", path.display())]
+    Program {
+        /// The package.
+        path: PathBuf,
+        /// Where, and why.
+        source: ImportError,
+    },
+    /// A blob is not what the program says.
+    #[error("{}: the blob of `{value}` has another type or length than the program declares", path.display())]
+    Blob {
+        /// The package.
+        path: PathBuf,
+        /// The constant.
+        value: String,
+    },
+    /// A compressed constant does not decompress.
+    #[error("`{weight}` does not decompress: {source}")]
+    Compressed {
+        /// The weight.
+        weight: String,
+        /// Why.
+        source: ConstexprError,
+    },
     /// A tensor of a packed weight is broken.
     #[error("the packed weight `{weight}` is broken: {why}")]
     Packed {
@@ -79,6 +109,12 @@ pub enum ModelError {
         /// Their type.
         dtype: DType,
     },
+}
+
+impl From<PackageError> for ModelError {
+    fn from(error: PackageError) -> Self {
+        ModelError::Package(Box::new(error))
+    }
 }
 
 impl From<SafetensorsError> for ModelError {
@@ -116,6 +152,10 @@ impl ModelError {
             }
             ModelError::Index { .. } => "fetch the index and the shards again: they must be of one version".into(),
             ModelError::Safetensors(error) => error.help()?.into(),
+            ModelError::Package(error) => error.help()?.into(),
+            ModelError::Program { .. } | ModelError::Blob { .. } | ModelError::Compressed { .. } => {
+                "the package is damaged: convert the model anew".into()
+            }
             ModelError::Packed { .. } => "the file is damaged: make it again with `bitmill run --format packed`".into(),
             ModelError::Io { .. } | ModelError::Unreadable { .. } => return None,
         })

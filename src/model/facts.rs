@@ -81,12 +81,6 @@ impl Weight {
         }
     }
 
-    /// Whether a convolution is depthwise by its shape: one input channel and several output channels. The same
-    /// assumption as [`Weight::groups`].
-    pub fn is_depthwise(&self) -> bool {
-        self.groups().is_some_and(|groups| groups > 1)
-    }
-
     /// The number of the layer: the first component of the dotted name that is a number
     /// (`model.layers.7.mlp.0.weight` → 7).
     pub fn layer(&self) -> Option<u64> {
@@ -133,9 +127,9 @@ mod tests {
         let w = weight("a.conv.weight", Kind::Conv2d, &[64, 32, 1, 3]);
         assert_eq!((w.in_features(), w.out_features()), (Some(32), Some(64)));
         assert_eq!((w.kernel(), w.kernel_size()), (Some(&[1, 3][..]), Some(3)));
-        assert_eq!((w.groups(), w.is_depthwise()), (Some(1), false));
+        assert_eq!(w.groups(), Some(1));
         let w = weight("a.dw.weight", Kind::Conv2d, &[64, 1, 3, 3]);
-        assert_eq!((w.groups(), w.is_depthwise()), (Some(64), true));
+        assert_eq!(w.groups(), Some(64));
         let w = weight("a.up.weight", Kind::ConvTranspose, &[64, 32, 2, 2]);
         assert_eq!((w.in_features(), w.out_features()), (Some(64), Some(32)));
         assert_eq!((w.channel_axis(), w.groups()), (Some(1), None));

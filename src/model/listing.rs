@@ -85,6 +85,7 @@ impl Model {
             architecture: None,
             weights,
             packed: Default::default(),
+            program: None,
         })
     }
 }

@@ -10,11 +10,14 @@ mod kinds;
 mod listing;
 mod near;
 mod open;
+pub mod package;
 pub mod packed;
 mod tied;
+mod words;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::kind::Kind;
@@ -37,6 +40,8 @@ pub struct Model {
     pub weights: Vec<Weight>,
     /// How those of [`Model::weights`] are packed that are, by full name.
     pub packed: HashMap<String, packed::PackedWeight>,
+    /// The program, where the model has one.
+    pub program: Option<Arc<package::PackageModel>>,
 }
 
 /// How a model is stored.
@@ -50,6 +55,8 @@ pub enum ModelFormat {
     HuggingFace,
     /// bitmill's own packed checkpoint.
     Packed,
+    /// A Core ML package with an ML Program.
+    MlPackage,
     /// Not a file: written down for an example or a test.
     Listing,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Model, Role};
-use crate::syntax::nearest::nearest;
+use crate::nearest::nearest;
 
 /// Up to `most` names of modules or weights that `pattern` may have meant, best first.
 ///

@@ -9,13 +9,15 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::kinds::Names;
+use super::package;
 use super::packed::{self, PackedWeight};
 use super::tied::tie;
 use super::{Location, Model, ModelData, ModelError, ModelFormat, Weight, share_kinds};
+use crate::formats::coreml::Package;
 use crate::formats::natural::natural_order;
 use crate::formats::safetensors::{Reader, TensorInfo};
 use crate::formats::shown;
-use crate::syntax::nearest::nearest;
+use crate::nearest::nearest_beside;
 
 /// Larger configuration files and indices than anyone has; they are read whole.
 const MOST_JSON: u64 = 256 << 20;
@@ -26,16 +28,6 @@ const FORMATS: &[(&str, &str, &str)] = &[
         "pt2",
         "PyTorch exports cannot be read yet",
         "save the state dict beside it: `from safetensors.torch import save_file; save_file(dict(program.state_dict), \"model.safetensors\")`",
-    ),
-    (
-        "mlpackage",
-        "Core ML packages cannot be read yet",
-        "quantize the PyTorch checkpoint that it was converted from, saved as safetensors",
-    ),
-    (
-        "mlmodel",
-        "a Core ML model file holds no weights that can be quantized here",
-        "use the checkpoint it was converted from",
     ),
     (
         "bin",
@@ -54,10 +46,13 @@ impl Model {
     pub fn open(path: &Path) -> Result<Model, ModelError> {
         let metadata = fs::metadata(path).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
-                ModelError::Missing { path: path.to_owned(), nearest: nearest_sibling(path) }
+                ModelError::Missing { path: path.to_owned(), nearest: nearest_beside(path) }
             }
             _ => ModelError::Io { path: path.to_owned(), source: error },
         })?;
+        if Package::is_one(path) {
+            return package::open(path);
+        }
         refuse_other_formats(path)?;
         if !metadata.is_dir() {
             return from_files(path, vec![path.to_owned()], ModelFormat::Safetensors, None, None);
@@ -113,17 +108,6 @@ fn other_format_in(directory: &Path) -> Option<ModelError> {
     // Written beside every trained model, and no model.
     let settings = |path: &PathBuf| path.file_name().is_some_and(|name| name == "training_args.bin");
     paths.iter().filter(|path| !settings(path)).find_map(|path| refuse_other_formats(path).err())
-}
-
-fn nearest_sibling(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_str()?;
-    let parent = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
-    let names: Vec<String> = fs::read_dir(parent)
-        .ok()?
-        .take(10_000)
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
-    nearest(name, names.iter().map(String::as_str)).map(str::to_string)
 }
 
 fn safetensors_in(directory: &Path) -> Result<Vec<PathBuf>, ModelError> {
@@ -207,12 +191,24 @@ fn from_files(
         .flat_map(|(file, reader)| reader.header().tensors.iter().map(move |info| (file, info)))
         .collect();
     let names = Names::new(architecture.as_deref(), tensors.iter().map(|(_, info)| info.name.as_str()));
+    if let Some((_, info)) = tensors.iter().find(|(_, info)| packed.contains_key(&info.name)) {
+        return Err(ModelError::broken_packed(&info.name, "a tensor of its own name stands beside its parts"));
+    }
     let plain = tensors.par_iter().filter(|(_, info)| !is_part(&info.name, &packed));
     let mut weights: Vec<Weight> = plain.map(|(file, info)| weight(&names, *file, info)).collect();
     let mut parts: HashMap<&str, Vec<(usize, &TensorInfo)>> = HashMap::new();
     for &(file, info) in tensors.iter().filter(|(_, info)| is_part(&info.name, &packed)) {
         let owner = info.name.rsplit_once(':').map_or("", |(owner, _)| owner);
         parts.entry(owner).or_default().push((file, info));
+    }
+    let broken = |weight: &PackedWeight| {
+        let parts = parts.get(weight.name.as_str()).into_iter().flatten();
+        let stored: Vec<&TensorInfo> = parts.map(|(_, info)| *info).collect();
+        Some((weight.name.clone(), weight.check_parts(&stored).err()?))
+    };
+    // The first by name, so that the message is always the same.
+    if let Some((name, why)) = packed.values().filter_map(broken).min() {
+        return Err(ModelError::broken_packed(&name, &why));
     }
     weights.extend(packed.values().map(|p| packed_weight(&names, p, parts.get(p.name.as_str()).map_or(&[], |v| v))));
     weights.par_sort_by(|a, b| natural_order(&a.name, &b.name));
@@ -224,7 +220,7 @@ fn from_files(
     });
     tie(&mut weights, &readers, architecture.as_deref(), tied_in_config);
     let format = if packed.is_empty() { format } else { ModelFormat::Packed };
-    Ok(Model { path: path.to_owned(), format, files, architecture, weights, packed })
+    Ok(Model { path: path.to_owned(), format, files, architecture, weights, packed, program: None })
 }
 
 fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -> Result<(), ModelError> {
@@ -272,7 +268,9 @@ fn read_packed(reader: &Reader, packed: &mut HashMap<String, PackedWeight>) -> R
     }
     for weight in index.weights {
         weight.check().map_err(|why| ModelError::broken_packed(&weight.name, why))?;
-        packed.insert(weight.name.clone(), weight);
+        if let Some(first) = packed.insert(weight.name.clone(), weight) {
+            return Err(ModelError::broken_packed(&first.name, "the index names it twice"));
+        }
     }
     Ok(())
 }

@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dtype::DType;
+use crate::dtype::{DType, packed_bytes};
+use crate::formats::safetensors::TensorInfo;
+use crate::formats::shown;
+use crate::scheme::Arithmetic;
 
 /// The metadata key of the index.
 pub const KEY: &str = "bitmill.packed";
@@ -49,6 +52,9 @@ pub enum Encoding {
         block: Vec<usize>,
         /// Whether there are zero points.
         zero_point: bool,
+        /// Whose formula turns codes into values.
+        #[serde(with = "arithmetic_word")]
+        arithmetic: Arithmetic,
         /// Codes stored; fewer than elements with a `mask`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         survivors: Option<usize>,
@@ -76,6 +82,27 @@ pub enum Encoding {
         /// Values stored.
         survivors: usize,
     },
+}
+
+/// An arithmetic by the word that recipes use.
+mod arithmetic_word {
+    use std::borrow::Cow;
+
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    use crate::formats::shown;
+    use crate::scheme::Arithmetic;
+
+    pub fn serialize<S: Serializer>(arithmetic: &Arithmetic, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(arithmetic.word())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arithmetic, D::Error> {
+        let word = Cow::<str>::deserialize(deserializer)?;
+        let unknown = || D::Error::custom(format_args!("there is no arithmetic `{}`", shown(&word)));
+        Arithmetic::from_word(&word).ok_or_else(unknown)
+    }
 }
 
 impl PackedWeight {
@@ -118,6 +145,9 @@ impl PackedWeight {
                 {
                     return Err("its vectors do not divide its axis");
                 }
+                if *vector > 1 && survivors.is_some() {
+                    return Err("its vectors are pruned in part");
+                }
                 (*bits, block, *survivors)
             }
             Encoding::Sparse { survivors } => (1, &self.shape, Some(*survivors)),
@@ -135,4 +165,94 @@ impl PackedWeight {
         }
         Ok(())
     }
+
+    /// The tensors that it is stored as. Checked by [`PackedWeight::check`] before.
+    fn parts(&self) -> Vec<Promised> {
+        let elements = product(&self.shape);
+        let stream = |suffix, count, bits| Promised { suffix, what: Stored::Bytes(packed_bytes(count, bits)) };
+        let floats = |suffix, count| Promised { suffix, what: Stored::Floats(count) };
+        let (mut parts, masked) = match &self.encoding {
+            Encoding::Affine { bits, block, zero_point, survivors, .. } => {
+                let groups = groups(&self.shape, block);
+                let codes = survivors.map_or(elements, |n| n as u64);
+                let mut parts = vec![stream("codes", codes, *bits), floats("scale", groups)];
+                parts.extend(zero_point.then(|| stream("zero_point", groups, *bits)));
+                (parts, survivors.is_some())
+            }
+            Encoding::Palette { bits, block, vector, axis, int8_entries, scaled, survivors } => {
+                let codes = survivors.map_or(elements / *vector as u64, |n| n as u64);
+                let entries = groups(&self.shape, block).saturating_mul((*vector as u64) << bits);
+                let mut parts = vec![stream("codes", codes, *bits)];
+                match int8_entries {
+                    true => parts
+                        .extend([Promised { suffix: "table", what: Stored::Int8(entries) }, floats("table_scale", 1)]),
+                    false => parts.push(floats("table", entries)),
+                }
+                let channels = self.shape.get(*axis).map_or(0, |&n| n as u64);
+                parts.extend(scaled.then(|| floats("channel_scale", channels)));
+                (parts, survivors.is_some())
+            }
+            Encoding::Sparse { survivors } => (vec![floats("values", *survivors as u64)], true),
+        };
+        parts.extend(masked.then(|| stream("mask", elements, 1)));
+        parts
+    }
+
+    /// Compares what the index says with the tensors whose names say that they belong to the weight. So no shape
+    /// that the index claims is larger than what is there can hold.
+    ///
+    /// # Errors
+    /// What is missing, has another type or length, or belongs to nothing.
+    pub fn check_parts(&self, stored: &[&TensorInfo]) -> Result<(), String> {
+        let promised = self.parts();
+        let name = |suffix: &str| self.tensor(suffix);
+        for Promised { suffix, what } in &promised {
+            let Some(info) = stored.iter().find(|info| info.name == name(suffix)) else {
+                return Err(format!("its tensor `{}` is missing", shown(&name(suffix))));
+            };
+            let dtype = info.dtype.dtype();
+            let bytes = match what {
+                Stored::Bytes(bytes) if dtype == DType::U8 => *bytes,
+                Stored::Int8(bytes) if dtype == DType::I8 => *bytes,
+                Stored::Floats(count) if matches!(dtype, DType::F32 | DType::F16 | DType::BF16) => {
+                    count.saturating_mul(dtype.bits() as u64 / 8)
+                }
+                _ => return Err(format!("its tensor `{}` is of type {dtype}", shown(&info.name))),
+            };
+            if info.bytes != bytes {
+                let (name, found) = (shown(&info.name), info.bytes);
+                return Err(format!("its tensor `{name}` should have {bytes} bytes, and has {found}"));
+            }
+        }
+        let known = |info: &&&TensorInfo| promised.iter().any(|part| info.name == name(part.suffix));
+        match stored.iter().find(|info| !known(info)) {
+            Some(info) => Err(format!("the tensor `{}` is no part of how it is stored", shown(&info.name))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A tensor that an encoding promises.
+struct Promised {
+    suffix: &'static str,
+    what: Stored,
+}
+
+/// What a stored tensor holds.
+enum Stored {
+    /// So many bytes: codes, packed to their width.
+    Bytes(u64),
+    /// So many int8 entries.
+    Int8(u64),
+    /// So many floats, of any type that scales and entries may have.
+    Floats(u64),
+}
+
+fn product(shape: &[usize]) -> u64 {
+    shape.iter().fold(1, |n, &d| n.saturating_mul(d as u64))
+}
+
+/// Blocks of a shape.
+fn groups(shape: &[usize], block: &[usize]) -> u64 {
+    shape.iter().zip(block).fold(1, |n, (length, extent)| n.saturating_mul((length / (*extent).max(1)) as u64))
 }

@@ -19,8 +19,13 @@ use crate::model::{Model, layers};
 use crate::recipe::Recipe;
 use crate::scheme::{Mapping, Scheme, WeightScheme};
 
-/// How every lock file begins: what does not begin so is not overwritten.
+/// How every lock file begins, before a colon or the end of the line.
 pub const HEAD: &str = "# bitmill lock 1";
+
+/// Whether a file is a lock file of this version. What is not must not be overwritten.
+pub fn is_lock(text: &[u8]) -> bool {
+    text.strip_prefix(HEAD.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b':' | b'\n' | b'\r')))
+}
 
 /// The decisions of a plan, or of a file that was written from one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -139,7 +144,7 @@ impl Lock {
     /// # Errors
     /// The first line that is not as they are written.
     pub fn parse(text: &str) -> Result<Lock, LockError> {
-        if !text.starts_with(HEAD) {
+        if !is_lock(text.as_bytes()) {
             return Err(LockError::Head);
         }
         let mut entries = Vec::new();
@@ -308,6 +313,9 @@ mod tests {
     #[test]
     fn other_files_are_refused() {
         assert_eq!(Lock::parse("model \"x\""), Err(LockError::Head));
+        // A later version is none of ours.
+        assert_eq!(Lock::parse(&format!("{HEAD}0: x\n")), Err(LockError::Head));
+        assert_eq!(Lock::parse(&format!("{HEAD}\r\n")), Ok(Lock::default()));
         assert_eq!(Lock::parse(&format!("{HEAD}\n\nnonsense\n")), Err(LockError::Line { line: 3 }));
         assert_eq!(Lock::parse(&format!("{HEAD}\n\"a\n")), Err(LockError::Line { line: 2 }));
     }

@@ -90,6 +90,11 @@ impl Decision {
     pub fn matched(&self) -> impl Iterator<Item = usize> + '_ {
         self.rule.into_iter().chain(self.beaten.iter().copied())
     }
+
+    /// Whether what is decided is no matter of course: a rule has a say, or the weight could be quantized.
+    pub fn is_telling(&self, weight: &Weight) -> bool {
+        self.outcome.is_change() || self.rule.is_some() || weight.never_quantized().is_none()
+    }
 }
 
 /// Decides for every weight of a model.
@@ -162,6 +167,10 @@ pub struct Totals {
     pub candidates: usize,
     /// Weights that are changed.
     pub changed: usize,
+    /// Bytes before of the weights that could be quantized, and of the others that are changed.
+    pub could_change: u64,
+    /// Bytes before of the weights that are changed.
+    pub do_change: u64,
     /// Elements of the changed weights.
     pub changed_elements: u64,
     /// Bytes of the changed weights after.
@@ -178,6 +187,11 @@ impl Totals {
         (self.changed_elements > 0).then(|| self.changed_bytes as f64 * 8.0 / self.changed_elements as f64)
     }
 
+    /// Bytes of what is changed as a share of the bytes of what could be; 0 where nothing could.
+    pub fn coverage(&self) -> f64 {
+        if self.could_change == 0 { 0.0 } else { self.do_change as f64 / self.could_change as f64 }
+    }
+
     /// Bytes after as a share of those before; 1 for an empty model.
     pub fn share(&self) -> f64 {
         if self.before == 0 { 1.0 } else { self.after as f64 / self.before as f64 }
@@ -190,11 +204,16 @@ impl Plan {
         let mut totals = Totals::default();
         for (weight, decision) in model.weights.iter().zip(&self.decisions).filter(|(w, _)| which(w)) {
             totals.tensors += 1;
-            totals.candidates += usize::from(weight.role == Role::Weight && weight.never_quantized().is_none());
+            let is_candidate = weight.role == Role::Weight && weight.never_quantized().is_none();
+            totals.candidates += usize::from(is_candidate);
+            if is_candidate || decision.outcome.is_change() {
+                totals.could_change += decision.before;
+            }
             totals.before += decision.before;
             totals.after += decision.after;
             if decision.outcome.is_change() {
                 totals.changed += 1;
+                totals.do_change += decision.before;
                 totals.changed_elements += weight.elements();
                 totals.changed_bytes += decision.after;
             }

@@ -52,7 +52,7 @@ pub fn bytes(weight: &Weight, fitted: &Fitted) -> u64 {
     bytes_with(weight, fitted, None)
 }
 
-/// As [`bytes`], with the number of elements that pruning really left, where it is known.
+/// As [`bytes()`], with the number of elements that pruning really left, where it is known.
 pub fn bytes_with(weight: &Weight, fitted: &Fitted, kept: Option<u64>) -> u64 {
     let elements = weight.elements();
     let survivors = |sparse| kept.unwrap_or_else(|| survivors(elements, sparse));

@@ -23,7 +23,7 @@
 //! [`ScaleSearch::Hqq`] ignores the mapping, as upstream does, and is symmetric.
 
 mod blocks;
-pub(super) mod decode;
+mod decode;
 mod encode;
 mod formula;
 mod search;
@@ -92,11 +92,6 @@ impl Quantized {
     /// The zero point of a block, given its index; `None` beyond the last.
     pub fn zero_point(&self, block: usize) -> Option<i16> {
         self.zero_points.get(block).map(|&z| widen(z, self.signed))
-    }
-
-    /// Whether every zero point is 0, so that a file need not hold them.
-    pub fn is_zero_based(&self) -> bool {
-        self.zero_points.iter().all(|&z| z == 0)
     }
 
     /// The shape of the scales: blocks along each axis.

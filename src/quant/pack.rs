@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::error::QuantError;
 use super::simd::multiversion;
+use crate::dtype::packed_bytes;
 
 mod sealed {
     pub trait Sealed {}
@@ -59,8 +60,7 @@ pub fn packed_len(count: usize, bits: u8) -> Option<usize> {
     if !(1..=8).contains(&bits) {
         return None;
     }
-    let n = usize::from(bits);
-    (count / 8).checked_mul(n)?.checked_add((count % 8 * n).div_ceil(8))
+    usize::try_from(packed_bytes(count as u64, bits)).ok()
 }
 
 /// Packs codes of `bits` bits.

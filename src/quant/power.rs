@@ -2,8 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::affine::Quantized;
-use super::affine::decode::Decoder;
 use super::element::Element;
 use super::error::QuantError;
 use super::simd::multiversion;
@@ -21,6 +19,8 @@ pub struct Power {
     pub signal: f64,
     /// Σ (w − ŵ)²; infinite if a finite weight became NaN or infinite.
     pub noise: f64,
+    /// max |w − ŵ|; infinite where the noise is.
+    pub largest: f64,
     /// Elements in the sums.
     pub count: usize,
 }
@@ -40,35 +40,15 @@ impl Power {
         Ok(pieces.iter().fold(Self::default(), |sum, piece| sum.and(piece)))
     }
 
-    /// The powers of some weights and of their quantized form, without holding the dequantized tensor.
-    ///
-    /// # Errors
-    /// If the two differ in length or the parts of `quantized` do not belong together.
-    pub fn of_quantized<T: Element>(original: &[T], quantized: &Quantized) -> Result<Self, QuantError> {
-        let decoder = Decoder::new(quantized)?;
-        same_length(original.len(), quantized.codes.len())?;
-        let pieces: Vec<Self> = original
-            .par_chunks(PIECE)
-            .enumerate()
-            .map_init(Vec::new, |values, (piece, original)| {
-                values.clear();
-                values.resize(original.len(), T::from_f32(0.0));
-                decoder.decode(piece * PIECE, values);
-                power(original, values)
-            })
-            .collect();
-        Ok(pieces.iter().fold(Self::default(), |sum, piece| sum.and(piece)))
-    }
-
     /// The powers of two tensors taken as one.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
-        Self { signal: self.signal + other.signal, noise: self.noise + other.noise, count: self.count + other.count }
-    }
-
-    /// Signal to quantization noise in decibels: infinite without noise.
-    pub fn sqnr_db(&self) -> f64 {
-        if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
+        Self {
+            signal: self.signal + other.signal,
+            noise: self.noise + other.noise,
+            largest: self.largest.max(other.largest),
+            count: self.count + other.count,
+        }
     }
 }
 
@@ -86,6 +66,7 @@ const LANES: usize = 16;
 struct Sums {
     signal: [f64; LANES],
     noise: [f64; LANES],
+    largest: [f64; LANES],
     left_out: [u32; LANES],
 }
 
@@ -96,9 +77,11 @@ impl Sums {
         let finite = original.is_finite();
         let w = f64::from(original);
         let error = w - f64::from(changed);
-        let squared = if error.is_nan() { f64::INFINITY } else { error * error };
+        let size = if error.is_nan() { f64::INFINITY } else { error.abs() };
+        let size = if finite { size } else { 0.0 };
         self.signal[lane] += if finite { w * w } else { 0.0 };
-        self.noise[lane] += if finite { squared } else { 0.0 };
+        self.noise[lane] += size * size;
+        self.largest[lane] = self.largest[lane].max(size);
         self.left_out[lane] += u32::from(!finite);
     }
 }
@@ -119,6 +102,7 @@ multiversion! {
         Power {
             signal: sums.signal.iter().sum(),
             noise: sums.noise.iter().sum(),
+            largest: sums.largest.iter().fold(0.0, |most, size| most.max(*size)),
             count: original.len() - sums.left_out.iter().sum::<u32>() as usize,
         }
     }
@@ -133,19 +117,17 @@ mod tests {
         let original = [3.0f32, -4.0, 0.5];
         let changed = [3.0f32, -3.0, 0.0];
         let power = Power::between(&original, &changed).unwrap();
-        assert_eq!((power.signal, power.noise, power.count), (25.25, 1.25, 3));
-        assert!((power.sqnr_db() - 13.0535).abs() < 1e-4);
-        assert!(Power::between(&original, &original).unwrap().sqnr_db().is_infinite());
+        assert_eq!((power.signal, power.noise, power.largest, power.count), (25.25, 1.25, 1.0, 3));
+        assert_eq!(Power::between(&original, &original).unwrap().noise, 0.0);
     }
 
     #[test]
     fn what_was_not_finite_is_left_out_and_what_became_so_is_all_noise() {
         let original = [1.0f32, f32::NEG_INFINITY, f32::NAN, 2.0];
         let power = Power::between(&original, &[1.0, f32::NAN, 0.0, 2.0]).unwrap();
-        assert_eq!(power, Power { signal: 5.0, noise: 0.0, count: 2 });
+        assert_eq!(power, Power { signal: 5.0, noise: 0.0, largest: 0.0, count: 2 });
         let lost = Power::between(&original, &[f32::NAN, 0.0, 0.0, 2.0]).unwrap();
         assert_eq!(lost.noise, f64::INFINITY);
-        assert_eq!(lost.sqnr_db(), f64::NEG_INFINITY);
     }
 
     #[test]

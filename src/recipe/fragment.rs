@@ -1,11 +1,16 @@
 //! Selectors and schemes on their own, as a prompt or a command line takes them.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
 
 use super::problem::Problem;
 use super::selector::Selector;
 use super::source::NoImports;
-use super::{Recipe, Rule, resolve};
+use super::{Recipe, Rule, glob, resolve};
+use crate::kind::KindWord;
+use crate::model::Weight;
 use crate::scheme::Scheme;
 
 /// Reads a selector: `linear where in_features % 32 != 0`, `"*.q_proj"`.
@@ -24,6 +29,46 @@ pub fn scheme(text: &str) -> Result<Scheme, Vec<Problem>> {
     only_rule(&format!("all => {text}\n"))?.scheme.ok_or_else(Vec::new)
 }
 
+/// What a command or a prompt means by a pattern: tensors to be shown, not to be quantized, so that a name means
+/// a module with its bias.
+#[derive(Debug, Clone)]
+pub struct Pattern(Selector);
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PatternError {
+    /// It looks like a selector and is none.
+    #[error("it is no selector, such as `linear where rank == 2`")]
+    Selector,
+    /// It is a glob with a mistake; which, in words.
+    #[error("{0}")]
+    Glob(String),
+}
+
+impl Pattern {
+    /// Reads a pattern: a selector as in recipes, or a bare glob over names, `*.q_proj`.
+    ///
+    /// # Errors
+    /// Why it is neither.
+    pub fn read(text: &str) -> Result<Pattern, PatternError> {
+        let is_selector = text.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '/' | ',' | '('))
+            || KindWord::from_word(text).is_some();
+        if is_selector {
+            return selector(text).map(Pattern).map_err(|_| PatternError::Selector);
+        }
+        let glob = glob::Pattern::glob(text).map_err(PatternError::Glob)?;
+        Ok(Pattern(Selector::Name(Arc::new(glob), text.to_string(), Default::default())))
+    }
+
+    /// Whether a tensor is meant.
+    pub fn matches(&self, weight: &Weight) -> bool {
+        match &self.0 {
+            Selector::Name(glob, ..) => glob.matches(weight.module()) || glob.matches(&weight.name),
+            selector => selector.matches(weight),
+        }
+    }
+}
+
 /// The rule that a text consists of.
 fn only_rule(text: &str) -> Result<Rule, Vec<Problem>> {
     let Recipe { sources, mut rules, problems, .. } = resolve(Path::new(""), text, &NoImports);
@@ -37,6 +82,15 @@ fn only_rule(text: &str) -> Result<Rule, Vec<Problem>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_are_selectors_or_globs() {
+        let model = crate::model::Model::listing("a.weight  linear  4x4  fp16\na.bias  linear  4  fp16\n").unwrap();
+        let many = |text: &str| model.weights.iter().filter(|w| Pattern::read(text).unwrap().matches(w)).count();
+        assert_eq!(["a", "*.bias", "linear", "\"a\"", "linear where rank == 2", "b"].map(many), [2, 1, 1, 2, 1, 0]);
+        assert_eq!(Pattern::read("linear where").unwrap_err(), PatternError::Selector);
+        assert_eq!(Pattern::read("a[").unwrap_err(), PatternError::Glob("`[` is not closed".into()));
+    }
 
     #[test]
     fn fragments_are_one_selector_and_one_scheme() {

@@ -191,7 +191,8 @@ impl Translator {
             return Ok(false);
         };
         let body: String = self.chars[self.at..self.at + length].iter().collect();
-        if !body.contains("..") {
+        // With a brace in it, it is a list that holds something in braces, perhaps a range.
+        if !body.contains("..") || body.contains('{') {
             return Ok(false);
         }
         self.at += length + 1;
@@ -240,6 +241,8 @@ mod tests {
         matches("*.layers.{0,1}.*", &["m.layers.0.a", "m.layers.1.b"], &["m.layers.10.a", "m.layers.2.a"]);
         matches("l.{0..11}.w", &["l.0.w", "l.11.w"], &["l.12.w", "l..w"]);
         matches("l.{0..2,10}.w", &["l.0.w", "l.2.w", "l.10.w"], &["l.3.w", "l.1.v"]);
+        matches("{a,b.{0..3}}.w", &["a.w", "b.0.w", "b.3.w"], &["b.4.w", "b.w", "a.0.w"]);
+        matches("{{0,1},x{2..3}}", &["0", "1", "x2", "x3"], &["2", "x0"]);
         matches("a?c.[0-9]", &["abc.4"], &["ac.4", "abc.x"]);
         matches("[!a]x", &["bx"], &["ax"]);
         matches("a\\*b", &["a*b"], &["aXb", "a*bb", "a*"]);

@@ -1,6 +1,7 @@
 //! What a recipe means: names resolved, imports and presets expanded, schemes as types, rules in order.
 //! Knows models only as things that selectors match; knows nothing of how anything is quantized.
 
+mod draft;
 pub mod fragment;
 pub mod glob;
 pub mod preset;
@@ -12,6 +13,8 @@ pub mod selector;
 pub mod source;
 pub mod starter;
 mod statement;
+
+use std::path::{Path, PathBuf};
 
 use crate::coreml::target::{OperatorSet, Target};
 use crate::scheme::{Arithmetic, FloatType, Scheme};
@@ -53,6 +56,39 @@ pub struct Recipe {
     pub expects: Vec<Expect>,
     /// What is wrong with the recipe as it stands.
     pub problems: Vec<Problem>,
+    /// What holds where the recipe says nothing.
+    pub defaults: Defaults,
+}
+
+/// Settings that depend on the kind of model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defaults {
+    /// Whose formula "symmetric" means.
+    pub arithmetic: Arithmetic,
+    /// Weights with no more elements stay as they are.
+    pub threshold: u64,
+    /// The models that have these, in the plural.
+    pub models: &'static str,
+}
+
+impl Defaults {
+    /// For PyTorch checkpoints: what torchao does.
+    pub const CHECKPOINT: Defaults = Defaults { arithmetic: Arithmetic::Torchao, threshold: 0, models: "checkpoints" };
+    /// For Core ML packages: what coremltools does.
+    pub const PACKAGE: Defaults =
+        Defaults { arithmetic: Arithmetic::Coremltools, threshold: 2048, models: "Core ML packages" };
+
+    /// For a model that is named by a path and may not be there.
+    pub fn of_path(path: &Path) -> Defaults {
+        let is_package = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("mlpackage"));
+        if is_package { Self::PACKAGE } else { Self::CHECKPOINT }
+    }
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self::CHECKPOINT
+    }
 }
 
 /// The deployment targets of a recipe.
@@ -279,14 +315,21 @@ impl Recipe {
         matches!(self.target, Some(TargetChoice::None(_)))
     }
 
-    /// Whose formula "symmetric" means, for a model that is no Core ML package.
+    /// Whose formula "symmetric" means.
     pub fn arithmetic_or_default(&self) -> Arithmetic {
-        self.arithmetic.map_or(Arithmetic::Torchao, |a| a.value)
+        self.arithmetic.map_or(self.defaults.arithmetic, |a| a.value)
     }
 
     /// Weights with no more elements than this stay as they are.
     pub fn threshold_or_default(&self) -> u64 {
-        self.threshold.map_or(0, |t| t.value)
+        self.threshold.map_or(self.defaults.threshold, |t| t.value)
+    }
+
+    /// A path that the recipe names, joined to the directory of the file that names it.
+    pub fn path(&self, named: &Placed<String>) -> PathBuf {
+        let file = self.sources.get(named.place.file.0 as usize);
+        let directory = file.and_then(|source| source.path.parent()).unwrap_or(Path::new(""));
+        directory.join(&named.value)
     }
 
     /// The text of a source at a place.

@@ -266,7 +266,8 @@ impl Preset {
         self.all_parameters().find(|p| p.name == name || p.short == Some(name))
     }
 
-    /// The statements it stands for, with parameters filled in; `value` gives those that were written.
+    /// The statements it stands for, with parameters filled in; `value` gives those that were written. A filter
+    /// must be one selector.
     pub fn expand<'v>(&self, value: impl Fn(&str) -> Option<&'v ParameterValue>) -> String {
         let mut text = String::new();
         let given = value("minimum_deployment_target");
@@ -294,9 +295,42 @@ impl Preset {
             }
             _ => "[-1, -1]".to_string(),
         };
-        let body = self.body.replace("{filter}", &filter);
-        let body = body.replace("{group_size}", &count("group_size", 32).to_string());
+        let body = self.body.replace("{group_size}", &count("group_size", 32).to_string());
         let body = body.replace("{bits}", &count("bits", 4).to_string());
-        text + &body.replace("{block_size}", &block)
+        // The filter last: what it holds is the author's, and not to be replaced.
+        text + &body.replace("{block_size}", &block).replace("{filter}", &filter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::recipe::problem::ProblemKind;
+    use crate::recipe::source::NoImports;
+    use crate::recipe::{Recipe, resolve};
+
+    fn extended(options: &str) -> Recipe {
+        let text = format!("extend \"coreml_codebook_weight_only\" {{ bits 3  block [16, -1]  {options} }}\n");
+        resolve(Path::new("a.bitmill"), &text, &NoImports)
+    }
+
+    #[test]
+    fn a_filter_is_one_selector() {
+        for filter in ["linear) => keep # (", "linear # (", "linear) or (conv", "", "linear => keep"] {
+            let recipe = extended(&format!("filter \"{filter}\""));
+            let is_told = matches!(&recipe.problems[..], [p] if matches!(p.kind, ProblemKind::BadValue { .. }));
+            assert!(is_told && recipe.rules.is_empty(), "{filter}: {:?}", recipe.problems);
+        }
+        for filter in ["linear", "linear, conv", "not linear where rank == 2", "(linear) or embedding"] {
+            let recipe = extended(&format!("filter \"{filter}\""));
+            assert!(recipe.problems.is_empty() && recipe.rules.len() == 1, "{filter}: {:?}", recipe.problems);
+        }
+    }
+
+    #[test]
+    fn what_a_filter_holds_is_not_replaced() {
+        let recipe = extended("filter \"/layer{bits}/ or \\\"{block_size}\\\"\"");
+        assert!(recipe.sources[1].text.contains("(/layer{bits}/ or \"{block_size}\")"), "{}", recipe.sources[1].text);
     }
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::draft::Draft;
 use super::preset::Preset;
 use super::problem::{Problem, ProblemKind};
-use super::scheme::Draft;
 use super::source::{FileId, Loader, Place, Source};
 use super::statement::Reader;
 use super::{NamedScheme, Recipe};

@@ -1,12 +1,10 @@
 //! Schemes as written to schemes as types.
 
+use super::draft::{Base, Draft};
 use super::problem::ProblemKind;
 use super::resolve::Resolver;
 use super::source::{FileId, Place, Placed};
-use crate::scheme::{
-    ActivationScheme, Affine, FloatType, Granularity, Mapping, Palette, PaletteFit, ScaleSearch, Scheme, Sparsity,
-    WeightScheme,
-};
+use crate::scheme::{ActivationScheme, FloatType, Granularity, Mapping, PaletteFit, ScaleSearch, Scheme, Sparsity};
 use crate::syntax::tree::{self, Number, Operand, Part, Value, Word};
 
 /// A matter that a part of a scheme decides.
@@ -57,41 +55,12 @@ impl Field {
 
 /// Where the parts of a scheme are written; those of a named scheme are at its definition.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Origins(Vec<(Field, Place)>);
+pub struct Origins(pub(super) Vec<(Field, Place)>);
 
 impl Origins {
     /// Where a matter is decided; `None` when the default holds.
     pub fn get(&self, field: Field) -> Option<Place> {
         self.0.iter().find(|(f, _)| *f == field).map(|(_, place)| *place)
-    }
-}
-
-/// What the weights become, before the other parts are known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Base {
-    Keep,
-    Affine { bits: u8, signed: bool },
-    Palette { bits: u8 },
-    Float(FloatType),
-}
-
-impl Base {
-    fn from_word(word: &str) -> Option<Base> {
-        let bits = |digits: &str| match digits.as_bytes() {
-            [digit @ b'1'..=b'8'] => Some(digit - b'0'),
-            _ => None,
-        };
-        if word == "keep" {
-            Some(Base::Keep)
-        } else if let Some(digits) = word.strip_prefix("uint") {
-            bits(digits).map(|bits| Base::Affine { bits, signed: false })
-        } else if let Some(digits) = word.strip_prefix("int") {
-            bits(digits).map(|bits| Base::Affine { bits, signed: true })
-        } else if let Some(digits) = word.strip_prefix("lut") {
-            bits(digits).map(|bits| Base::Palette { bits })
-        } else {
-            FloatType::from_word(word).map(Base::Float)
-        }
     }
 }
 
@@ -123,24 +92,6 @@ pub const PART_WORDS: &[(&str, &str, &str)] = &[
     ("scaled", "scaled", "a scale for each output channel beside the palette"),
 ];
 
-/// A scheme while its parts are read.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Draft {
-    base: Option<Placed<Base>>,
-    granularity: Option<Placed<Granularity>>,
-    mapping: Option<Placed<Mapping>>,
-    scale: Option<Placed<FloatType>>,
-    by: Option<Placed<ScaleSearch>>,
-    fit: Option<Placed<PaletteFit>>,
-    entries: Option<Placed<bool>>,
-    vector: Option<Placed<u32>>,
-    scaled: Option<Placed<()>>,
-    sparse: Option<Placed<Sparsity>>,
-    activations: Option<Placed<ActivationScheme>>,
-    /// Something in it could not be told, so that no scheme comes of it.
-    broken: bool,
-}
-
 /// A scheme, its parts' places, and the draft that later schemes may extend.
 pub(super) struct Resolved {
     pub scheme: Option<Scheme>,
@@ -150,7 +101,7 @@ pub(super) struct Resolved {
 
 /// Reads a scheme as written in a file.
 pub(super) fn resolve(resolver: &mut Resolver, file: FileId, written: &tree::Scheme) -> Resolved {
-    let mut reader = Reader { resolver, file, own: Draft::default(), inherited: Draft::default() };
+    let mut reader = Reader { resolver, file, own: Draft::default(), inherited: Vec::new() };
     for part in &written.parts {
         reader.part(part);
     }
@@ -160,13 +111,16 @@ pub(super) fn resolve(resolver: &mut Resolver, file: FileId, written: &tree::Sch
     reader.finish(Place::new(file, written.span))
 }
 
+/// What pruning goes with.
+const NOT_KEPT: &str = "everything but `keep`";
+
 struct Reader<'r, 'a> {
     resolver: &'r mut Resolver<'a>,
     file: FileId,
     /// What this scheme says itself.
     own: Draft,
-    /// What the named scheme it extends says.
-    inherited: Draft,
+    /// What each named scheme says that it extends, where that is named.
+    inherited: Vec<Placed<Draft>>,
 }
 
 /// Sets a field of the draft, or reports that another part of the same scheme has set it.
@@ -210,7 +164,7 @@ impl Reader<'_, '_> {
         } else if crate::syntax::keywords::OPERAND_PARTS.iter().any(|k| k.word == word) {
             self.operand_part(part, place);
         } else if let Some(draft) = self.resolver.use_scheme(word, self.place(part.word.span)) {
-            self.inherit(draft, place);
+            self.inherited.push(Placed::new(draft, place));
         } else {
             let kind = self.resolver.unknown_part(self.file, &part.word);
             let place = self.place(part.word.span);
@@ -225,14 +179,6 @@ impl Reader<'_, '_> {
             || Mapping::from_word(word).is_some()
             || crate::syntax::keywords::OPERAND_PARTS.iter().any(|k| k.word == word)
             || self.resolver.is_scheme(word)
-    }
-
-    fn inherit(&mut self, draft: Draft, place: Place) {
-        if let Some(first) = self.inherited.base.or(self.inherited.base).map(|b| b.place) {
-            return self.problem(place, ProblemKind::Conflict { field: Field::Base, first });
-        }
-        self.own.broken |= draft.broken;
-        self.inherited = draft;
     }
 
     fn shape_part(&mut self, part: &Part, place: Place) {
@@ -320,8 +266,8 @@ impl Reader<'_, '_> {
             }
             ("sparse", Operand::Number(n)) => {
                 let must = "a share from 0% to 100%, or zeros in a group such as 2:4";
-                let instead =
-                    (n.unit.is_empty() && (0.0..=1.0).contains(&n.value)).then(|| format!("{}%", n.value * 100.0));
+                let is_share = n.unit.is_empty() && (0.0..=1.0).contains(&n.value);
+                let instead = is_share.then(|| crate::scheme::percent(n.value));
                 self.problem(operand_place, bad("sparse", must, instead));
             }
             ("sparse", Operand::Ratio(r)) => match (plain(&r.value.0), plain(&r.value.1)) {
@@ -391,29 +337,47 @@ impl Reader<'_, '_> {
     }
 
     fn finish(mut self, place: Place) -> Resolved {
-        let own_base = self.own.base.or(self.inherited.base);
-        if let Some(base) = own_base {
+        let inherited = self.inherited();
+        if let Some(base) = self.own.base.or(inherited.base) {
             self.check_family(base);
         }
-        let draft = merge(self.own, self.inherited, own_base.map(|b| b.value));
-        let anything = draft.sparse.is_some() || draft.activations.is_some();
-        let mut broken = draft.broken;
-        if draft.base.is_none() && !anything && !broken {
+        let mut draft = self.own.join(inherited);
+        let stands_alone = (draft.sparse.is_some() || draft.activations.is_some()) && !draft.needs_base();
+        if draft.base.is_none() && !stands_alone && !draft.broken {
             self.resolver.problem(place, ProblemKind::NoBase);
-            broken = true;
-        } else if draft.base.is_none() && !broken {
-            let stray = [
-                draft.granularity.as_ref().map(|g| g.place),
-                draft.mapping.map(|m| m.place),
-                draft.scale.map(|s| s.place),
-            ];
-            if stray.iter().any(Option::is_some) {
-                self.resolver.problem(place, ProblemKind::NoBase);
-                broken = true;
+            draft.broken = true;
+        }
+        Resolved { scheme: (!draft.broken).then(|| draft.scheme()), origins: draft.origins(), draft }
+    }
+
+    /// What the named schemes say together, beneath what this one says itself. Each matter may come from one of
+    /// them.
+    fn inherited(&mut self) -> Draft {
+        let mut all = Draft::default();
+        let mut pruned_at = None;
+        for Placed { value: draft, place } in std::mem::take(&mut self.inherited) {
+            let draft = draft.beneath(&self.own);
+            let clash = all.clash(&draft);
+            if let Some((field, first)) = clash {
+                self.problem(place, ProblemKind::Conflict { field, first });
+            }
+            let was_told = all.base.is_some() && all.sparse.is_some();
+            pruned_at = pruned_at.or(draft.sparse.map(|_| place));
+            all = all.join(draft);
+            if let (Some(base @ Placed { value: Base::Keep, .. }), Some(pruned_at)) = (all.base, pruned_at)
+                && clash.is_none()
+                && !was_told
+            {
+                self.not_for_this(pruned_at, base, NOT_KEPT);
             }
         }
-        let scheme = (!broken).then(|| draft.scheme());
-        Resolved { scheme, origins: draft.origins(), draft: Draft { broken, ..draft } }
+        all
+    }
+
+    fn not_for_this(&mut self, place: Place, base: Placed<Base>, goes_with: &'static str) {
+        let part = self.resolver.recipe.text(place).to_string();
+        let base = Placed::new(self.resolver.recipe.text(base.place).to_string(), base.place);
+        self.problem(place, ProblemKind::NotForThis { part, base, goes_with });
     }
 
     /// Parts that this scheme says itself must go with what the weights become.
@@ -432,84 +396,15 @@ impl Reader<'_, '_> {
             (self.own.entries.map(|p| p.place), is_palette, palette),
             (self.own.vector.map(|p| p.place), is_palette, palette),
             (self.own.scaled.map(|p| p.place), is_palette, palette),
-            (self.own.sparse.map(|p| p.place), base.value != Base::Keep, "everything but `keep`"),
+            (self.own.sparse.map(|p| p.place), base.value != Base::Keep, NOT_KEPT),
         ];
         for (part_place, fits, goes_with) in parts {
             if let Some(part_place) = part_place
                 && !fits
             {
-                let part = self.resolver.recipe.text(part_place).to_string();
-                let base = Placed::new(self.resolver.recipe.text(base.place).to_string(), base.place);
-                self.problem(part_place, ProblemKind::NotForThis { part, base, goes_with });
+                self.not_for_this(part_place, base, goes_with);
             }
         }
-    }
-}
-
-/// What a scheme says itself, over what it inherits. Inherited parts that do not go with a new base are
-/// dropped: `scheme p = w4 lut4` has no use for the mapping of `w4`.
-fn merge(own: Draft, inherited: Draft, base: Option<Base>) -> Draft {
-    let affine = matches!(base, None | Some(Base::Affine { .. }));
-    let palette = matches!(base, None | Some(Base::Palette { .. }));
-    let keep = base == Some(Base::Keep);
-    Draft {
-        base: own.base.or(inherited.base),
-        granularity: own.granularity.or(inherited.granularity.filter(|_| affine || palette)),
-        mapping: own.mapping.or(inherited.mapping.filter(|_| affine)),
-        scale: own.scale.or(inherited.scale.filter(|_| affine)),
-        by: own.by.or(inherited.by.filter(|_| affine)),
-        fit: own.fit.or(inherited.fit.filter(|_| palette)),
-        entries: own.entries.or(inherited.entries.filter(|_| palette)),
-        vector: own.vector.or(inherited.vector.filter(|_| palette)),
-        scaled: own.scaled.or(inherited.scaled.filter(|_| palette)),
-        sparse: own.sparse.or(inherited.sparse.filter(|_| !keep)),
-        activations: own.activations.or(inherited.activations.filter(|_| !keep)),
-        broken: own.broken || inherited.broken,
-    }
-}
-
-impl Draft {
-    fn scheme(&self) -> Scheme {
-        let granularity = |default| self.granularity.as_ref().map_or(default, |g| g.value.clone());
-        let weights = match self.base.map(|b| b.value) {
-            None if self.sparse.is_some() => WeightScheme::Sparse,
-            None | Some(Base::Keep) => WeightScheme::Keep,
-            Some(Base::Float(float)) => WeightScheme::Float(float),
-            Some(Base::Affine { bits, signed }) => WeightScheme::Affine(Affine {
-                bits,
-                signed,
-                granularity: granularity(Granularity::PerChannel(None)),
-                mapping: self.mapping.map_or(Mapping::Symmetric, |m| m.value),
-                scale: self.scale.map(|s| s.value),
-                by: self.by.map_or(ScaleSearch::MinMax, |b| b.value),
-            }),
-            Some(Base::Palette { bits }) => WeightScheme::Palette(Palette {
-                bits,
-                granularity: granularity(Granularity::PerTensor),
-                vector: self.vector.map_or(1, |v| v.value),
-                int8_entries: self.entries.is_some_and(|e| e.value),
-                scaled: self.scaled.is_some(),
-                fit: self.fit.map_or(PaletteFit::Kmeans, |f| f.value),
-            }),
-        };
-        Scheme { weights, sparse: self.sparse.map(|s| s.value), activations: self.activations.map(|a| a.value) }
-    }
-
-    fn origins(&self) -> Origins {
-        let fields = [
-            (Field::Base, self.base.map(|p| p.place)),
-            (Field::Granularity, self.granularity.as_ref().map(|p| p.place)),
-            (Field::Mapping, self.mapping.map(|p| p.place)),
-            (Field::Scale, self.scale.map(|p| p.place)),
-            (Field::By, self.by.map(|p| p.place)),
-            (Field::Fit, self.fit.map(|p| p.place)),
-            (Field::Entries, self.entries.map(|p| p.place)),
-            (Field::Vector, self.vector.map(|p| p.place)),
-            (Field::Scaled, self.scaled.map(|p| p.place)),
-            (Field::Sparse, self.sparse.map(|p| p.place)),
-            (Field::Activations, self.activations.map(|p| p.place)),
-        ];
-        Origins(fields.into_iter().filter_map(|(field, place)| Some((field, place?))).collect())
     }
 }
 

@@ -21,7 +21,7 @@ pub enum Form {
 pub fn starter(preset: &Preset, model: Option<&str>, form: Form) -> String {
     let mut text = format!("# {}: {}.\n", preset.name, preset.title);
     match model {
-        Some(path) => _ = writeln!(text, "model \"{}\"", path.replace('\\', "\\\\").replace('"', "\\\"")),
+        Some(path) => _ = writeln!(text, "model {}", syntax::token::quote(path)),
         None => text.push_str("# model \"model.safetensors\"   # with it, the checker knows every name and shape\n"),
     }
     text.push('\n');

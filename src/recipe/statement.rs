@@ -17,11 +17,11 @@ use crate::coreml::target::Target;
 use crate::dtype::DType;
 use crate::kind::KindWord;
 use crate::scheme::{Arithmetic, FloatType};
-use crate::syntax::Span;
 use crate::syntax::tree::{
     self, Comparison, Expectation, Number, OptionEntry, Options, Spanned, Statement, StatementKind, Term, Text, Value,
     Word,
 };
+use crate::syntax::{self, Span};
 
 /// Reads statements of one file.
 pub(super) struct Reader<'r, 'a> {
@@ -482,7 +482,17 @@ fn parameter_value(kind: ParameterKind, value: &Value) -> Option<ParameterValue>
             let known = ComputeUnits::ALL.iter().any(|(_, word, ..)| *word == w.value);
             known.then(|| ParameterValue::Text(w.value.clone()))
         }
-        (ParameterKind::Filter | ParameterKind::Text, Value::Text(t)) => Some(ParameterValue::Text(t.value.clone())),
+        (ParameterKind::Filter, Value::Text(t)) => {
+            is_one_selector(&t.value).then(|| ParameterValue::Text(t.value.clone()))
+        }
+        (ParameterKind::Text, Value::Text(t)) => Some(ParameterValue::Text(t.value.clone())),
         _ => None,
     }
+}
+
+/// Whether a text is one selector and nothing else, and stays that in parentheses: `linear) => keep # (` does
+/// not, and neither does `linear # all`.
+fn is_one_selector(text: &str) -> bool {
+    let reads = |text: &str| syntax::parse_selector(text).1.is_empty();
+    reads(text) && reads(&format!("({text})"))
 }

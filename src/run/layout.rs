@@ -104,13 +104,7 @@ fn survivors(
     }
     // Zeros of the input go too, so only the values tell.
     let values = values::read(data, job.model, weight)?;
-    let elements = match work::survivors(weight, &values, sparse, cancel) {
-        Ok(count) => count,
-        // It will be kept, and then its size is its own.
-        Err(work::Stop::Keep(_)) => weight.elements() as usize,
-        Err(stop) => return Err(stop.into_error(weight)),
-    };
-    Ok(Some(elements))
+    work::survivors(weight, &values, sparse, cancel).map(Some)
 }
 
 /// The metadata of one file: the input's own, and what the format's readers need.
@@ -123,7 +117,7 @@ fn metadata(job: &Job, data: &ModelData, items: &[Item], file: usize) -> Vec<(St
     };
     let here = || items.iter().filter(|item| job.model.weights[item.weight].location.file == file);
     match job.format {
-        OutputFormat::Dequantized => {}
+        OutputFormat::Dequantized | OutputFormat::MlPackage => {}
         OutputFormat::Packed => {
             let weights: Vec<PackedWeight> = here().filter_map(|item| packed_weight(job, item)).collect();
             let index = packed::Index { version: packed::VERSION, weights };
@@ -160,11 +154,12 @@ fn packed_weight(job: &Job, item: &Item) -> Option<PackedWeight> {
     let encoding = match fitted {
         Fitted::Float(_) => return None,
         Fitted::Sparse(_) => Encoding::Sparse { survivors: item.survivors? },
-        Fitted::Affine { block, bits, signed, mapping, .. } => Encoding::Affine {
+        Fitted::Affine { block, bits, signed, mapping, arithmetic, .. } => Encoding::Affine {
             bits: *bits,
             signed: *signed,
             block: block.clone(),
             zero_point: *mapping == Mapping::Asymmetric || !signed,
+            arithmetic: *arithmetic,
             survivors: item.survivors,
         },
         Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, .. } => Encoding::Palette {
@@ -216,13 +211,14 @@ fn torchao_entry(weight: &Weight, change: Option<&Fitted>) -> Option<Entry> {
             });
             Some(Entry::Tensor(value.to_string()))
         }
-        Some(Fitted::Palette { block, bits, vector, axis, .. }) => Some(Entry::Codebook(json!({
+        Some(fitted @ Fitted::Palette { block, bits, vector, axis, .. }) => Some(Entry::Codebook(json!({
             "code_dtype": format!("uint{bits}"),
             "block_size": block,
             "shape": weight.shape,
             "dtype": torch_name(working_type(weight.dtype)),
             "vector": vector,
             "axis": axis,
+            "masked": parts::is_masked(fitted),
         }))),
         _ if dotted => Some(Entry::Tensor(json!({ "_type": "Tensor" }).to_string())),
         _ => None,

@@ -6,6 +6,7 @@
 
 mod layout;
 pub mod outcome;
+mod package;
 pub mod parts;
 pub mod report;
 mod unpack;
@@ -22,7 +23,12 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::check::Fact;
+use crate::check::rule::WeightError;
+use crate::formats::coreml::PackageWriteError;
 use crate::formats::output::OutputError;
+use crate::graph::function::Opset;
+use crate::lower::encode::EncodeError;
+use crate::lower::rewrite::RewriteError;
 use crate::model::{Model, ModelData, ModelError};
 use crate::plan::{Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
@@ -46,7 +52,7 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     /// How to write.
     pub format: OutputFormat,
-    /// Where to: a file; a directory when the model is one.
+    /// Where to: a file; a directory when the model is one. A relative path counts from the current directory.
     pub output: &'a std::path::Path,
     /// Whether what is there may be replaced.
     pub overwrite: bool,
@@ -85,6 +91,37 @@ pub enum RunError {
     /// Two stored tensors would have one name.
     #[error("the output would hold two tensors named `{0}`: rename the one in the model")]
     SameName(String),
+    /// The format cannot hold a model of this kind.
+    #[error("{0}")]
+    Format(&'static str),
+    /// The recipe asks for an older operator set than the package has.
+    #[error("the package is of {have}, which cannot be written for {asked}: a newer set cannot be taken back")]
+    OlderTarget {
+        /// The package's.
+        have: Opset,
+        /// The recipe's.
+        asked: Opset,
+    },
+    /// A scheme that the operator set cannot express.
+    #[error("`{weight}` cannot be written: {source}")]
+    Encode {
+        /// The weight.
+        weight: String,
+        /// Why.
+        source: EncodeError,
+    },
+    /// The program cannot be edited.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+    /// The package cannot be written.
+    #[error(transparent)]
+    Package(#[from] PackageWriteError),
+    /// A blob would not lie where the program says.
+    #[error("the file of weights does not come out as it was laid out; this is a mistake in bitmill")]
+    Layout,
+    /// A tensor that the output was not laid out for.
+    #[error("`{0}` has no place in the output: this is a defect of bitmill, please report it")]
+    NoPlace(String),
     /// It was asked to stop. Nothing was left behind.
     #[error("interrupted; nothing was written")]
     Cancelled,
@@ -115,10 +152,24 @@ const BATCH: u64 = 4 << 20;
 /// # Errors
 /// See [`RunError`]. Whatever the error, no output is left behind, and what was at its place is still there.
 pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
-    let begun = Instant::now();
     if job.plan.decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Misfit(_))) {
         return Err(RunError::NotChecked);
     }
+    match (&job.model.program, job.format) {
+        (Some(_), OutputFormat::Torchao | OutputFormat::Packed) => Err(RunError::Format(
+            "a Core ML package is written as `mlpackage`, or as `dequantized`: a package of plain weights",
+        )),
+        (Some(program), _) => package::run(job, program, progress, cancel),
+        (None, OutputFormat::MlPackage) => Err(RunError::Format(
+            "a checkpoint holds no program, so no Core ML package can be made of it: convert the model with coremltools \
+             first, and quantize the package",
+        )),
+        (None, _) => run_checkpoint(job, progress, cancel),
+    }
+}
+
+fn run_checkpoint(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
+    let begun = Instant::now();
     let data = job.model.open_data()?;
     // What a weight's values forbid (NaN, too many distinct values for `fit unique`) is met only when it is
     // worked on. Such weights stay as they are; since the header of the output says so, the pass begins anew.
@@ -127,28 +178,38 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
         let layout = Layout::new(job, &data, &kept, cancel)?;
         let writers = Writers::create(job, &layout)?;
         match pass(job, &data, &layout, &writers, progress, cancel)? {
-            Pass::Done(mut weights) => {
-                let written = writers.commit(job, &layout)?;
-                weights.sort_by_key(|(index, _)| *index);
-                let weights: Vec<WeightReport> = weights.into_iter().map(|(_, report)| report).collect();
-                let name = |(index, fact): &(usize, Fact)| (job.model.weights[*index].name.clone(), *fact);
-                let before = job.model.weights.iter().map(|w| w.bytes).sum();
-                let changed_before: u64 = weights.iter().map(|w| w.before).sum();
-                let changed_after: u64 = weights.iter().map(|w| w.after).sum();
-                return Ok(Report {
-                    output: job.output.to_path_buf(),
-                    format: job.format,
-                    copied: job.model.weights.len() - weights.len(),
-                    kept: kept.iter().map(name).collect(),
-                    weights,
-                    before,
-                    after: before - changed_before + changed_after,
-                    written,
-                    elapsed: begun.elapsed(),
-                });
+            Pass::Done(weights) => {
+                let written = writers.commit()?;
+                return Ok(report(job, weights, &kept, written, begun));
             }
             Pass::Keep(more) => kept.extend(more),
         }
+    }
+}
+
+/// The report of a run that wrote so many bytes.
+fn report(
+    job: &Job,
+    mut weights: Vec<(usize, WeightReport)>,
+    kept: &[(usize, Fact)],
+    written: u64,
+    begun: Instant,
+) -> Report {
+    weights.sort_by_key(|(index, _)| *index);
+    let weights: Vec<WeightReport> = weights.into_iter().map(|(_, report)| report).collect();
+    let before: u64 = job.model.weights.iter().map(|weight| weight.bytes).sum();
+    let changed_before: u64 = weights.iter().map(|weight| weight.before).sum();
+    let changed_after: u64 = weights.iter().map(|weight| weight.after).sum();
+    Report {
+        output: job.output.to_path_buf(),
+        format: job.format,
+        copied: job.model.weights.len() - weights.len(),
+        kept: kept.iter().map(|(index, fact)| (job.model.weights[*index].name.clone(), *fact)).collect(),
+        weights,
+        before,
+        after: before - changed_before + changed_after,
+        written,
+        elapsed: begun.elapsed(),
     }
 }
 
@@ -178,7 +239,7 @@ fn pass(
         let weight = &job.model.weights[item.weight];
         match &item.change {
             None => writers.copy(job, data, item)?,
-            Some(fitted) => match change(job, data, item, fitted, cancel)? {
+            Some(fitted) => match change(job, data, item.weight, fitted, cancel)? {
                 Ok((made, report)) => {
                     // Once a weight must stay, the pass is only about finding others like it.
                     if keep.lock().unwrap_or_else(|e| e.into_inner()).is_empty() {
@@ -230,19 +291,19 @@ fn batches<'i>(model: &Model, items: &'i [Item]) -> Vec<&'i [Item]> {
 fn change(
     job: &Job,
     data: &ModelData,
-    item: &Item,
+    index: usize,
     fitted: &Fitted,
     cancel: &AtomicBool,
 ) -> Result<Result<(Made, WeightReport), Fact>, RunError> {
     let begun = Instant::now();
-    let weight = &job.model.weights[item.weight];
+    let weight = &job.model.weights[index];
     let values = values::read(data, job.model, weight)?;
-    let made = match work::make(weight, &values, fitted, cancel) {
+    let made = match work::make(weight, &values, fitted, job.format, cancel) {
         Ok(made) => made,
         Err(work::Stop::Keep(fact)) => return Ok(Err(fact)),
-        Err(stop) => return Err(stop.into_error(weight)),
+        Err(work::Stop::Error(error)) => return Err(error),
     };
-    let decision = &job.plan.decisions[item.weight];
+    let decision = &job.plan.decisions[index];
     let rule = decision.rule.unwrap_or(0);
     let scheme = job.recipe.rules.get(rule).and_then(|r| r.scheme.as_ref());
     let report = WeightReport {
@@ -252,8 +313,8 @@ fn change(
         elements: weight.elements(),
         before: weight.bytes,
         after: size::bytes_with(weight, fitted, made.survivors),
-        error: made.error,
-        max_error: made.max_error,
+        error: WeightError { noise: made.error.noise, signal: made.error.signal },
+        max_error: made.error.largest,
         facts: made.facts.clone(),
         elapsed: begun.elapsed(),
     };

@@ -2,24 +2,74 @@
 
 use std::path::{Path, PathBuf};
 
+use super::OutputFormat;
 use crate::model::Model;
 use crate::recipe::Recipe;
 
-/// The recipe's `output`, relative to the recipe's file; else a name made of the model's and the recipe's, in
-/// the current directory: `digits-int8.safetensors`.
-pub fn default_output(recipe: &Recipe, model: &Model) -> PathBuf {
-    let source = recipe.sources.first().map_or(Path::new(""), |source| source.path.as_path());
+/// The recipe's `output`, relative to the file that says so; else a name made of the model's and the recipe's, in
+/// the current directory: `digits-int8.safetensors`. A path joined from relative ones counts from there too.
+pub fn default_output(recipe: &Recipe, model: &Model, format: OutputFormat) -> PathBuf {
     if let Some(output) = &recipe.output {
-        return source.parent().unwrap_or(Path::new("")).join(&output.value);
+        return recipe.path(output);
     }
-    let stem = |path: &Path| path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
-    let model_stem = stem(&model.path);
-    let recipe_stem = stem(source).replace(['<', '>'], "");
-    // `digits-int8` for a model `digits` is clear enough without saying `digits` twice.
-    let name = match recipe_stem.strip_prefix(&model_stem) {
-        Some(_) => recipe_stem,
-        None => format!("{model_stem}-{recipe_stem}"),
-    };
-    let directory = model.path.is_dir() || model.files.len() > 1;
-    PathBuf::from(if directory { name } else { format!("{name}.safetensors") })
+    let source = recipe.sources.first().map_or(Path::new(""), |source| source.path.as_path());
+    if model.program.is_some() {
+        let name = joined(&stem(&model.path), &stem(source).replace(['<', '>'], ""), format);
+        return PathBuf::from(format!("{name}.mlpackage"));
+    }
+    let is_directory = model.path.is_dir() || model.files.len() > 1;
+    let model_name = if is_directory { whole_name(&model.path) } else { stem(&model.path) };
+    let name = joined(&model_name, &stem(source).replace(['<', '>'], ""), format);
+    PathBuf::from(if is_directory { name } else { format!("{name}.safetensors") })
+}
+
+/// `digits-int8` for a model `digits`, whether the recipe is called so or just `int8`. A recipe that is called as
+/// its model is must not write over it.
+fn joined(model: &str, recipe: &str, format: OutputFormat) -> String {
+    match recipe.strip_prefix(model) {
+        Some("") => format!("{model}-{}", format.word()),
+        Some(rest) if rest.starts_with(['-', '_', '.']) => recipe.to_string(),
+        _ => format!("{model}-{recipe}"),
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// The name of a directory, dots and all: `Llama-3.2-1B`. `.` has the name that it has from outside.
+fn whole_name(directory: &Path) -> String {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let real = || directory.canonicalize().ok();
+    name(directory).or_else(|| name(&real()?)).unwrap_or_else(|| "model".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::resolve;
+    use crate::recipe::source::NoImports;
+
+    #[track_caller]
+    fn is(recipe: &str, model: &str, output: &str) {
+        let mut opened = Model::listing("a.weight  linear  4x4  fp16\n").unwrap();
+        opened.path = PathBuf::from(model);
+        if !model.ends_with(".safetensors") {
+            opened.files = vec![PathBuf::new(); 2];
+        }
+        let recipe = resolve(Path::new(recipe), "", &NoImports);
+        assert_eq!(default_output(&recipe, &opened, OutputFormat::Packed), Path::new(output));
+    }
+
+    #[test]
+    fn names_tell_the_model_and_the_recipe() {
+        is("q.bitmill", "models/Llama-3.2-1B", "Llama-3.2-1B-q");
+        is("q.bitmill", "models/Llama-3.2-1B/", "Llama-3.2-1B-q");
+        is("q.bitmill", "digits.v2.safetensors", "digits.v2-q.safetensors");
+        is("digits-int8.bitmill", "digits.safetensors", "digits-int8.safetensors");
+        is("alpha.bitmill", "a.safetensors", "a-alpha.safetensors");
+        is("<stdin>", "a.safetensors", "a-stdin.safetensors");
+        is("m.bitmill", "m.safetensors", "m-packed.safetensors");
+        assert_ne!(whole_name(Path::new(".")), "model");
+    }
 }

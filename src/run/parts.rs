@@ -1,9 +1,9 @@
 //! Into which stored tensors a weight turns, format by format. Only sizes and names: known before any byte of
 //! data is read, so that the header of an output can be written first.
 
-use crate::dtype::DType;
+use crate::dtype::{DType, packed_bytes};
 use crate::formats::safetensors::DtypeName;
-use crate::model::Weight;
+use crate::model::{Model, Weight};
 use crate::plan::fit::{Fitted, storage_bits, working_type};
 use crate::scheme::{FloatType, Mapping};
 
@@ -16,6 +16,8 @@ pub enum OutputFormat {
     Packed,
     /// Floats, as any tool reads them, with the error of the quantization in them.
     Dequantized,
+    /// A Core ML package.
+    MlPackage,
 }
 
 impl OutputFormat {
@@ -24,7 +26,13 @@ impl OutputFormat {
         (OutputFormat::Torchao, "torchao", "safetensors in torchao's flattened layout, one byte per code"),
         (OutputFormat::Packed, "packed", "safetensors with codes packed to their width; bitmill reads it back"),
         (OutputFormat::Dequantized, "dequantized", "safetensors with floats, to try the quantized values anywhere"),
+        (OutputFormat::MlPackage, "mlpackage", "a Core ML package, of one that is the model"),
     ];
+
+    /// What is written when nobody says how.
+    pub fn default_for(model: &Model) -> Self {
+        if model.program.is_some() { OutputFormat::MlPackage } else { OutputFormat::Torchao }
+    }
 
     /// The word that the command line uses.
     pub fn word(self) -> &'static str {
@@ -64,6 +72,8 @@ pub enum Content {
     ChannelScales,
     /// One bit per element: whether it stays.
     Mask,
+    /// One byte per element: whether it stays.
+    ByteMask,
 }
 
 /// A stored tensor.
@@ -85,6 +95,11 @@ impl Part {
     fn new(content: Content, name: String, dtype: DType, shape: Vec<usize>) -> Part {
         let elements: u64 = shape.iter().map(|&d| d as u64).product();
         Part { content, name, dtype: dtype.into(), shape, bytes: elements * (dtype.bits() as u64 / 8) }
+    }
+
+    /// A tensor that has no name of its own.
+    pub fn unnamed(content: Content, dtype: DType, shape: Vec<usize>) -> Part {
+        Part::new(content, String::new(), dtype, shape)
     }
 
     /// The values of a weight under its own name and in the type it is worked on.
@@ -109,11 +124,6 @@ pub fn groups(shape: &[usize], block: &[usize]) -> Vec<usize> {
     shape.iter().zip(block).map(|(length, extent)| length / (*extent).max(1)).collect()
 }
 
-/// Bytes of `count` codes of some bits, as one stream.
-pub fn packed_bytes(count: usize, bits: u8) -> usize {
-    ((count as u128 * u128::from(bits)).div_ceil(8)).min(usize::MAX as u128) as usize
-}
-
 /// The stored tensors of a weight that is changed. `survivors` is the number of elements that pruning leaves,
 /// where the scheme prunes.
 pub fn parts(format: OutputFormat, weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Part> {
@@ -121,6 +131,7 @@ pub fn parts(format: OutputFormat, weight: &Weight, fitted: &Fitted, survivors: 
         OutputFormat::Dequantized => vec![dense(weight, fitted)],
         OutputFormat::Torchao => torchao(weight, fitted),
         OutputFormat::Packed => packed(weight, fitted, survivors),
+        OutputFormat::MlPackage => Vec::new(),
     }
 }
 
@@ -130,6 +141,13 @@ fn dense(weight: &Weight, fitted: &Fitted) -> Part {
         _ => working_type(weight.dtype),
     };
     Part::new(Content::Values, weight.name.clone(), dtype(float), weight.shape.clone())
+}
+
+/// Whether pruned elements are left out of the stored codes, or marked beside them. Vectors cannot be pruned in
+/// part: their zeros are stored like other values.
+pub fn is_masked(fitted: &Fitted) -> bool {
+    let whole = matches!(fitted, Fitted::Palette { vector, .. } if *vector > 1);
+    fitted.sparse().is_some() && !whole
 }
 
 /// The shape of the indices of a palette: entries of several values are counted once.
@@ -166,6 +184,8 @@ fn torchao(weight: &Weight, fitted: &Fitted) -> Vec<Part> {
             ]
         }
         Fitted::Palette { block, bits, vector, axis, scaled, entry, .. } => {
+            // Integers hold zero; palettes need not, so what is pruned must be told.
+            let masked = is_masked(fitted);
             let mut parts = vec![
                 part(Content::Codes, "codes", DType::U8, index_shape(weight, *axis, *vector)),
                 part(Content::Tables, "codebook", dtype(*entry), table_shape(weight, block, *bits, *vector)),
@@ -173,6 +193,9 @@ fn torchao(weight: &Weight, fitted: &Fitted) -> Vec<Part> {
             if *scaled {
                 let channels = weight.shape.get(*axis).copied().unwrap_or(1);
                 parts.push(part(Content::ChannelScales, "channel_scale", dtype(*entry), vec![channels]));
+            }
+            if masked {
+                parts.push(part(Content::ByteMask, "mask", DType::Bool, weight.shape.clone()));
             }
             parts
         }
@@ -184,7 +207,8 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
     let part =
         |content, suffix: &str, dtype, shape| Part::new(content, format!("{}:{suffix}", weight.name), dtype, shape);
     let elements = weight.shape.iter().product::<usize>();
-    let mask = || part(Content::Mask, "mask", DType::U8, vec![packed_bytes(elements, 1)]);
+    let stream = |count: usize, bits| vec![usize::try_from(packed_bytes(count as u64, bits)).unwrap_or(usize::MAX)];
+    let mask = || part(Content::Mask, "mask", DType::U8, stream(elements, 1));
     let mut parts = Vec::new();
     match fitted {
         Fitted::Float(_) => parts.push(dense(weight, fitted)),
@@ -197,24 +221,22 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
             let groups = groups(&weight.shape, block);
             let count: usize = groups.iter().product();
             let kept = if sparse.is_some() { survivors.unwrap_or(elements) } else { elements };
-            parts.push(part(Content::PackedCodes, "codes", DType::U8, vec![packed_bytes(kept, *bits)]));
+            parts.push(part(Content::PackedCodes, "codes", DType::U8, stream(kept, *bits)));
             parts.push(part(Content::Scales, "scale", dtype(*scale), groups));
             if *mapping == Mapping::Asymmetric || !signed {
-                let bytes = packed_bytes(count, *bits);
-                parts.push(part(Content::PackedZeroPoints, "zero_point", DType::U8, vec![bytes]));
+                parts.push(part(Content::PackedZeroPoints, "zero_point", DType::U8, stream(count, *bits)));
             }
             if sparse.is_some() {
                 parts.push(mask());
             }
         }
-        Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, entry, sparse, .. } => {
+        Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, entry, .. } => {
             let indices = index_shape(weight, *axis, *vector).iter().product::<usize>();
-            // Vectors cannot be pruned in part: their zeros are stored like other values.
-            let masked = sparse.is_some() && *vector == 1;
+            let masked = is_masked(fitted);
             let kept = if masked { survivors.unwrap_or(indices) } else { indices };
             let stored = storage_bits(*bits);
             let tables = table_shape(weight, block, stored, *vector);
-            parts.push(part(Content::PackedCodes, "codes", DType::U8, vec![packed_bytes(kept, stored)]));
+            parts.push(part(Content::PackedCodes, "codes", DType::U8, stream(kept, stored)));
             if *int8_entries {
                 parts.push(part(Content::Int8Tables, "table", DType::I8, tables));
                 parts.push(part(Content::TableScale, "table_scale", dtype(*entry), vec![1]));

@@ -138,6 +138,7 @@ impl Report {
             weights: self.kept.iter().cloned().chain(self.weights.iter().flat_map(of_weight)).collect(),
             errors: self.weights.iter().map(|w| (w.name.clone(), w.error)).collect(),
             size: Some(self.after),
+            sizes: self.weights.iter().map(|w| (w.name.clone(), w.after)).collect(),
         }
     }
 }

@@ -4,45 +4,47 @@ use std::borrow::Cow;
 
 use half::{bf16, f16};
 
-use super::parts::{groups, packed_bytes};
+use super::parts::groups;
 use super::values::Values;
 use crate::dtype::DType;
 use crate::model::packed::{Encoding, PackedWeight};
 use crate::model::{ModelData, ModelError};
+use crate::quant::affine::Quantized;
+use crate::quant::element::Element;
 use crate::quant::pack;
+use crate::quant::palette::{Coded, EntryType, Int8Tables, PaletteVector};
+use crate::quant::prune::Mask;
+use crate::scheme::{Arithmetic, FloatType};
 
-/// Decodes a weight of a packed checkpoint. Each value is computed in binary32 and rounded to the type the
-/// weight had.
+/// Decodes a weight of a packed checkpoint, with the kernels that told the run what it would be.
 ///
 /// # Errors
 /// If its tensors are missing, or their types and lengths are not what the index says.
 pub fn unpack<'d>(data: &ModelData, weight: &PackedWeight) -> Result<Values<'d>, ModelError> {
     let reader = Reader { data, weight };
-    let values = match &weight.encoding {
-        Encoding::Affine { bits, signed, block, zero_point, survivors } => {
-            reader.affine(*bits, *signed, block, *zero_point, *survivors)?
-        }
-        Encoding::Palette { bits, block, vector, axis, int8_entries, scaled, survivors } => {
-            let palette =
-                Palette { bits: *bits, block, vector: *vector, axis: *axis, int8: *int8_entries, scaled: *scaled };
-            reader.palette(&palette, *survivors)?
-        }
-        Encoding::Sparse { survivors } => {
-            let values = reader.floats("values", *survivors)?;
-            let mask = reader.mask()?;
-            let mut values = values.into_iter();
-            mask.iter().map(|&stays| if stays { values.next().unwrap_or(0.0) } else { 0.0 }).collect()
-        }
-    };
     match weight.dtype() {
-        Some(DType::F32) => Ok(Values::F32(Cow::Owned(values))),
-        Some(DType::F16) => Ok(Values::F16(values.into_iter().map(f16::from_f32).collect())),
-        Some(DType::BF16) => Ok(Values::Bf16(values.into_iter().map(bf16::from_f32).collect())),
+        Some(DType::F32) => Ok(Values::F32(Cow::Owned(reader.values()?))),
+        Some(DType::F16) => Ok(Values::F16(Cow::Owned(reader.values()?))),
+        Some(DType::BF16) => Ok(Values::Bf16(Cow::Owned(reader.values()?))),
         _ => Err(reader.broken("its type is none that packed weights have")),
     }
 }
 
-/// The parts of a palette's encoding.
+struct Reader<'a> {
+    data: &'a ModelData,
+    weight: &'a PackedWeight,
+}
+
+/// How integers are stored.
+struct Integers<'a> {
+    bits: u8,
+    signed: bool,
+    block: &'a [usize],
+    zero_point: bool,
+    arithmetic: Arithmetic,
+}
+
+/// How a palette is stored.
 struct Palette<'a> {
     bits: u8,
     block: &'a [usize],
@@ -52,12 +54,27 @@ struct Palette<'a> {
     scaled: bool,
 }
 
-struct Reader<'a> {
-    data: &'a ModelData,
-    weight: &'a PackedWeight,
-}
-
 impl Reader<'_> {
+    fn values<T: Element>(&self) -> Result<Vec<T>, ModelError> {
+        match &self.weight.encoding {
+            Encoding::Affine { bits, signed, block, zero_point, arithmetic, survivors } => {
+                let integers =
+                    Integers { bits: *bits, signed: *signed, block, zero_point: *zero_point, arithmetic: *arithmetic };
+                self.affine(&integers, *survivors)
+            }
+            Encoding::Palette { bits, block, vector, axis, int8_entries, scaled, survivors } => {
+                let palette =
+                    Palette { bits: *bits, block, vector: *vector, axis: *axis, int8: *int8_entries, scaled: *scaled };
+                self.palette(&palette, *survivors)
+            }
+            Encoding::Sparse { survivors } => {
+                let (_, stored) = self.floats("values", *survivors)?;
+                let values = self.scatter(&stored, &self.mask()?)?;
+                Ok(values.into_iter().map(T::from_f32).collect())
+            }
+        }
+    }
+
     fn broken(&self, why: &str) -> ModelError {
         ModelError::broken_packed(&self.weight.name, why)
     }
@@ -75,129 +92,128 @@ impl Reader<'_> {
         Ok(bytes)
     }
 
-    /// Floats of whatever type is stored, as binary32.
-    fn floats(&self, suffix: &str, count: usize) -> Result<Vec<f32>, ModelError> {
+    /// Floats of whatever type is stored, as binary32, and the type.
+    fn floats(&self, suffix: &str, count: usize) -> Result<(FloatType, Vec<f32>), ModelError> {
         let name = self.weight.tensor(suffix);
         let (dtype, _) = self.data.tensor(&name)?;
         let bytes = self.bytes(suffix, dtype, count)?;
         Ok(match dtype {
-            DType::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            DType::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            DType::BF16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+            DType::F32 => (FloatType::Fp32, bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+            DType::F16 => {
+                (FloatType::Fp16, bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect())
+            }
+            DType::BF16 => {
+                (FloatType::Bf16, bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect())
+            }
             _ => return Err(self.broken(&format!("its tensor `{name}` holds no floats"))),
         })
     }
 
-    fn codes(&self, suffix: &str, count: usize, bits: u8) -> Result<Vec<u8>, ModelError> {
-        let bytes = self.bytes(suffix, DType::U8, packed_bytes(count, bits))?;
-        pack::unpack::<u8>(bytes, count, bits).map_err(|error| self.broken(&error.to_string()))
+    fn codes<C: pack::Code>(&self, suffix: &str, count: usize, bits: u8) -> Result<Vec<C>, ModelError> {
+        let length = pack::packed_len(count, bits).ok_or_else(|| self.broken("its codes are too many"))?;
+        let bytes = self.bytes(suffix, DType::U8, length)?;
+        pack::unpack::<C>(bytes, count, bits).map_err(|error| self.broken(&error.to_string()))
     }
 
-    fn mask(&self) -> Result<Vec<bool>, ModelError> {
-        let bits = self.codes("mask", self.elements(), 1)?;
-        Ok(bits.into_iter().map(|bit| bit != 0).collect())
-    }
-
-    /// One entry per element: stored ones where the mask says so, `None` elsewhere.
-    fn scatter<T: Copy>(&self, stored: Vec<T>, masked: bool) -> Result<Vec<Option<T>>, ModelError> {
-        if !masked {
-            return Ok(stored.into_iter().map(Some).collect());
+    /// Codes of integers, unsigned ones as the same eight bits.
+    fn integers(&self, suffix: &str, count: usize, integers: &Integers) -> Result<Vec<i8>, ModelError> {
+        match integers.signed {
+            true => self.codes::<i8>(suffix, count, integers.bits),
+            false => Ok(bytemuck::allocation::cast_vec(self.codes::<u8>(suffix, count, integers.bits)?)),
         }
-        let mask = self.mask()?;
-        if mask.iter().filter(|stays| **stays).count() != stored.len() {
+    }
+
+    fn mask(&self) -> Result<Mask, ModelError> {
+        let elements = self.elements();
+        let bytes = self.bytes("mask", DType::U8, elements.div_ceil(8))?.to_vec();
+        Mask::from_bytes(bytes, elements).map_err(|error| self.broken(&error.to_string()))
+    }
+
+    /// One entry per element: stored ones where the mask says so, zeros elsewhere.
+    fn scatter<C: Copy + Default>(&self, stored: &[C], mask: &Mask) -> Result<Vec<C>, ModelError> {
+        if mask.present() != stored.len() {
             return Err(self.broken("its mask counts other elements than are stored"));
         }
-        let mut stored = stored.into_iter();
-        Ok(mask.into_iter().map(|stays| if stays { stored.next() } else { None }).collect())
+        let mut stored = stored.iter().copied();
+        let next = |at| if mask.contains(at) { stored.next().unwrap_or_default() } else { C::default() };
+        Ok((0..mask.len()).map(next).collect())
     }
 
-    fn affine(
-        &self,
-        bits: u8,
-        signed: bool,
-        block: &[usize],
-        zero_point: bool,
-        survivors: Option<usize>,
-    ) -> Result<Vec<f32>, ModelError> {
-        let groups = groups(&self.weight.shape, block);
-        let count: usize = groups.iter().product();
-        let scales = self.floats("scale", count)?;
-        let number = |code: u8| -> f32 {
-            // Codes are stored in their low bits; signed ones are two's complement there.
-            let half = 1i16 << (bits - 1);
-            let code = i16::from(code);
-            f32::from(if signed && code >= half { code - 2 * half } else { code })
+    // What the index promises is there only once the codes have been found: nothing is allocated before.
+    fn affine<T: Element>(&self, integers: &Integers, survivors: Option<usize>) -> Result<Vec<T>, ModelError> {
+        let mut codes = self.integers("codes", survivors.unwrap_or(self.elements()), integers)?;
+        let mask = survivors.map(|_| self.mask()).transpose()?;
+        if let Some(mask) = &mask {
+            codes = self.scatter(&codes, mask)?;
+        }
+        let count: usize = groups(&self.weight.shape, integers.block).iter().product();
+        let (scale_type, scales) = self.floats("scale", count)?;
+        let zero_points = match integers.zero_point {
+            true => self.integers("zero_point", count, integers)?,
+            false => vec![0; count],
         };
-        let zero_points: Vec<f32> = match zero_point {
-            true => self.codes("zero_point", count, bits)?.into_iter().map(number).collect(),
-            false => vec![0.0; count],
+        let quantized = Quantized {
+            shape: self.weight.shape.clone(),
+            block: integers.block.to_vec(),
+            bits: integers.bits,
+            signed: integers.signed,
+            arithmetic: integers.arithmetic,
+            scale_type,
+            codes,
+            scales,
+            zero_points,
+            dead_blocks: 0,
         };
-        let codes = self.codes("codes", survivors.unwrap_or(self.elements()), bits)?;
-        let codes = self.scatter(codes, survivors.is_some())?;
-        let owner = Owner::new(&self.weight.shape, block);
-        let value = |(index, code): (usize, Option<u8>)| {
-            let group = owner.of(index);
-            code.map_or(0.0, |code| (number(code) - zero_points[group]) * scales[group])
-        };
-        Ok(codes.into_iter().enumerate().map(value).collect())
+        let broken = |error: crate::quant::QuantError| self.broken(&error.to_string());
+        let mut values = quantized.dequantize().map_err(broken)?;
+        if let Some(mask) = &mask {
+            mask.apply(&mut values).map_err(broken)?;
+        }
+        Ok(values)
     }
 
-    fn palette(&self, palette: &Palette, survivors: Option<usize>) -> Result<Vec<f32>, ModelError> {
+    fn palette<T: Element>(&self, palette: &Palette, survivors: Option<usize>) -> Result<Vec<T>, ModelError> {
         let shape = &self.weight.shape;
+        let indices = self.elements() / palette.vector;
+        let mut codes = self.codes::<u8>("codes", survivors.unwrap_or(indices), palette.bits)?;
+        let mask = survivors.map(|_| self.mask()).transpose()?;
+        if let Some(mask) = &mask {
+            codes = self.scatter(&codes, mask)?;
+        }
+        let kept: Option<Vec<bool>> = mask.map(|mask| (0..mask.len()).map(|at| mask.contains(at)).collect());
         let tables: usize = groups(shape, palette.block).iter().product();
-        let entries = 1usize << palette.bits;
-        let table: Vec<f32> = if palette.int8 {
-            let scale = self.floats("table_scale", 1)?[0];
-            let codes = self.bytes("table", DType::I8, tables * entries * palette.vector)?;
-            codes.iter().map(|&code| f32::from(code.cast_signed()) * scale).collect()
-        } else {
-            self.floats("table", tables * entries * palette.vector)?
+        let stored = tables.checked_mul(palette.vector << palette.bits);
+        let tables = self.tables(palette, stored.ok_or_else(|| self.broken("its tables are too many"))?)?;
+        let scales = match palette.scaled {
+            true => Some(self.floats("channel_scale", shape[palette.axis])?.1),
+            false => None,
         };
-        let channels = shape[palette.axis];
-        let scales = if palette.scaled { self.floats("channel_scale", channels)? } else { vec![1.0; channels] };
-        let mut index_shape = shape.clone();
-        index_shape[palette.axis] /= palette.vector;
-        let indices: usize = index_shape.iter().product();
-        let codes = self.codes("codes", survivors.unwrap_or(indices), palette.bits)?;
-        let codes = self.scatter(codes, survivors.is_some())?;
-        let owner = Owner::new(shape, palette.block);
-        let inner: usize = shape[palette.axis + 1..].iter().product();
-        let value = |index: usize| {
-            let channel = index / inner % channels;
-            // The index that covers this element: its own position with the axis divided by the vector.
-            let outer = index / (inner * channels);
-            let slot = (outer * (channels / palette.vector) + channel / palette.vector) * inner + index % inner;
-            let Some(code) = codes[slot] else { return 0.0 };
-            let entry = (owner.of(index) * entries + usize::from(code)) * palette.vector + channel % palette.vector;
-            table[entry] * scales[channel]
+        let coded = Coded {
+            shape,
+            block: palette.block,
+            bits: palette.bits,
+            vector: (palette.vector > 1).then_some(PaletteVector { size: palette.vector, axis: palette.axis }),
+            codes: &codes,
+            tables: &tables,
+            channel_scale: scales.as_deref().map(|scales| (palette.axis, scales)),
+            kept: kept.as_deref(),
         };
-        Ok((0..self.elements()).map(value).collect())
-    }
-}
-
-/// Which block an element belongs to.
-struct Owner {
-    /// Per axis: elements of the axis, elements of a block, and the stride of a block in the grid.
-    axes: Vec<(usize, usize, usize)>,
-}
-
-impl Owner {
-    fn new(shape: &[usize], block: &[usize]) -> Owner {
-        let mut axes = Vec::with_capacity(shape.len());
-        let mut stride = 1;
-        for (&length, &extent) in shape.iter().zip(block).rev() {
-            axes.push((length, extent, stride));
-            stride *= length / extent.max(1);
-        }
-        Owner { axes }
+        coded.dequantize().map_err(|error| self.broken(&error.to_string()))
     }
 
-    fn of(&self, mut index: usize) -> usize {
-        let mut group = 0;
-        for &(length, extent, stride) in &self.axes {
-            group += index % length / extent * stride;
-            index /= length;
+    /// All entries of all tables.
+    fn tables(&self, palette: &Palette, count: usize) -> Result<Vec<f32>, ModelError> {
+        if !palette.int8 {
+            return Ok(self.floats("table", count)?.1);
         }
-        group
+        let values = self.bytes("table", DType::I8, count)?.iter().map(|code| code.cast_signed()).collect();
+        let (entries, scale) = self.floats("table_scale", 1)?;
+        let tables = Int8Tables { values, scale: scale[0] };
+        let entries = match entries {
+            FloatType::Fp32 => tables.entries::<f32>(EntryType::Fp32),
+            FloatType::Fp16 => tables.entries::<f16>(EntryType::Fp16),
+            _ => tables.entries::<bf16>(EntryType::Weight),
+        };
+        entries.map_err(|error| self.broken(&error.to_string()))
     }
 }

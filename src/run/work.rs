@@ -7,21 +7,22 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::RunError;
-use super::parts::{Content, Part};
+use super::parts::{self, Content, OutputFormat, Part};
 use super::values::{Values, with_values};
-use crate::check::{Fact, rule::WeightError};
+use crate::check::Fact;
 use crate::dtype::DType;
+use crate::element::ElementType;
 use crate::formats::fp8;
+use crate::lower::Data;
 use crate::model::Weight;
-use crate::plan::fit::Fitted;
+use crate::plan::fit::{Fitted, storage_bits};
 use crate::plan::size;
 use crate::quant::affine::{self, AffineSpec, Quantized};
 use crate::quant::element::Element;
-use crate::quant::palette::{
-    self, EntryType, PaletteError, PaletteGranularity, PaletteSpec, PaletteVector, Palettized,
-};
+use crate::quant::palette::{self, EntryType, PaletteError, PaletteSpec, PaletteVector, Palettized};
+use crate::quant::power::Power;
 use crate::quant::{QuantError, pack, prune};
-use crate::scheme::{FloatType, Sparsity};
+use crate::scheme::{Arithmetic, FloatType, Sparsity};
 
 /// What was made of a weight.
 #[derive(Debug)]
@@ -33,10 +34,8 @@ pub struct Made {
     mask: Option<prune::Mask>,
     /// Elements that pruning left, or indices.
     pub survivors: Option<u64>,
-    /// Squared error against the input, and the input's power.
-    pub error: WeightError,
-    /// The largest absolute error.
-    pub max_error: f64,
+    /// How far it is from the input.
+    pub error: Power,
     /// What the values show.
     pub facts: Vec<Fact>,
 }
@@ -54,88 +53,87 @@ enum Kind {
 pub enum Stop {
     /// The weight must stay as it is.
     Keep(Fact),
-    /// Asked to.
-    Cancelled,
-    /// The kernel refuses.
-    Kernel(QuantError),
-    /// The kernel of palettes refuses.
-    Palette(PaletteError),
+    /// The run ends.
+    Error(RunError),
 }
 
-impl Stop {
-    /// As the error of a run. A weight that must be kept is no error; where nothing else can be done, it ends as
-    /// if it were stopped.
-    pub fn into_error(self, weight: &Weight) -> RunError {
-        let weight = weight.name.clone();
-        match self {
-            Stop::Keep(_) | Stop::Cancelled => RunError::Cancelled,
-            Stop::Kernel(source) => RunError::Kernel { weight, source },
-            Stop::Palette(source) => RunError::Palette { weight, source },
-        }
+impl From<RunError> for Stop {
+    fn from(error: RunError) -> Self {
+        Stop::Error(error)
     }
 }
 
-impl From<QuantError> for Stop {
-    fn from(error: QuantError) -> Self {
-        match error {
-            QuantError::Cancelled => Stop::Cancelled,
-            other => Stop::Kernel(other),
-        }
-    }
+/// One weight and what is asked of its kernel.
+struct Task<'a, T> {
+    weight: &'a Weight,
+    values: &'a [T],
+    cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// What a kernel made.
+struct Worked<T> {
+    kind: Kind,
+    decoded: Vec<T>,
+    facts: Vec<Fact>,
 }
 
 /// Elements that pruning leaves, counted from the values.
 ///
 /// # Errors
-/// If cancelled, or the values cannot be ranked.
-pub fn survivors(weight: &Weight, values: &Values, sparse: Sparsity, cancel: &AtomicBool) -> Result<usize, Stop> {
-    let cancelled = || cancel.load(Ordering::Relaxed);
-    let mask = with_values!(values, |slice| mask(weight, slice, sparse, &cancelled))?;
+/// If cancelled, or the kernel refuses.
+pub fn survivors(weight: &Weight, values: &Values, sparse: Sparsity, cancel: &AtomicBool) -> Result<usize, RunError> {
+    let cancelled = &|| cancel.load(Ordering::Relaxed);
+    let mask = with_values!(values, |values| Task { weight, values, cancelled }.mask(sparse))?;
     Ok(mask.present())
-}
-
-fn mask<T: Element>(
-    weight: &Weight,
-    values: &[T],
-    sparse: Sparsity,
-    cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<prune::Mask, Stop> {
-    let axis = weight.input_axis().unwrap_or(weight.shape.len().saturating_sub(1));
-    let mask = match sparse {
-        Sparsity::Share(share) => prune::by_magnitude(values, share),
-        Sparsity::Ratio { n, m } => prune::n_of_m(values, &weight.shape, axis, n, m),
-        Sparsity::Below(bound) => prune::by_threshold(values, bound as f32),
-    }?;
-    if cancelled() { Err(Stop::Cancelled) } else { Ok(mask) }
 }
 
 /// Quantizes a weight.
 ///
 /// # Errors
 /// Why nothing was made.
-pub fn make(weight: &Weight, values: &Values, fitted: &Fitted, cancel: &AtomicBool) -> Result<Made, Stop> {
-    let cancelled = || cancel.load(Ordering::Relaxed);
-    with_values!(values, |slice| make_of(weight, slice, fitted, &cancelled))
+pub fn make(
+    weight: &Weight,
+    values: &Values,
+    fitted: &Fitted,
+    format: OutputFormat,
+    cancel: &AtomicBool,
+) -> Result<Made, Stop> {
+    let cancelled = &|| cancel.load(Ordering::Relaxed);
+    with_values!(values, |values| Task { weight, values, cancelled }.make(fitted, format))
 }
 
-fn make_of<T: Element>(
-    weight: &Weight,
-    values: &[T],
-    fitted: &Fitted,
-    cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<Made, Stop> {
-    let not_finite = count(values, |v| !v.is_finite());
-    if not_finite > 0 && !matches!(fitted, Fitted::Float(_)) {
-        return Err(Stop::Keep(Fact::NotFinite(not_finite)));
+impl<T: Element> Task<'_, T> {
+    /// What the kernel of integers and masks refuses, as the error of a run.
+    fn refused(&self, error: QuantError) -> RunError {
+        match error {
+            QuantError::Cancelled => RunError::Cancelled,
+            source => RunError::Kernel { weight: self.weight.name.clone(), source },
+        }
     }
-    let mask = fitted.sparse().map(|sparse| mask(weight, values, sparse, cancelled)).transpose()?;
-    let pruned: Cow<[T]> = match &mask {
-        Some(mask) => Cow::Owned(pruned_by(mask, values)?),
-        None => Cow::Borrowed(values),
-    };
-    let mut facts = Vec::new();
-    let (kind, decoded): (Kind, Cow<[T]>) =
-        match fitted {
+
+    fn mask(&self, sparse: Sparsity) -> Result<prune::Mask, RunError> {
+        let (weight, values) = (self.weight, self.values);
+        let axis = weight.input_axis().unwrap_or(weight.shape.len().saturating_sub(1));
+        let mask = match sparse {
+            Sparsity::Share(share) => prune::by_magnitude(values, share),
+            Sparsity::Ratio { n, m } => prune::n_of_m(values, &weight.shape, axis, n, m),
+            Sparsity::Below(bound) => prune::by_threshold(values, bound as f32),
+        };
+        if (self.cancelled)() { Err(RunError::Cancelled) } else { mask.map_err(|error| self.refused(error)) }
+    }
+
+    fn make(&self, fitted: &Fitted, format: OutputFormat) -> Result<Made, Stop> {
+        let not_finite = count(self.values, |v| !v.is_finite());
+        if not_finite > 0 && !matches!(fitted, Fitted::Float(_)) {
+            return Err(Stop::Keep(Fact::NotFinite(not_finite)));
+        }
+        let refused = |error| self.refused(error);
+        let mask = fitted.sparse().map(|sparse| self.mask(sparse)).transpose()?;
+        let mut pruned = Cow::Borrowed(self.values);
+        if let Some(mask) = &mask {
+            mask.apply(pruned.to_mut()).map_err(refused)?;
+        }
+        let Worked { kind, decoded, facts } = match fitted {
             Fitted::Affine { block, bits, signed, mapping, arithmetic, scale, by, .. } => {
                 let spec = AffineSpec {
                     bits: *bits,
@@ -145,65 +143,89 @@ fn make_of<T: Element>(
                     scale: Some(*scale),
                     search: *by,
                 };
-                let quantized = affine::quantize_unless(&pruned, &weight.shape, block, &spec, cancelled)?;
-                if quantized.dead_blocks > 0 {
-                    facts.push(Fact::DeadBlocks(quantized.dead_blocks as u64));
-                }
-                let mut decoded = quantized.dequantize::<T>()?;
-                if let Some(mask) = &mask {
-                    mask.apply(&mut decoded)?;
-                }
-                (Kind::Affine(quantized), Cow::Owned(decoded))
+                self.affine(&pruned, block, &spec, mask.as_ref(), format).map_err(refused)?
             }
             Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, fit, entry, .. } => {
                 let spec = PaletteSpec {
                     bits: *bits,
-                    granularity: PaletteGranularity::Block(block.iter().map(|extent| Some(*extent)).collect()),
+                    block: Some(block.clone()),
                     fit: *fit,
                     vector: (*vector > 1).then_some(PaletteVector { size: *vector as usize, axis: *axis }),
                     entries: if *entry == FloatType::Fp32 { EntryType::Fp32 } else { EntryType::Fp16 },
                     int8_entries: *int8_entries,
                     scaled: scaled.then_some(*axis),
                 };
-                // Vectors cannot be pruned in part: with them, zeros are values like others.
-                let stays: Option<Vec<bool>> = match (&mask, vector) {
-                    (Some(mask), 1) => Some((0..mask.len()).map(|at| mask.contains(at)).collect()),
-                    _ => None,
-                };
-                let palettized = palette::quantize(&pruned, &weight.shape, &spec, stays.as_deref(), cancelled)
-                    .map_err(|error| match error {
-                        PaletteError::Cancelled => Stop::Cancelled,
-                        PaletteError::TooManyValues { distinct, .. } => Stop::Keep(Fact::Distinct(distinct as u64)),
-                        PaletteError::TooLarge { .. } => Stop::Keep(Fact::BeyondFp16(1)),
-                        PaletteError::NotFinite { .. } => Stop::Keep(Fact::NotFinite(1)),
-                        other => Stop::Palette(other),
-                    })?;
-                let decoded = palettized.dequantize::<T>();
-                (Kind::Palette(Box::new(palettized)), Cow::Owned(decoded))
+                self.palette(&pruned, &spec, mask.as_ref().filter(|_| parts::is_masked(fitted)))?
             }
-            Fitted::Sparse(_) => (Kind::Dense(encode(&pruned, T::FLOAT)), pruned),
-            Fitted::Float(float) => {
-                if *float == FloatType::Fp16 {
-                    let beyond = count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
-                    if beyond > 0 {
-                        facts.push(Fact::BeyondFp16(beyond));
-                    }
-                }
-                let bytes = encode(values, *float);
-                let decoded: Vec<T> = values.par_iter().map(|v| T::from_f32(cast(v.to_f32(), *float))).collect();
-                (Kind::Dense(bytes), Cow::Owned(decoded))
+            Fitted::Sparse(_) => {
+                Worked { kind: Kind::Dense(to_bytes(&pruned)), decoded: pruned.into_owned(), facts: Vec::new() }
             }
+            Fitted::Float(float) => self.float(*float),
         };
-    let (error, max_error) = compare(values, &decoded);
-    let survivors = mask.as_ref().map(|mask| mask.present() as u64);
-    Ok(Made { kind, decoded: to_bytes(&decoded), mask, survivors, error, max_error, facts })
+        let error = Power::between(self.values, &decoded).map_err(refused)?;
+        let survivors = mask.as_ref().map(|mask| mask.present() as u64);
+        Ok(Made { kind, decoded: to_bytes(&decoded), mask, survivors, error, facts })
+    }
+
+    fn affine(
+        &self,
+        pruned: &[T],
+        block: &[usize],
+        spec: &AffineSpec,
+        mask: Option<&prune::Mask>,
+        format: OutputFormat,
+    ) -> Result<Worked<T>, QuantError> {
+        let mut quantized = affine::quantize_unless(pruned, &self.weight.shape, block, spec, self.cancelled)?;
+        if format == OutputFormat::Torchao {
+            // Whatever made the codes: who loads this layout multiplies as torchao does, and the report is about
+            // the values that come of it.
+            quantized.arithmetic = Arithmetic::Torchao;
+        }
+        let mut facts = Vec::new();
+        if quantized.dead_blocks > 0 {
+            facts.push(Fact::DeadBlocks(quantized.dead_blocks as u64));
+        }
+        if is_narrow(&quantized) {
+            facts.push(Fact::Narrow);
+        }
+        let mut decoded = quantized.dequantize::<T>()?;
+        if let Some(mask) = mask {
+            mask.apply(&mut decoded)?;
+        }
+        Ok(Worked { kind: Kind::Affine(quantized), decoded, facts })
+    }
+
+    fn palette(&self, pruned: &[T], spec: &PaletteSpec, mask: Option<&prune::Mask>) -> Result<Worked<T>, Stop> {
+        let stays: Option<Vec<bool>> = mask.map(|mask| (0..mask.len()).map(|at| mask.contains(at)).collect());
+        let palettized = palette::quantize(pruned, &self.weight.shape, spec, stays.as_deref(), self.cancelled)
+            .map_err(|error| match error {
+                PaletteError::Cancelled => Stop::Error(RunError::Cancelled),
+                PaletteError::TooManyValues { distinct, .. } => Stop::Keep(Fact::Distinct(distinct as u64)),
+                PaletteError::TooLarge { .. } => Stop::Keep(Fact::BeyondFp16(1)),
+                PaletteError::NotFinite { .. } => Stop::Keep(Fact::NotFinite(1)),
+                source => Stop::Error(RunError::Palette { weight: self.weight.name.clone(), source }),
+            })?;
+        let decoded = palettized.dequantize::<T>();
+        Ok(Worked { kind: Kind::Palette(Box::new(palettized)), decoded, facts: Vec::new() })
+    }
+
+    fn float(&self, float: FloatType) -> Worked<T> {
+        let mut facts = Vec::new();
+        if float == FloatType::Fp16 {
+            let beyond = count(self.values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
+            if beyond > 0 {
+                facts.push(Fact::BeyondFp16(beyond));
+            }
+        }
+        let decoded = self.values.par_iter().map(|v| T::from_f32(cast(v.to_f32(), float))).collect();
+        Worked { kind: Kind::Dense(encode(self.values, float)), decoded, facts }
+    }
 }
 
-/// Values with zeros where a mask has none.
-fn pruned_by<T: Element>(mask: &prune::Mask, values: &[T]) -> Result<Vec<T>, QuantError> {
-    let mut pruned = values.to_vec();
-    mask.apply(&mut pruned)?;
-    Ok(pruned)
+/// Whether the codes are 8-bit ones that would all fit into 4 bits.
+fn is_narrow(quantized: &Quantized) -> bool {
+    let range = if quantized.signed { -8..=7 } else { 0..=15 };
+    quantized.bits == 8 && quantized.codes.par_iter().all(|code| range.contains(code))
 }
 
 /// How many values fit a description.
@@ -212,24 +234,8 @@ fn count<T: Element>(values: &[T], is: impl Fn(f32) -> bool + Sync) -> u64 {
     values.par_chunks(PIECE).map(of_piece).sum()
 }
 
-/// Elements in one piece of a sum. Sums run piece by piece in order, so that they do not depend on threads.
+/// Elements that one thread takes at a time.
 const PIECE: usize = 1 << 16;
-
-/// Squared error, power of the input, and the largest absolute error.
-fn compare<T: Element>(values: &[T], decoded: &[T]) -> (WeightError, f64) {
-    let of_piece = |(a, b): (&[T], &[T])| {
-        a.iter().zip(b).fold((0.0f64, 0.0f64, 0.0f64), |(noise, signal, most), (a, b)| {
-            let (a, b) = (f64::from(a.to_f32()), f64::from(b.to_f32()));
-            let difference = a - b;
-            (noise + difference * difference, signal + a * a, most.max(difference.abs()))
-        })
-    };
-    let pieces: Vec<(f64, f64, f64)> = values.par_chunks(PIECE).zip(decoded.par_chunks(PIECE)).map(of_piece).collect();
-    let (noise, signal, most) = pieces
-        .into_iter()
-        .fold((0.0, 0.0, 0.0f64), |(n, s, m), (noise, signal, most)| (n + noise, s + signal, m.max(most)));
-    (WeightError { noise, signal }, most)
-}
 
 /// The bytes of elements, little-endian.
 fn to_bytes<T: Element>(values: &[T]) -> Vec<u8> {
@@ -277,13 +283,40 @@ impl Made {
         Cow::Borrowed(&self.decoded)
     }
 
+    /// The bytes of one of the tensors of a chain of Core ML's operators.
+    ///
+    /// # Errors
+    /// As [`Made::bytes`].
+    pub fn data(&self, data: &Data) -> Result<Cow<'_, [u8]>, QuantError> {
+        use crate::lower::Content as Stored;
+        let (content, raised) = match data.content {
+            Stored::Plain => return Ok(self.decoded()),
+            Stored::Codes => (Content::PackedCodes, false),
+            Stored::RaisedCodes => (Content::PackedCodes, true),
+            Stored::ZeroPoints => (Content::PackedZeroPoints, false),
+            Stored::RaisedZeroPoints => (Content::PackedZeroPoints, true),
+            Stored::Scales => (Content::Scales, false),
+            Stored::Tables => (Content::Tables, false),
+            Stored::Int8Tables => (Content::Int8Tables, false),
+            Stored::TableScale => (Content::TableScale, false),
+            Stored::ChannelScales => (Content::ChannelScales, false),
+            Stored::Mask => (Content::Mask, false),
+            Stored::Values => (Content::Values, false),
+        };
+        let entry = if data.element == ElementType::Fp32 { DType::F32 } else { DType::F16 };
+        let bytes = self.bytes(&Part::unnamed(content, entry, data.shape.clone()))?;
+        Ok(if raised { bytes.iter().map(|code| code.wrapping_add(128)).collect::<Vec<u8>>().into() } else { bytes })
+    }
+
     /// The bytes of one of the stored tensors that the weight turns into.
     ///
     /// # Errors
     /// If a code does not fit its width, which no kernel makes.
     pub fn bytes(&self, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
-        if let (Content::Mask, Some(mask)) = (part.content, &self.mask) {
-            return Ok(Cow::Borrowed(mask.bytes()));
+        match (part.content, &self.mask) {
+            (Content::Mask, Some(mask)) => return Ok(Cow::Borrowed(mask.bytes())),
+            (Content::ByteMask, Some(mask)) => return Ok(Cow::Owned(pack::unpack(mask.bytes(), mask.len(), 1)?)),
+            _ => {}
         }
         match &self.kind {
             Kind::Dense(bytes) => match &self.mask {
@@ -327,7 +360,7 @@ impl Made {
     }
 
     fn palette(&self, palettized: &Palettized, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
-        let stored = palettized.storage_bits();
+        let stored = storage_bits(palettized.bits);
         let table = palettized.entries() * palettized.vector_size();
         // Tables have as many entries as the stored indices can name; those beyond are never used.
         let wide = if elements(part) == palettized.tables.len() { table } else { palettized.vector_size() << stored };

@@ -1,6 +1,9 @@
 //! Writing the laid-out tensors, each at its place, from any thread.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use super::layout::{Item, Layout};
@@ -9,7 +12,7 @@ use super::work::Made;
 use super::{Job, RunError, values};
 use crate::formats::output::{Destination, OutputError, PartialDirectory, PartialFile};
 use crate::formats::safetensors::{TensorSpec, Writer};
-use crate::model::{Model, ModelData};
+use crate::model::{Model, ModelData, ModelError};
 
 /// The files of an output while they are written. Dropped before [`Writers::commit`], they leave nothing.
 pub struct Writers {
@@ -25,10 +28,11 @@ fn is_directory(model: &Model) -> bool {
 }
 
 impl Writers {
-    /// Begins the files of a layout.
+    /// Begins the files of a layout; those beside the tensors, where the output is a directory, are complete then.
     ///
     /// # Errors
-    /// If the output exists and may not be replaced, is an input, or cannot be written.
+    /// If the output exists and may not be replaced, is an input, or cannot be written; if a file beside the
+    /// tensors cannot be read.
     pub fn create(job: &Job, layout: &Layout) -> Result<Writers, RunError> {
         let mut inputs = job.model.files.clone();
         inputs.push(job.model.path.clone());
@@ -52,14 +56,17 @@ impl Writers {
                 writers.places.insert(part.name.clone(), (file, index));
             }
             let partial = match &writers.directory {
-                Some(directory) => {
-                    let name = path.file_name().unwrap_or(path.as_os_str());
-                    let inside = directory.path().join(name);
-                    PartialFile::create(&Destination { path: &inside, overwrite: false, inputs: &[] })?
-                }
+                Some(directory) => directory.file(file_name(path))?,
                 None => PartialFile::create(&destination)?,
             };
             writers.files.push(Writer::create(partial, &tensors, &layout.metadata[file])?);
+        }
+        if let Some(directory) = &writers.directory {
+            // Small and soon done: what fails here fails before the work.
+            if job.model.files.len() > 1 {
+                write_index(directory, job, layout)?;
+            }
+            copy_beside(&job.model.path, directory)?;
         }
         Ok(writers)
     }
@@ -96,68 +103,86 @@ impl Writers {
         Ok(())
     }
 
-    /// Puts everything in its place, with the files beside the tensors where the output is a directory. Returns
-    /// the bytes of all files of tensors.
+    /// Puts everything in its place. Returns the bytes of all files of tensors.
     ///
     /// # Errors
-    /// If the system refuses.
-    pub fn commit(self, job: &Job, layout: &Layout) -> Result<u64, RunError> {
+    /// If the system refuses, or a tensor has not been written.
+    pub fn commit(self) -> Result<u64, RunError> {
         let written = self.files.iter().map(Writer::len).sum();
         for file in self.files {
             file.commit()?;
         }
         if let Some(directory) = self.directory {
-            if job.model.files.len() > 1 {
-                write_index(directory.path(), job, layout)?;
-            }
-            copy_beside(&job.model.path, directory.path())?;
             directory.commit()?;
         }
         Ok(written)
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), RunError> {
-        if let Some(&(file, index)) = self.places.get(name) {
-            self.files[file].write_at(index, bytes)?;
-        }
-        Ok(())
+        let &(file, index) = self.places.get(name).ok_or_else(|| RunError::NoPlace(name.to_string()))?;
+        Ok(self.files[file].write_at(index, bytes)?)
     }
 }
 
+/// The last name of a path.
+fn file_name(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or(path.as_os_str())
+}
+
 /// The index that says which file holds which tensor.
-fn write_index(directory: &Path, job: &Job, layout: &Layout) -> Result<(), RunError> {
-    let name = |file: usize| job.model.files[file].file_name().map(|n| n.to_string_lossy().into_owned());
+const INDEX: &str = "model.safetensors.index.json";
+
+fn write_index(directory: &PartialDirectory, job: &Job, layout: &Layout) -> Result<(), RunError> {
     let mut map = serde_json::Map::new();
     let mut total = 0;
     for item in &layout.items {
         for part in &item.parts {
-            map.insert(part.name.clone(), name(job.model.weights[item.weight].location.file).into());
+            let file = &job.model.files[job.model.weights[item.weight].location.file];
+            map.insert(part.name.clone(), file_name(file).to_string_lossy().into());
             total += part.bytes;
         }
     }
     let index = serde_json::json!({ "metadata": { "total_size": total }, "weight_map": map });
-    let path = directory.join("model.safetensors.index.json");
-    let text = serde_json::to_string_pretty(&index).unwrap_or_default() + "\n";
-    std::fs::write(&path, text).map_err(|error| OutputError::from_io(&path, error).into())
+    let mut file = directory.file(INDEX)?;
+    let written = writeln!(file, "{index:#}");
+    written.map_err(|error| OutputError::from_io(file.path(), error))?;
+    Ok(file.commit()?)
 }
 
 /// Endings of the small files that belong to a checkpoint: configuration, tokenizer, texts.
 const BESIDE: &[&str] = &["json", "jsonl", "txt", "model", "jinja", "tiktoken", "md"];
 
 /// Copies what lies beside the tensors of a model directory.
-fn copy_beside(from: &Path, to: &Path) -> Result<(), RunError> {
-    let io = |error| RunError::from(OutputError::from_io(to, error));
+fn copy_beside(from: &Path, to: &PartialDirectory) -> Result<(), RunError> {
     if !from.is_dir() {
         return Ok(());
     }
-    for entry in std::fs::read_dir(from).map_err(io)? {
-        let path = entry.map_err(io)?.path();
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ModelError::Io { path, source }
+    };
+    for entry in std::fs::read_dir(from).map_err(unreadable(from))? {
+        let path = entry.map_err(unreadable(from))?.path();
         let known = path.extension().is_some_and(|e| BESIDE.iter().any(|b| e == *b));
-        let Some(name) = path.file_name().filter(|n| known && path.is_file() && *n != "model.safetensors.index.json")
-        else {
+        let name = file_name(&path);
+        if !known || !path.is_file() || name == INDEX {
             continue;
-        };
-        std::fs::copy(&path, to.join(name)).map_err(io)?;
+        }
+        let mut source = File::open(&path).map_err(unreadable(&path))?;
+        let mut file = to.file(name)?;
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            match source.read(&mut piece) {
+                Ok(0) => break,
+                Ok(length) => {
+                    let written = file.write_all(&piece[..length]);
+                    written.map_err(|error| OutputError::from_io(file.path(), error))?;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable(&path)(error).into()),
+            }
+        }
+        file.commit()?;
     }
     Ok(())
 }

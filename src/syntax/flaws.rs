@@ -2,9 +2,9 @@
 
 use super::grammar::excerpt;
 use super::keywords::UNITS;
-use super::nearest::nearest;
 use super::token::{Flaw, Token, TokenKind, meant, numeral_length, quote, text_value};
 use super::{Fix, Span, SyntaxError, SyntaxErrorKind};
+use crate::nearest::nearest;
 
 /// The error of a token with a flaw.
 pub(super) fn error(text: &str, token: &Token, flaw: Flaw) -> SyntaxError {

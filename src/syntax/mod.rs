@@ -12,7 +12,6 @@ mod grammar;
 pub mod keywords;
 pub mod lexer;
 pub mod line_index;
-pub mod nearest;
 mod outline;
 mod parse;
 pub mod token;

@@ -163,3 +163,19 @@ fn links_stay_links_and_permissions_stay() {
         assert!(ran.stderr.contains("write-protected"), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn fixes_in_imports_are_told_where_they_are_and_made_there() {
+    let world = World::new()
+        .file("sub/base.bitmill", "targt iOS18\nscheme w4 = int4 per-gruop(32)\n")
+        .file("a.bitmill", "import \"sub/base.bitmill\"\nlineer => w4\n");
+    let ran = world.run("check --fix a.bitmill");
+    assert!(ran.stdout.contains("fix: write `target` (check --fix sub/base.bitmill)"), "{}", ran.all());
+    assert!(ran.stdout.ends_with("2 errors; 2 can be fixed in imported files\n"), "{}", ran.all());
+    assert_eq!(world.read("a.bitmill"), "import \"sub/base.bitmill\"\nlinear => w4\n");
+    // What is told of the first is told of it with the second mended.
+    let ran = world.run("check --fix a.bitmill sub/base.bitmill");
+    assert_eq!(ran.status, Some(0), "{}", ran.all());
+    assert!(ran.stdout.contains("sub/base.bitmill: 2 fixes applied"), "{}", ran.all());
+    assert_eq!(world.read("sub/base.bitmill"), "target iOS18\nscheme w4 = int4 per-group(32)\n");
+}

@@ -104,7 +104,7 @@ fn why_names_the_rules_and_the_alternatives() {
     insta::assert_snapshot!(world.run("why a.bitmill layers.1.mlp.down_proj").all());
     insta::assert_snapshot!(world.run("why a.bitmill norm.weight").all(), @r"
     norm.weight
-      norm (by its name), 128, fp16, 256 B
+      norm (by name), 128, fp16, 256 B
 
       stays as it is: parameters of normalisation and of operators without weights stay in float
     ");
@@ -166,4 +166,21 @@ fn a_hundred_thousand_tensors_and_five_thousand_lines_take_a_moment() {
     }
     let plan = world.run("plan a.bitmill").stdout;
     assert!(plan.contains("model.layers.{0..332}.experts.{0..99}.down_proj"), "{plan}");
+}
+
+#[test]
+fn what_is_no_lock_of_this_version_is_not_overwritten() {
+    let recipe = "model \"digits.safetensors\"\ntarget iOS18\nlinear => int8 per-channel\n";
+    let world = World::new().model("digits.safetensors").file("a.bitmill", recipe).file("dir/x", "");
+    let world = world.file("later.lock", "# bitmill lock 10: of a later version\n").file("other.txt", "mine\n");
+    for (path, why) in
+        [("later.lock", "no lock file of this version"), ("other.txt", "no lock"), ("dir", "cannot be read")]
+    {
+        let ran = world.run(&format!("plan a.bitmill --lock {path}"));
+        assert!(ran.status == Some(3) && ran.stderr.contains(why), "{path}: {}", ran.all());
+    }
+    assert_eq!(world.read("later.lock"), "# bitmill lock 10: of a later version\n");
+    assert_eq!(world.read("other.txt"), "mine\n");
+    assert_eq!(world.run("plan a.bitmill --lock a.lock").status, Some(0));
+    assert_eq!(world.run("plan a.bitmill --lock a.lock").status, Some(0));
 }

@@ -49,6 +49,48 @@ fn errors_forbid_a_run_and_failed_expectations_are_findings() {
     assert!(ran.status == Some(1) && ran.stdout.contains("[expect-failed]"), "{}", ran.all());
 }
 
+#[test]
+fn what_nothing_measured_is_not_met() {
+    let world = digits().file("a.bitmill", format!("{RECIPE}expect accuracy drop <= 0.5%\nexpect sqnr >= 90 dB\n"));
+    let ran = world.run("run a.bitmill -o out.safetensors");
+    let line = "1 of 3 expectations met; 1 failed; not measured: `accuracy drop <= 0.5%` (only an evaluation tells)\n";
+    assert!(ran.status == Some(1) && ran.stdout.contains(line), "{}", ran.all());
+    let ran = world.run("run a.bitmill -o out.safetensors --force --json");
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let verdicts: Vec<_> = report["expectations"].as_array().unwrap().iter().map(|e| e["verdict"].clone()).collect();
+    assert_eq!(verdicts, ["met", "not-measured", "failed"]);
+    assert_eq!(report["expectations"][1]["claim"], "accuracy drop <= 0.5%");
+    assert_eq!(report["expectations"][1]["why"], "only an evaluation tells");
+}
+
+#[test]
+fn how_much_sparse_below_leaves_is_judged_after_the_run() {
+    let rules = "model \"digits.safetensors\"\ntarget iOS18\nconv or linear => sparse-below 0.05\n";
+    let kept = "expect size <= 90%\nexpect conv size <= 99%\nexpect bits <= 31\n";
+    let world = digits().file("a.bitmill", format!("{rules}{kept}")).file("b.bitmill", format!("{rules}{kept}"));
+    assert_eq!(world.run("check a.bitmill --deny warnings").status, Some(0));
+    let ran = world.run("run a.bitmill");
+    assert!(ran.status == Some(0) && ran.stdout.contains("3 expectations met"), "{}", ran.all());
+    // What no number of zeros could reach is told before, and what this number does not reach, after.
+    let world = world.file("c.bitmill", format!("{rules}expect size >= 200%\n"));
+    assert!(world.run("run c.bitmill").stdout.is_empty());
+    let world = world.file("d.bitmill", format!("{rules}expect conv size <= 1%\nexpect bits <= 1\n"));
+    assert_eq!(world.run("check d.bitmill").status, Some(0));
+    let ran = world.run("run d.bitmill");
+    assert!(ran.status == Some(1) && ran.stdout.contains("0 of 2 expectations met; 2 failed"), "{}", ran.all());
+}
+
+#[test]
+fn outputs_that_nobody_names_never_replace_the_model() {
+    let world = digits().file("digits.bitmill", RECIPE).file("sub/base.bitmill", "output \"named.safetensors\"\n");
+    let ran = world.run("run digits.bitmill");
+    assert!(ran.status == Some(0) && world.path("digits-torchao.safetensors").exists(), "{}", ran.all());
+    // What an import says counts from the import.
+    let world = world.file("b.bitmill", format!("import \"sub/base.bitmill\"\n{RECIPE}"));
+    let ran = world.run("run b.bitmill");
+    assert!(ran.status == Some(0) && world.path("sub/named.safetensors").exists(), "{}", ran.all());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_leaves_nothing_behind() {
@@ -81,4 +123,107 @@ fn a_signal_leaves_nothing_behind() {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(world.files(), ["a.bitmill", "m.safetensors"]);
+}
+
+/// A directory with two shards of zeros, their index and a configuration.
+#[cfg(unix)]
+fn shards() -> World {
+    let weight: &[usize] = &[256, 256];
+    let map = r#"{"weight_map":{"a.proj.weight":"1.safetensors","b.proj.weight":"2.safetensors"}}"#;
+    World::new()
+        .file("model/1.safetensors", super::world::zeros(&[("a.proj.weight", weight)]))
+        .file("model/2.safetensors", super::world::zeros(&[("b.proj.weight", weight)]))
+        .file("model/model.safetensors.index.json", map)
+        .file("model/config.json", format!("{{\"text\": \"{}\"}}", "x".repeat(9000)))
+        .file("a.bitmill", "model \"model\"\ntarget iOS18\nlinear => int8\n")
+}
+
+/// Runs a line where no file can be longer than so many KiB: what a full disk does, at a size.
+#[cfg(unix)]
+fn run_limited(world: &World, kib: u32, line: &str) -> std::process::Output {
+    let binary = env!("CARGO_BIN_EXE_bitmill");
+    // `ulimit -f` counts 512 bytes; the signal is ignored, so that the write fails as on a full disk.
+    let script = format!("trap '' XFSZ; ulimit -f {}; exec '{binary}' {line}", kib * 2);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &script]).current_dir(world.path("")).output().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_write_that_fails_names_the_destination_and_leaves_nothing() {
+    let world = digits();
+    let ran = run_limited(&world, 8, "run a.bitmill -o out.safetensors");
+    let told = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(3), "{told}");
+    assert!(told.contains("error: out.safetensors: cannot be written: "), "{told}");
+    assert_eq!(world.files(), ["a.bitmill", "digits.safetensors"]);
+
+    let world = shards();
+    let names = ["a.bitmill", "model"];
+    for (kib, name) in [(1, "out/1.safetensors"), (8, "out/1.safetensors")] {
+        let ran = run_limited(&world, kib, "run a.bitmill -o out");
+        let told = String::from_utf8(ran.stderr).unwrap();
+        assert!(
+            ran.status.code() == Some(3) && told.contains(&format!("error: {name}: cannot be written: ")),
+            "{told}"
+        );
+        assert_eq!(world.files(), names);
+    }
+    let _ = std::fs::remove_file(world.path("model/config.json"));
+    let world = world.file("model/tokenizer.json", "x".repeat(200 << 10));
+    let ran = run_limited(&world, 150, "run a.bitmill -o out");
+    let told = String::from_utf8(ran.stderr).unwrap();
+    assert!(told.contains("error: out/tokenizer.json: cannot be written: "), "{told}");
+    assert_eq!((ran.status.code(), world.files()), (Some(3), names.map(String::from).to_vec()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_beside_the_tensors_that_cannot_be_read_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = shards();
+    let config = world.path("model/notes.txt");
+    std::fs::write(&config, "x").unwrap();
+    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o000)).unwrap();
+    if std::fs::read(&config).is_ok() {
+        // Who may read everything meets no such error.
+        return;
+    }
+    let ran = world.run("run a.bitmill -o out");
+    assert!(ran.status == Some(3) && ran.stderr.contains("model/notes.txt: cannot be read: "), "{}", ran.all());
+    assert_eq!(world.files(), ["a.bitmill", "model"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_may_not_be_written_to_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = digits();
+    let closed = world.path("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
+    if std::fs::write(closed.join("probe"), "x").is_ok() {
+        // Who may write everywhere meets no such error; the system's own directories refuse even them.
+        if !std::path::Path::new("/proc/self").is_dir() {
+            return;
+        }
+        let ran = world.run("run a.bitmill -o /proc/out.safetensors");
+        assert!(
+            ran.status == Some(3) && ran.stderr.contains("/proc/out.safetensors: cannot be written: "),
+            "{}",
+            ran.all()
+        );
+        return;
+    }
+    let ran = world.run("run a.bitmill -o closed/out.safetensors");
+    assert!(
+        ran.status == Some(3) && ran.stderr.contains("closed/out.safetensors: cannot be written: "),
+        "{}",
+        ran.all()
+    );
+    assert!(ran.stderr.contains("name an output in a directory that you may write to"), "{}", ran.all());
+    assert!(!ran.stderr.contains(".partial-"), "{}", ran.all());
+    assert_eq!(std::fs::read_dir(&closed).unwrap().count(), 0);
 }

@@ -17,6 +17,24 @@ fn a_reader_that_leaves_is_no_failure() {
     assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
 }
 
+#[test]
+fn a_reader_that_leaves_does_not_hide_findings() {
+    let world = World::new().file("bad.bitmill", "target iOS18\nliner => int8\n").file("a.bitmill", "target iOS18\n");
+    let cases: [(&[&str], i32); 5] = [
+        (&["check", "bad.bitmill"], 1),
+        (&["check", "bad.bitmill", "--format", "json"], 1),
+        (&["fmt", "--diff", "gone.bitmill"], 3),
+        (&["rules"], 0),
+        (&["explain", "nonsens"], 2),
+    ];
+    for (line, status) in cases {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = world.command(line).stdout(writer).stderr(Stdio::null()).status().unwrap();
+        assert_eq!(ended.code(), Some(status), "{line:?}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_a_failure() {

@@ -14,20 +14,22 @@ pub struct Golden {
 impl Golden {
     /// The packages in the repository and, where `BITMILL_CONFORMANCE` names it, the full set.
     pub fn sources() -> Vec<Golden> {
-        let mut sources = vec![Golden::from_archive()];
+        let mut sources = vec![Golden::from_archive("lowered")];
         if let Some(root) = std::env::var_os("BITMILL_CONFORMANCE") {
             sources.push(Golden { root: PathBuf::from(root).join("lowered"), _unpacked: None });
         }
         sources
     }
 
-    /// The packages in the repository. The archive is packed as `tests/common/golden.rs` says.
-    pub fn from_archive() -> Golden {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/conformance/lowered.tar.gz");
+    /// Packages in the repository: `lowered` of [`Golden`], or `packages`, which have no JSON beside them, but states,
+    /// nested blocks, flexible shapes, images, classes, several functions. Packed as `tests/common/golden.rs` says.
+    pub fn from_archive(name: &str) -> Golden {
+        let archive = format!("tests/data/conformance/{name}.tar.gz");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(archive);
         let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let unpacked = tempfile::tempdir().unwrap();
         tar::Archive::new(flate2::read::GzDecoder::new(file)).unpack(unpacked.path()).unwrap();
-        Golden { root: unpacked.path().join("lowered"), _unpacked: Some(unpacked) }
+        Golden { root: unpacked.path().join(name), _unpacked: Some(unpacked) }
     }
 
     /// The directories of the packages' cases, sorted.

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bitmill::element::ElementType;
 use bitmill::formats::coreml::proto::*;
 use bitmill::formats::coreml::{
-    Manifest, MilType, Package, PackageFault, PackageWriteError, PackageWriter, WEIGHT_FILE, decode_model,
+    Manifest, Package, PackageFault, PackageWriteError, PackageWriter, WEIGHT_FILE, decode_model,
 };
 use bitmill::formats::output::{Destination, OutputError};
 use bytes::Bytes;
@@ -26,7 +27,7 @@ impl World {
     fn new() -> World {
         let world = World { dir: tempfile::tempdir().unwrap() };
         let mut writer = writer(&world.package());
-        let offset = writer.push(MilType::UInt3, 10, &[0xd1, 0x58, 0x1f, 0x2f]).unwrap();
+        let offset = writer.push(ElementType::Uint3, 10, &[0xd1, 0x58, 0x1f, 0x2f]).unwrap();
         writer.commit(&model(&[(WEIGHT_FILE, offset)])).unwrap();
         world
     }
@@ -352,6 +353,19 @@ fn models_that_are_damaged() {
     ");
 }
 
+#[test]
+fn a_program_of_too_many_fields_is_refused() {
+    // Two bytes of a file may be a message of hundreds in memory. Here they are truth values, which are not.
+    let bools = RepeatedBools { values: vec![true; 17 << 20] };
+    let tensor = TensorValue { value: Some(TensorElements::Bools(bools.into())) };
+    let immediate = ImmediateValue { value: Some(ImmediateKind::Tensor(tensor.into())) };
+    let value = Value { value: Some(ValueKind::Immediate(immediate.into())), ..Default::default() };
+    let attributes = vec![AttributeEntry::entry("val".to_owned(), value.into()).into()];
+    let block = Block { attributes, ..Default::default() }.encode_to_vec();
+    let error = decode_model(&Bytes::from(model_with(&block))).unwrap_err();
+    assert!(matches!(error, PackageFault::TooManyFields), "{error}");
+}
+
 /// A model whose only function has a block given by its bytes.
 fn model_with(block: &[u8]) -> Vec<u8> {
     let wrap = |tag: u32, inner: &[u8]| {
@@ -378,7 +392,7 @@ fn nested_blocks(depth: usize) -> Vec<u8> {
 
 #[test]
 fn a_model_cut_at_any_byte_or_changed_at_any_byte_is_no_panic() {
-    let golden = Golden::from_archive();
+    let golden = Golden::from_archive("lowered");
     let path = golden.package("tiny-cnn--weight-only-8bit--iOS17").join(MODEL);
     let wire = Bytes::from(fs::read(path).unwrap());
     assert!(decode_model(&wire).is_ok());
@@ -443,6 +457,17 @@ fn what_a_package_holds_besides_is_kept() {
 }
 
 #[test]
+fn a_package_written_into_its_input_does_not_copy_itself() {
+    let world = World::new();
+    let input = Package::open(&world.package()).unwrap();
+    let mut writer = writer(&world.join("out.mlpackage"));
+    writer.keep_extras(&input).unwrap();
+    writer.commit(input.model()).unwrap();
+    let names = fs::read_dir(world.join("out.mlpackage")).unwrap().map(|e| e.unwrap().file_name());
+    assert_eq!(names.count(), 2);
+}
+
+#[test]
 fn what_cannot_be_written_leaves_nothing() {
     let world = World::new();
     let path = world.package();
@@ -453,8 +478,8 @@ fn what_cannot_be_written_leaves_nothing() {
     assert!(matches!(PackageWriter::create(&destination), Err(OutputError::IsInput { .. })));
 
     let mut writer = writer(&world.dir.path().join("out.mlpackage"));
-    let error = writer.push_with(MilType::UInt8, 4, |out| out.write_all(b"abc")).unwrap_err();
-    insta::assert_snapshot!(error.to_string().replace(&*world.dir.path().to_string_lossy(), "DIR"), @"DIR/out.mlpackage/Data/com.apple.CoreML/weights/weight.bin: UINT8[4] takes 4 bytes, and 3 bytes were given");
+    let error = writer.push_with(ElementType::Uint8, 4, |out| out.write_all(b"abc")).unwrap_err();
+    insta::assert_snapshot!(error.to_string().replace(&*world.dir.path().to_string_lossy(), "DIR"), @"DIR/out.mlpackage/Data/com.apple.CoreML/weights/weight.bin: uint8[4] takes 4 bytes, and 3 bytes were given");
     assert!(matches!(writer.commit(&model(&[])), Err(PackageWriteError::Blob { .. })));
     let names: Vec<_> = fs::read_dir(world.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["m.mlpackage"]);

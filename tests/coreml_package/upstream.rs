@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use bitmill::element::ElementType;
 use bitmill::formats::coreml::proto::*;
-use bitmill::formats::coreml::{MilType, Package, PackageWriter};
+use bitmill::formats::coreml::{Package, PackageWriter};
 use bitmill::formats::output::Destination;
 use half::f16;
 use serde_json::{Map, Value as Json, json};
@@ -13,7 +14,7 @@ use crate::golden::*;
 
 #[test]
 fn packages_are_written_as_they_were_read() {
-    for golden in Golden::sources() {
+    for golden in Golden::sources().into_iter().chain([Golden::from_archive("packages")]) {
         for case in golden.cases() {
             let from = case.join("model.mlpackage");
             let out = tempfile::tempdir().unwrap();
@@ -46,6 +47,48 @@ fn packages_are_written_as_they_were_read() {
             }
         }
     }
+}
+
+#[test]
+fn what_programs_hold_besides_constants_is_read() {
+    let golden = Golden::from_archive("packages");
+    let open = |case: &str| Package::open(&golden.package(case)).unwrap();
+
+    let state = open("state");
+    let description = state.model().description.as_ref().unwrap();
+    assert!(matches!(description.state[0].r#type.as_ref().unwrap().kind, Some(FeatureKind::State(_))));
+    let function = find(&program(state.model()).functions, "main").unwrap();
+    let types = function.inputs.iter().map(|input| &input.r#type.as_ref().unwrap().kind);
+    assert_eq!(types.filter(|kind| matches!(kind, Some(ValueTypeKind::State(_)))).count(), 1);
+
+    let cond = open("cond");
+    let nested = operations(program(cond.model())).into_iter().filter(|operation| operation.blocks.len() == 2);
+    assert_eq!(nested.count(), 2);
+
+    let flexibility = |case: &str| {
+        let input = open(case).model().description.as_ref().unwrap().input[0].clone();
+        match &input.r#type.as_ref().unwrap().kind {
+            Some(FeatureKind::MultiArray(array)) => array.shape_flexibility.clone().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(
+        matches!(flexibility("enum"), ShapeFlexibility::Enumerated(shapes) if shapes.shapes[1].shape == [1, 3, 64, 64])
+    );
+    assert!(matches!(flexibility("range"), ShapeFlexibility::Range(range) if range.size_ranges[3].upper_bound == 128));
+
+    let image = open("image");
+    let description = image.model().description.as_ref().unwrap();
+    let input = description.input[0].r#type.as_ref().unwrap();
+    assert!(input.kind.is_none() && !input.unknown().is_empty());
+    assert!(!description.predicted_feature_name.is_empty());
+    let user_defined = &description.metadata.as_ref().unwrap().user_defined;
+    assert!(user_defined.iter().any(|entry| (entry.key.as_str(), entry.value.as_str()) == ("zoo", "x")));
+
+    let multi = open("multi");
+    let description = multi.model().description.as_ref().unwrap();
+    assert_eq!((description.functions.len(), description.default_function_name.as_str()), (2, "f1"));
+    assert_eq!(program(multi.model()).functions.len(), 2);
 }
 
 #[test]
@@ -131,12 +174,12 @@ fn operation_json(package: &Package, operation: &Operation) -> Json {
 fn named_json(values: &[Kept<NamedValueType>]) -> Vec<Json> {
     let json = |value: &Kept<NamedValueType>| {
         let (dtype, shape) = tensor_type(value.r#type.as_ref().unwrap());
-        json!({"name": value.name, "dtype": dtype.name(), "shape": shape})
+        json!({"name": value.name, "dtype": dtype.proto_name(), "shape": shape})
     };
     values.iter().map(json).collect()
 }
 
-fn tensor_type(value_type: &ValueType) -> (MilType, Vec<u64>) {
+fn tensor_type(value_type: &ValueType) -> (ElementType, Vec<u64>) {
     let Some(ValueTypeKind::Tensor(tensor)) = &value_type.kind else { panic!("{value_type:?}") };
     let sizes = tensor.dimensions.iter().map(|dimension| match &dimension.dimension {
         Some(DimensionKind::Constant(constant)) => constant.size,
@@ -144,24 +187,22 @@ fn tensor_type(value_type: &ValueType) -> (MilType, Vec<u64>) {
     });
     let shape: Vec<u64> = sizes.collect();
     assert_eq!(tensor.rank, shape.len() as i64);
-    (MilType::from_number(tensor.data_type).unwrap(), shape)
+    (ElementType::from_number(tensor.data_type).unwrap(), shape)
 }
 
 fn value_json(package: &Package, value: &Value) -> Json {
-    let (mil_type, shape) = tensor_type(value.r#type.as_ref().unwrap());
+    let (element, shape) = tensor_type(value.r#type.as_ref().unwrap());
     let elements = shape.iter().product::<u64>();
-    let mut json = json!({"dtype": mil_type.name(), "shape": shape});
+    let mut json = json!({"dtype": element.proto_name(), "shape": shape});
     match value.value.as_ref().unwrap() {
         ValueKind::BlobFile(reference) => {
             let blob = package.blob(reference).unwrap();
-            assert_eq!((blob.mil_type, blob.elements()), (mil_type, elements));
+            assert_eq!((blob.element, blob.elements()), (element, elements));
             json["blob_offset"] = reference.offset.into();
             json["bytes"] = blob.bytes.len().into();
             // The lists of small blobs are written out too.
-            if elements <= 64 {
-                if let Some(values) = unpacked(mil_type, &blob.bytes) {
-                    json["values"] = values;
-                }
+            if let Some(values) = unpacked(element, &blob.bytes).filter(|_| elements <= 64) {
+                json["values"] = values;
             }
         }
         ValueKind::Immediate(immediate) => {
@@ -173,7 +214,7 @@ fn value_json(package: &Package, value: &Value) -> Json {
                 TensorElements::Strings(list) => ("strings", json!(list.values)),
                 TensorElements::LongInts(list) => ("longInts", json!(list.values)),
                 TensorElements::Doubles(list) => ("doubles", json!(list.values)),
-                TensorElements::Bytes(list) => ("bytes", unpacked(mil_type, &list.values).unwrap()),
+                TensorElements::Bytes(list) => ("bytes", unpacked(element, &list.values).unwrap()),
             };
             json["arm"] = arm.into();
             json["values"] = values;
@@ -183,19 +224,19 @@ fn value_json(package: &Package, value: &Value) -> Json {
 }
 
 /// The elements of types of whole bytes.
-fn unpacked(mil_type: MilType, bytes: &[u8]) -> Option<Json> {
-    Some(match mil_type {
-        MilType::Float16 => {
+fn unpacked(element: ElementType, bytes: &[u8]) -> Option<Json> {
+    Some(match element {
+        ElementType::Fp16 => {
             json!(bytes.chunks(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f64()).collect::<Vec<_>>())
         }
-        MilType::Float32 => {
+        ElementType::Fp32 => {
             json!(bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>())
         }
-        MilType::UInt32 => {
+        ElementType::Uint32 => {
             json!(bytes.chunks(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>())
         }
-        MilType::Int8 => json!(bytes.iter().map(|b| *b as i8).collect::<Vec<_>>()),
-        MilType::UInt8 => json!(bytes),
+        ElementType::Int8 => json!(bytes.iter().map(|b| *b as i8).collect::<Vec<_>>()),
+        ElementType::Uint8 => json!(bytes),
         _ => return None,
     })
 }

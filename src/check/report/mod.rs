@@ -88,6 +88,17 @@ impl<'a> Texts<'a> {
         Region { path, start: self.position(place, place.span.start), end: self.position(place, place.span.end) }
     }
 
+    /// Where something is written, in few letters: `line 7`, or `base.bitmill:7` in an imported file.
+    pub fn location(&self, place: Place) -> String {
+        let region = self.region(place);
+        let main = self.recipe.sources.first().map(|source| source.path.as_path());
+        if main == Some(region.path) {
+            format!("line {}", region.start.line)
+        } else {
+            format!("{}:{}", region.path.display(), region.start.line)
+        }
+    }
+
     /// The lines of the text that a place lies in.
     pub fn lines(&self, place: Place) -> Option<&LineIndex> {
         let index = place.file.0 as usize;

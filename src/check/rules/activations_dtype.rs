@@ -1,6 +1,7 @@
 //! Activations are unsigned integers of 8 bits, or floats.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::check::schemes::asked;
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::Field;
 use crate::scheme::ActivationScheme;
 
@@ -38,17 +39,17 @@ and every other type an error.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let wrong = places::asked(context.recipe, Field::Activations, |_, scheme| {
+    let wrong = asked(context.recipe, Field::Activations, |_, scheme| {
         matches!(scheme.activations, Some(ActivationScheme::Static { signed, bits, .. }) if signed || bits != 8)
     });
     for asked in wrong {
-        let Some(ActivationScheme::Static { signed, bits, mapping }) = asked.first().1.activations else { continue };
+        let Some(ActivationScheme::Static { signed, bits, mapping }) = asked.scheme.activations else { continue };
         let mapping = mapping.map_or(String::new(), |mapping| format!(" {mapping}"));
         let unsigned = format!("activations uint8{mapping}");
         if bits == 8 {
             let finding =
                 report.add_as(Severity::Warning, asked.place, "ExecuTorch refuses activations of type int8");
-            asked.label_rules(finding);
+            asked.label_uses(finding);
             finding
                 .help("`uint8` says the same: lowering turns it into int8 where that is equal")
                 .upstream("CoreMLQuantizer takes `torch.quint8` or `torch.float32` only, and refuses `torch.qint8`")
@@ -56,7 +57,7 @@ fn check(context: &Context, report: &mut Report) {
         } else {
             let sign = if signed { "" } else { "u" };
             let finding = report.add(asked.place, format!("Core ML has no activations of type {sign}int{bits}"));
-            asked.label_rules(finding);
+            asked.label_uses(finding);
             finding.help("activations have 8 bits: `activations uint8`").suggest("use uint8", asked.place, unsigned);
         }
     }

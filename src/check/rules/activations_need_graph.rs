@@ -1,5 +1,6 @@
 //! A checkpoint has no graph in which activations could be observed.
 
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::model::ModelFormat;
 use crate::recipe::Field;
@@ -35,16 +36,17 @@ const fn is_checkpoint(format: ModelFormat) -> bool {
         | ModelFormat::HuggingFace
         | ModelFormat::Packed
         | ModelFormat::Listing => true,
+        ModelFormat::MlPackage => false,
     }
 }
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
     let Some((model, _)) = context.model.filter(|(model, _)| is_checkpoint(model.format)) else { return };
-    for asked in places::asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme)) {
+    for asked in asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme)) {
         let finding = report.add(asked.place, "the model is a checkpoint: it has no graph to observe activations in");
         finding.label_if(recipe.model.as_ref().map(|path| path.place), "tensors alone");
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding.help(format!(
             "export the model with `torch.export` and name the `.pt2` instead of `{}`, or quantize the weights only",
             model.path.display()

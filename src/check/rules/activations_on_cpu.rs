@@ -1,5 +1,6 @@
 //! Quantized activations gain on the Neural Engine, and lose elsewhere.
 
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::recipe::{ComputeUnits, Field};
 
@@ -34,7 +35,7 @@ fn check(context: &Context, report: &mut Report) {
     if !matches!(compute.value, ComputeUnits::Cpu | ComputeUnits::CpuAndGpu) {
         return;
     }
-    let asked = places::asked(context.recipe, Field::Activations, |_, scheme| places::is_static(scheme));
+    let asked = asked(context.recipe, Field::Activations, |_, scheme| places::is_static(scheme));
     let Some(first) = asked.first() else { return };
     let finding = report.add(compute.place, "quantized activations slow a model down without the Neural Engine");
     finding.label(first.place, "dequantized while the model runs");

@@ -1,5 +1,6 @@
 //! Quantized activations begin with iOS 17.
 
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, needs, places, words};
 use crate::coreml::feature::Feature;
 use crate::recipe::Field;
@@ -31,13 +32,13 @@ a package to iOS 17 without saying so; ExecuTorch's PT2E recipes refuse anything
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    let asked = places::asked(recipe, Field::Activations, |rule, scheme| {
+    let asked = asked(recipe, Field::Activations, |rule, scheme| {
         places::is_static(scheme) && needs::lacks(context, rule, Feature::Activations).is_some()
     });
     for asked in asked {
         let set = Feature::Activations.set();
         let finding = report.add(asked.place, format!("quantized activations need {}", words::ios(set)));
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding
             .help(format!("raise the target ({}), or quantize the weights only", set.systems()))
             .upstream("coremltools raises the target to iOS17 without saying so");

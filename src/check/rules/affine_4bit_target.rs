@@ -1,7 +1,7 @@
 //! Integers of 4 bits came with iOS18.
 
 use crate::check::schemes::{affine_parts, lacks};
-use crate::check::words::{needs_set, systems};
+use crate::check::words::needs_set;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::coreml::feature::Feature;
 use crate::recipe::Field;
@@ -46,7 +46,7 @@ fn check(context: &Context, report: &mut Report) {
     };
     for (part, affine) in affine_parts(context.recipe, Field::Base, |a| is_wanted(a.bits, &a.granularity)) {
         let sign = if affine.signed { "" } else { "u" };
-        let finding = report.add(part.place, format!("4-bit integers need {}", systems(set)));
+        let finding = report.add(part.place, format!("4-bit integers need {}", set.systems()));
         finding
             .here("4-bit integers")
             .upstream("coremltools refuses: `The 4-bit quantization is supported since iOS18`")

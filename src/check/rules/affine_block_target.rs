@@ -1,7 +1,7 @@
 //! Scales per group and block came with iOS18, for 8 bits too.
 
 use crate::check::schemes::{affine_parts, lacks};
-use crate::check::words::{needs_set, systems};
+use crate::check::words::needs_set;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::coreml::feature::Feature;
 use crate::recipe::Field;
@@ -39,7 +39,7 @@ fn check(context: &Context, report: &mut Report) {
     let is_block = |granularity: &Granularity| matches!(granularity, Granularity::PerGroup(_) | Granularity::Block(_));
     for (part, affine) in affine_parts(context.recipe, Field::Granularity, |a| a.bits == 8 && is_block(&a.granularity)) {
         let written = &affine.granularity;
-        let finding = report.add(part.place, format!("`{written}` needs {}, with 8 bits too", systems(set)));
+        let finding = report.add(part.place, format!("`{written}` needs {}, with 8 bits too", set.systems()));
         finding
             .here("more than one scale along a channel")
             .upstream("coremltools refuses: `The more fine-grained quantization (such as blockwise) is only supported since iOS18`")

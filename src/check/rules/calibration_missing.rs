@@ -1,5 +1,6 @@
 //! Static activations without samples to calibrate them.
 
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, needs, places, words};
 use crate::recipe::{Field, TargetChoice};
 
@@ -36,7 +37,7 @@ fn check(context: &Context, report: &mut Report) {
     if recipe.calibrate.is_some() {
         return;
     }
-    let asked = places::asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme));
+    let asked = asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme));
     let Some(first) = asked.first() else { return };
     let finding = report.add(first.place, "quantized activations need samples, and the recipe names none");
     for other in asked.iter().skip(1).take(2) {

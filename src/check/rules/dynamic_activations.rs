@@ -1,5 +1,6 @@
 //! Core ML has no dynamic quantization of activations.
 
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Edit, Example, Needs, Report, Rule, Severity, places, words};
 use crate::recipe::{Field, TargetChoice};
 use crate::scheme::ActivationScheme;
@@ -37,12 +38,12 @@ macOS 14, watchOS 10 or tvOS 17. Where there are no samples, quantize the weight
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    let dynamic = places::asked(recipe, Field::Activations, |_, scheme| {
+    let dynamic = asked(recipe, Field::Activations, |_, scheme| {
         scheme.activations == Some(ActivationScheme::Dynamic)
     });
     for asked in dynamic {
         let finding = report.add(asked.place, "Core ML cannot quantize activations dynamically");
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding
             .here("scales would have to be found at run time")
             .help("give samples and use `activations uint8`, or quantize the weights only")

@@ -1,15 +1,17 @@
 //! Expectations that do not hold.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use crate::check::words::{bytes, count, list};
+use crate::check::expectation::{Unmeasured, Verdict, claim};
+use crate::check::words::{count, list};
 use crate::check::{Binds, Context, Example, Finding, Needs, Report, Rule, Severity};
 use crate::model::{Model, Weight};
 use crate::plan::{Decision, Outcome, Plan, Reason};
 use crate::recipe::selector::Selector;
 use crate::recipe::{Bound, Claim, Expect, Metric, Recipe};
-use crate::scheme::{Scheme, WeightScheme};
+use crate::scheme::{Scheme, Sparsity, WeightScheme};
 use crate::syntax::tree::Comparison;
+use crate::words::size;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -24,7 +26,8 @@ noticed. What the headers of the model tell is checked in the editor: `expect si
 `expect linear matches 112`, `expect \"lm_head\" => keep`, `expect every linear quantized`. `sqnr` is checked after a
 run, accuracy and perplexity after an evaluation.
 
-Sizes are those of all tensors as the output stores them: codes, scales, zero points, tables and masks.
+Sizes are those of all tensors as the output stores them: codes, scales, zero points, tables and masks. How many
+values `sparse-below` leaves only a run tells: before one, a size that could still fall is not judged.
 
 `matches` counts every tensor that the selector matches. The others are about weights that can be quantized, as far
 as the selector matches any: biases that a name happens to fit are passed over.
@@ -51,31 +54,24 @@ as the selector matches any: biases that a name happens to fit are passed over.
 };
 
 fn check(context: &Context, report: &mut Report) {
+    judge(context, report);
+}
+
+/// What is known of each expectation, in the order of the recipe.
+pub(in crate::check) fn verdicts(context: &Context) -> Vec<Verdict> {
+    judge(context, &mut Report::new(&RULE, context.recipe))
+}
+
+fn judge(context: &Context, report: &mut Report) -> Vec<Verdict> {
+    let expects = context.recipe.expects.iter();
     let Some((model, plan)) = context.model else {
-        return;
+        return expects.map(|_| Verdict::NotMeasured(Unmeasured::NoModel)).collect();
     };
-    let checker = Checker { context, recipe: context.recipe, model, plan };
-    for expect in &context.recipe.expects {
-        match &expect.claim {
-            Claim::Matches { selector, operator, count } => {
-                checker.matches(report, expect, selector, *operator, *count);
-            }
-            Claim::Decides { selector, scheme } => checker.decides(report, expect, selector, scheme),
-            Claim::Quantified { every, selector, quantized } => {
-                checker.quantified(report, expect, selector, *every, *quantized);
-            }
-            // A recipe with mistakes does not do what it will do.
-            Claim::Metric { .. } if !context.recipe.problems.is_empty() => {}
-            Claim::Metric { selector, metric, operator, bound } => {
-                let matches = |weight: &Weight| selector.as_ref().is_none_or(|s| s.matches(weight));
-                if selector.as_ref().is_none_or(Selector::is_readable) {
-                    let claim =
-                        MetricClaim { expect, is_whole: selector.is_none(), operator: *operator, bound: *bound };
-                    checker.metric(report, &claim, *metric, &matches);
-                }
-            }
-        }
-    }
+    // A run that wrote something knows the size of each weight that it changed.
+    let written = context.run.filter(|run| run.size.is_some());
+    let written = written.map(|run| run.sizes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect());
+    let checker = Checker { context, recipe: context.recipe, model, plan, written };
+    expects.map(|expect| checker.judge(report, expect)).collect()
 }
 
 struct Checker<'a> {
@@ -83,6 +79,8 @@ struct Checker<'a> {
     recipe: &'a Recipe,
     model: &'a Model,
     plan: &'a Plan,
+    /// Bytes of each weight that a run changed, where there was one.
+    written: Option<HashMap<&'a str, u64>>,
 }
 
 struct MetricClaim<'a> {
@@ -112,26 +110,94 @@ impl MetricClaim<'_> {
     }
 }
 
+/// Sizes of the weights that a claim is about.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sizes {
+    before: u64,
+    after: u64,
+    /// Of those that change.
+    changed_elements: u64,
+    /// Of those that change, after.
+    changed_bytes: u64,
+    /// Whether only a run tells how much less it is: how many values `sparse-below` leaves.
+    is_most: bool,
+}
+
+impl Sizes {
+    /// What these sizes tell of a claim about a number that is made of them.
+    fn verdict(&self, claim: &MetricClaim, actual: f64) -> Verdict {
+        let holds = claim.holds(actual);
+        match (self.is_most, claim.operator) {
+            (false, _) => Verdict::of(holds),
+            (true, Comparison::Less | Comparison::LessOrEqual) if holds => Verdict::Met,
+            (true, Comparison::Greater | Comparison::GreaterOrEqual) if !holds => Verdict::Failed,
+            (true, _) => Verdict::NotMeasured(Unmeasured::Run),
+        }
+    }
+}
+
 impl Checker<'_> {
-    fn fails<'r>(&self, report: &'r mut Report, expect: &Expect, why: &str) -> &'r mut Finding {
-        let claim = self.recipe.text(expect.place).trim_start_matches("expect").trim();
-        report.add(expect.place, format!("`{claim}` does not hold: {why}"))
+    fn judge(&self, report: &mut Report, expect: &Expect) -> Verdict {
+        let readable = |selector: &Selector| selector.is_readable();
+        match &expect.claim {
+            Claim::Matches { selector, operator, count } if readable(selector) => {
+                self.matches(report, expect, selector, *operator, *count)
+            }
+            Claim::Decides { selector, scheme } if readable(selector) => self.decides(report, expect, selector, scheme),
+            Claim::Quantified { every, selector, quantized } if readable(selector) => {
+                self.quantified(report, expect, selector, *every, *quantized)
+            }
+            // A recipe with mistakes does not do what it will do.
+            Claim::Metric { selector, metric, operator, bound }
+                if self.recipe.problems.is_empty() && selector.as_ref().is_none_or(readable) =>
+            {
+                let matches = |weight: &Weight| selector.as_ref().is_none_or(|s| s.matches(weight));
+                let claim = MetricClaim { expect, is_whole: selector.is_none(), operator: *operator, bound: *bound };
+                self.metric(report, &claim, *metric, &matches)
+            }
+            _ => Verdict::NotMeasured(Unmeasured::Mistakes),
+        }
     }
 
-    fn matches(&self, report: &mut Report, expect: &Expect, selector: &Selector, operator: Comparison, wanted: u64) {
-        if !selector.is_readable() {
-            return;
+    fn fails<'r>(&self, report: &'r mut Report, expect: &Expect, why: &str) -> &'r mut Finding {
+        report.add(expect.place, format!("`{}` does not hold: {why}", claim(self.recipe, expect)))
+    }
+
+    /// The weights for which `matches` holds, as planned or as a run has written them.
+    fn sizes(&self, matches: &dyn Fn(&Weight) -> bool) -> Sizes {
+        let mut sizes = Sizes::default();
+        for (weight, decision) in self.model.weights.iter().zip(&self.plan.decisions).filter(|(w, _)| matches(w)) {
+            // Some weights stay because of their values.
+            let changed = match (&self.written, &decision.outcome) {
+                (Some(written), Outcome::Change(_)) => written.get(weight.name.as_str()).copied(),
+                (None, Outcome::Change(fitted)) => {
+                    sizes.is_most |= matches!(fitted.sparse(), Some(Sparsity::Below(_)));
+                    Some(decision.after)
+                }
+                _ => None,
+            };
+            sizes.before += weight.bytes;
+            sizes.after += changed.unwrap_or(weight.bytes);
+            if let Some(bytes) = changed {
+                sizes.changed_elements += weight.elements();
+                sizes.changed_bytes += bytes;
+            }
         }
+        sizes
+    }
+
+    fn matches(&self, report: &mut Report, expect: &Expect, selector: &Selector, operator: Comparison, wanted: u64) -> Verdict {
         let matched = self.model.weights.iter().filter(|weight| selector.matches(weight));
         let names: Vec<&str> = matched.map(|weight| weight.name.as_str()).collect();
         if operator.holds(&(names.len() as u64), &wanted) {
-            return;
+            return Verdict::Met;
         }
         let finding = self.fails(report, expect, &format!("it matches {}", count(names.len(), "weight")));
         if !names.is_empty() {
             finding.help(format!("it matches {}", list(&names, 5)));
         }
         finding.weights(names);
+        Verdict::Failed
     }
 
     /// The weights a claim is about: those that can be quantized, where it matches any.
@@ -142,16 +208,16 @@ impl Checker<'_> {
         if matched.iter().any(can) { matched.into_iter().filter(can).collect() } else { matched }
     }
 
-    fn decides(&self, report: &mut Report, expect: &Expect, selector: &Selector, wanted: &Scheme) {
+    fn decides(&self, report: &mut Report, expect: &Expect, selector: &Selector, wanted: &Scheme) -> Verdict {
         let is_so = |decision: &Decision| match (&decision.outcome, decision.rule) {
             (Outcome::Keep(Reason::Unreadable), _) => true,
             (Outcome::Keep(_), _) => wanted.weights == WeightScheme::Keep && wanted.activations.is_none(),
             (_, rule) => rule.and_then(|index| self.recipe.rules[index].scheme.as_ref()) == Some(wanted),
         };
-        self.offenders(report, expect, selector, |decision| !is_so(decision));
+        self.offenders(report, expect, selector, |decision| !is_so(decision))
     }
 
-    fn quantified(&self, report: &mut Report, expect: &Expect, selector: &Selector, every: bool, quantized: bool) {
+    fn quantified(&self, report: &mut Report, expect: &Expect, selector: &Selector, every: bool, quantized: bool) -> Verdict {
         self.offenders(report, expect, selector, |decision| {
             let is_quantized = match decision.outcome {
                 Outcome::Keep(Reason::Unreadable) => return false,
@@ -159,7 +225,7 @@ impl Checker<'_> {
                 Outcome::Change(_) | Outcome::Misfit(_) => true,
             };
             (is_quantized == quantized) != every
-        });
+        })
     }
 
     /// Reports a claim about each weight, with those for which it does not hold.
@@ -169,14 +235,11 @@ impl Checker<'_> {
         expect: &Expect,
         selector: &Selector,
         offends: impl Fn(&Decision) -> bool,
-    ) {
-        if !selector.is_readable() {
-            return;
-        }
+    ) -> Verdict {
         let candidates = self.candidates(selector);
         let offenders: Vec<_> = candidates.iter().filter(|(_, decision)| offends(decision)).collect();
         let Some((first, decision)) = offenders.first() else {
-            return;
+            return Verdict::Met;
         };
         let becomes = self.becomes(decision);
         let why = match (offenders.len(), candidates.len()) {
@@ -190,6 +253,7 @@ impl Checker<'_> {
         }
         finding.help("add a rule behind the one that decides, or correct the expectation");
         finding.weights(offenders.iter().map(|(weight, _)| weight.name.as_str()));
+        Verdict::Failed
     }
 
     /// What happens to a weight, as the end of a sentence.
@@ -206,61 +270,75 @@ impl Checker<'_> {
         }
     }
 
-    fn metric(&self, report: &mut Report, claim: &MetricClaim, metric: Metric, matches: &dyn Fn(&Weight) -> bool) {
+    fn metric(
+        &self,
+        report: &mut Report,
+        claim: &MetricClaim,
+        metric: Metric,
+        matches: &dyn Fn(&Weight) -> bool,
+    ) -> Verdict {
         match metric {
             Metric::Size => self.size(report, claim, matches),
-            Metric::Bits => {
-                let Some(bits) = self.plan.totals(self.model, matches).bits().filter(|bits| !claim.holds(*bits)) else {
-                    return;
-                };
-                let why = format!("it is {} bits per quantized weight", claim.show(bits, 1.0));
-                self.fails(report, claim.expect, &why).help("scales and tables count too: larger groups have fewer");
-            }
+            Metric::Bits => self.bits(report, claim, matches),
             Metric::Sqnr => self.sqnr(report, claim, matches),
-            // These are known to an evaluation only.
-            Metric::AccuracyDrop | Metric::PerplexityRise => {}
+            Metric::AccuracyDrop | Metric::PerplexityRise => Verdict::NotMeasured(Unmeasured::Evaluation),
         }
     }
 
-    fn size(&self, report: &mut Report, claim: &MetricClaim, matches: &dyn Fn(&Weight) -> bool) {
-        let totals = self.plan.totals(self.model, matches);
-        if totals.before == 0 {
-            return;
+    fn bits(&self, report: &mut Report, claim: &MetricClaim, matches: &dyn Fn(&Weight) -> bool) -> Verdict {
+        let sizes = self.sizes(matches);
+        if sizes.changed_elements == 0 {
+            return Verdict::NotMeasured(Unmeasured::Nothing);
         }
-        // A run knows the size of what it wrote, and some sizes only the values tell.
+        let bits = sizes.changed_bytes as f64 * 8.0 / sizes.changed_elements as f64;
+        let verdict = sizes.verdict(claim, bits);
+        if verdict == Verdict::Failed {
+            let why = format!("it is {} bits per quantized weight", claim.show(bits, 1.0));
+            self.fails(report, claim.expect, &why).help("scales and tables count too: larger groups have fewer");
+        }
+        verdict
+    }
+
+    fn size(&self, report: &mut Report, claim: &MetricClaim, matches: &dyn Fn(&Weight) -> bool) -> Verdict {
+        let sizes = self.sizes(matches);
+        if sizes.before == 0 {
+            return Verdict::NotMeasured(Unmeasured::Nothing);
+        }
         let written = self.context.run.and_then(|run| run.size).filter(|_| claim.is_whole);
-        let after = written.unwrap_or(totals.after);
-        let share = after as f64 / totals.before as f64;
+        let after = written.unwrap_or(sizes.after);
+        let share = after as f64 / sizes.before as f64;
         let (actual, why) = match claim.bound {
             Bound::Share(_) => {
-                let sizes = format!("{} of {}", bytes(after), bytes(totals.before));
-                (share, format!("it is {}%, {sizes}", claim.show(share, 100.0)))
+                let both = format!("{} of {}", size(after), size(sizes.before));
+                (share, format!("it is {}%, {both}", claim.show(share, 100.0)))
             }
             Bound::Value(_) => (after as f64, format!("it is {}", claim.show_bytes(after))),
         };
-        if claim.holds(actual) {
-            return;
+        let verdict = sizes.verdict(claim, actual);
+        if verdict != Verdict::Failed {
+            return verdict;
         }
         let finding = self.fails(report, claim.expect, &why);
         let all = self.model.weights.iter().zip(&self.plan.decisions);
         let stays = |(weight, decision): &(&Weight, &Decision)| matches(weight) && !decision.outcome.is_change();
         // Trifles would not help.
-        let matters = |(_, decision): &(&Weight, &Decision)| decision.after >= totals.after / 100;
+        let matters = |(_, decision): &(&Weight, &Decision)| decision.after >= after / 100;
         let mut staying: Vec<(&Weight, &Decision)> = all.filter(stays).filter(matters).collect();
         staying.sort_by_key(|(_, decision)| std::cmp::Reverse(decision.after));
         let largest: Vec<String> =
-            staying.iter().take(3).map(|(w, d)| format!("`{}` ({})", w.name, bytes(d.after))).collect();
+            staying.iter().take(3).map(|(w, d)| format!("`{}` ({})", w.name, size(d.after))).collect();
         if !largest.is_empty() {
             finding.help(format!("the largest that stay as they are: {}", largest.join(", ")));
         }
         if let Some(rule) = staying.first().and_then(|(_, decision)| decision.rule) {
             finding.label(self.recipe.rules[rule].selector_place, "keeps the largest");
         }
+        verdict
     }
 
-    fn sqnr(&self, report: &mut Report, claim: &MetricClaim, matches: &dyn Fn(&Weight) -> bool) {
+    fn sqnr(&self, report: &mut Report, claim: &MetricClaim, matches: &dyn Fn(&Weight) -> bool) -> Verdict {
         let Some(run) = self.context.run else {
-            return;
+            return Verdict::NotMeasured(Unmeasured::Run);
         };
         let meant: Option<HashSet<&str>> = (!claim.is_whole).then(|| {
             let weights = self.model.weights.iter().filter(|weight| matches(weight));
@@ -277,8 +355,11 @@ impl Checker<'_> {
             sum.signal += error.signal;
         }
         let sqnr = sum.sqnr();
-        if errors.is_empty() || claim.holds(sqnr) {
-            return;
+        if errors.is_empty() {
+            return Verdict::NotMeasured(Unmeasured::Nothing);
+        }
+        if claim.holds(sqnr) {
+            return Verdict::Met;
         }
         let finding = self.fails(report, claim.expect, &format!("it is {} dB", claim.show(sqnr, 1.0)));
         errors.sort_by(|(_, a), (_, b)| a.sqnr().total_cmp(&b.sqnr()));
@@ -291,6 +372,7 @@ impl Checker<'_> {
         if let Some(rule) = at.and_then(|at| self.plan.decisions[at].rule) {
             finding.label(self.recipe.rules[rule].scheme_place, "decides the worst");
         }
+        Verdict::Failed
     }
 }
 
@@ -298,7 +380,6 @@ impl MetricClaim<'_> {
     /// Bytes for a reader, exactly where the short form would seem to hold.
     fn show_bytes(&self, actual: u64) -> String {
         let exact = format!("{actual} bytes");
-        let short = bytes(actual);
-        if short == exact { exact } else { format!("{short} ({exact})") }
+        if actual < 1000 { exact } else { format!("{} ({exact})", size(actual)) }
     }
 }

@@ -1,6 +1,7 @@
 //! Core ML has no bfloat16 weights.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::check::schemes::asked;
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::Field;
 use crate::scheme::{FloatType, WeightScheme};
 
@@ -23,12 +24,12 @@ fp16 takes the same space and is finer, but reaches only to 65504. fp32 holds ev
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let asked = places::asked(context.recipe, Field::Base, |_, scheme| {
+    let asked = asked(context.recipe, Field::Base, |_, scheme| {
         scheme.weights == WeightScheme::Float(FloatType::Bf16)
     });
     for asked in asked {
         let finding = report.add(asked.place, "Core ML has no bfloat16 weights");
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding
             .help("`fp16` takes the same space and reaches to 65504; `fp32` holds every bfloat16 exactly")
             .upstream("lowering a bfloat16 model fails with `KeyError: torch.bfloat16`")

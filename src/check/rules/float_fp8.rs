@@ -1,6 +1,7 @@
 //! No documented Core ML target has 8-bit floats.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::check::schemes::asked;
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::Field;
 use crate::scheme::{FloatType, WeightScheme};
 
@@ -24,12 +25,12 @@ unevenly as those of a float.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let asked = places::asked(context.recipe, Field::Base, |_, scheme| {
+    let asked = asked(context.recipe, Field::Base, |_, scheme| {
         matches!(scheme.weights, WeightScheme::Float(FloatType::Fp8E4m3 | FloatType::Fp8E5m2))
     });
     for asked in asked {
         let finding = report.add(asked.place, "no Core ML target has weights in 8-bit floats");
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding
             .help("`int8 per-channel` takes the same space; so does a palette, `lut8`")
             .suggest("use int8 per-channel", asked.place, "int8 per-channel");

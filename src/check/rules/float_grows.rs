@@ -1,5 +1,6 @@
 //! A wider float than the weights have.
 
+use crate::check::schemes::shares;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, words};
 use crate::recipe::Field;
 use crate::scheme::WeightScheme;
@@ -27,14 +28,14 @@ How a model computes is said by `precision`, not by the type of its weights.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let grown = places::by_rule(context, |rule, _, decision| {
+    let grown = shares(context, |rule, _, decision| {
         let float = rule.scheme.as_ref().is_some_and(|scheme| matches!(scheme.weights, WeightScheme::Float(_)));
         float && decision.after > decision.before
     });
-    for (index, weights) in grown {
-        let rule = &context.recipe.rules[index];
+    for share in grown {
+        let rule = share.rule;
         let place = places::part(rule, Field::Base);
-        let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
+        let (names, first) = (share.names(), share.weights[0].0);
         let finding = report.add(
             place,
             format!(
@@ -45,7 +46,7 @@ fn check(context: &Context, report: &mut Report) {
             ),
         );
         finding
-            .label(rule.selector_place, format!("stored as {}", weights[0].dtype))
+            .label(rule.selector_place, format!("stored as {}", first.dtype))
             .help("`keep` leaves them as they are; `precision` says how a model computes")
             .weights(names)
             .suggest("keep them as they are", place, "keep");

@@ -1,7 +1,7 @@
 //! Granularities that name axes which a weight does not have.
 
-use crate::check::schemes::{Share, misfits, part_place, selector_where, weights_named};
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
+use crate::check::schemes::{Share, misfits, selector_where, weights_named};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::plan::{Misfit, Outcome};
 use crate::recipe::Field;
 
@@ -49,7 +49,7 @@ fn check(context: &Context, report: &mut Report) {
 }
 
 fn tell(context: &Context, share: &Share, misfit: &Misfit, report: &mut Report) {
-    let place = part_place(share.rule, Field::Granularity);
+    let place = places::part(share.rule, Field::Granularity);
     let names = share.names();
     let of = weights_named(&names);
     let finding = match misfit {

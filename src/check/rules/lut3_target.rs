@@ -1,7 +1,7 @@
 //! Palettes of 3 bits came with iOS18.
 
 use crate::check::schemes::{lacks, palette_parts};
-use crate::check::words::{needs_set, systems};
+use crate::check::words::needs_set;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::coreml::feature::Feature;
 use crate::recipe::Field;
@@ -32,7 +32,7 @@ For older systems use `lut4`, or `lut2` where the loss can be borne.
 fn check(context: &Context, report: &mut Report) {
     let Some(set) = lacks(context, Feature::Palette3) else { return };
     for (part, _) in palette_parts(context.recipe, Field::Base, |palette| palette.bits == 3) {
-        let finding = report.add(part.place, format!("palettes of 3 bits need {}", systems(set)));
+        let finding = report.add(part.place, format!("palettes of 3 bits need {}", set.systems()));
         finding
             .here("a table of 8 entries")
             .upstream("coremltools refuses: `Parameter lut should be a vector of size from one of {2, 4, 16, 64, 256}`")

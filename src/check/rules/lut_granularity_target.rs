@@ -1,7 +1,7 @@
 //! More than one table came with iOS18.
 
 use crate::check::schemes::{lacks, palette_parts};
-use crate::check::words::{needs_set, systems};
+use crate::check::words::needs_set;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::coreml::feature::Feature;
 use crate::recipe::Field;
@@ -39,7 +39,7 @@ fn check(context: &Context, report: &mut Report) {
         Granularity::Block(extents) => extents.iter().any(Option::is_some),
     };
     for (part, palette) in palette_parts(context.recipe, Field::Granularity, |p| has_many(&p.granularity)) {
-        let message = format!("`{}` needs {}: older systems take one table", palette.granularity, systems(set));
+        let message = format!("`{}` needs {}: older systems take one table", palette.granularity, set.systems());
         let finding = report.add(part.place, message);
         finding
             .here("several tables")

@@ -1,7 +1,7 @@
 //! int8 entries and scales beside a palette came with iOS18.
 
 use crate::check::schemes::{PartUse, lacks, parts};
-use crate::check::words::{needs_set, systems};
+use crate::check::words::needs_set;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::coreml::feature::Feature;
 use crate::coreml::target::OperatorSet;
@@ -49,7 +49,7 @@ fn check(context: &Context, report: &mut Report) {
 }
 
 fn tell(context: &Context, part: &PartUse, field: Field, what: &str, set: &'static OperatorSet, report: &mut Report) {
-    let finding = report.add(part.place, format!("{what} need {}", systems(set)));
+    let finding = report.add(part.place, format!("{what} need {}", set.systems()));
     finding
         .here("a table joined to scales")
         .upstream("coremltools refuses: `… is only supported since iOS18`")

@@ -1,7 +1,7 @@
 //! Tables that are large beside the indices.
 
-use crate::check::schemes::{part_place, shares, weights_named};
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
+use crate::check::schemes::{shares, weights_named};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::model::Weight;
 use crate::plan::fit::storage_bits;
 use crate::plan::size::float_bytes;
@@ -64,7 +64,7 @@ fn check(context: &Context, report: &mut Report) {
             bits(indices),
             weights_named(&names)
         );
-        let finding = report.add(part_place(share.rule, Field::Granularity), message);
+        let finding = report.add(places::part(share.rule, Field::Granularity), message);
         finding
             .here(format!("{:.1} bits per weight in all", bits(tables.saturating_add(indices))))
             .label(share.rule.selector_place, "these weights are meant")

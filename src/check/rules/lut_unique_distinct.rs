@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::check::schemes::{part_place, weights_named};
-use crate::check::{Binds, Context, Example, Fact, Needs, Report, Rule, Severity};
+use crate::check::schemes::{weights_named};
+use crate::check::{Binds, Context, Example, Fact, Needs, Report, Rule, Severity, places};
 use crate::plan::{Decision, Fitted, Outcome};
 use crate::recipe::Field;
 use crate::scheme::PaletteFit;
@@ -60,7 +60,7 @@ fn check(context: &Context, report: &mut Report) {
     }
     for (index, (names, most)) in by_rule {
         let rule = &context.recipe.rules[index];
-        let place = part_place(rule, Field::Fit);
+        let place = places::part(rule, Field::Fit);
         let what = weights_named(&names);
         let message = format!("up to {most} distinct values: more than fit into a table, so float remains for {what}");
         let finding = report.add(place, message);

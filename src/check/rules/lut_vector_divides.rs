@@ -1,7 +1,8 @@
 //! Vectors of a palette must divide the channels of a table.
 
-use crate::check::schemes::{common_divisor, misfits, part_place, remove_part, weights_named};
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
+use crate::check::words::remove_part;
+use crate::check::schemes::{common_divisor, misfits, weights_named};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::plan::{Misfit, Outcome};
 use crate::recipe::Field;
 use crate::scheme::WeightScheme;
@@ -42,7 +43,7 @@ fn check(context: &Context, report: &mut Report) {
         let length = lengths.min().unwrap_or(0);
         let names = share.names();
         let vector = palette.vector;
-        let place = part_place(share.rule, Field::Vector);
+        let place = places::part(share.rule, Field::Vector);
         let message = format!("vectors of {vector} do not divide the {length} channels of a table of {}", weights_named(&names));
         let finding = report.add(place, message);
         finding

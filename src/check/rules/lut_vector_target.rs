@@ -1,7 +1,7 @@
 //! Palettes of vectors came with iOS18.
 
 use crate::check::schemes::{lacks, palette_parts};
-use crate::check::words::{needs_set, systems};
+use crate::check::words::needs_set;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::coreml::feature::Feature;
 use crate::recipe::Field;
@@ -33,7 +33,7 @@ element, as `lut2` does.
 fn check(context: &Context, report: &mut Report) {
     let Some(set) = lacks(context, Feature::PaletteVectors) else { return };
     for (part, palette) in palette_parts(context.recipe, Field::Vector, |palette| palette.vector > 1) {
-        let finding = report.add(part.place, format!("palettes of vectors need {}", systems(set)));
+        let finding = report.add(part.place, format!("palettes of vectors need {}", set.systems()));
         finding
             .here(format!("entries of {} values", palette.vector))
             .upstream("coremltools refuses: `The vector palettization …` is for iOS18")

@@ -8,7 +8,7 @@ use crate::recipe::preset::{ParameterKind, Preset};
 use crate::recipe::problem::ProblemKind;
 use crate::recipe::{Place, Recipe};
 use crate::syntax::Span;
-use crate::syntax::nearest::nearest;
+use crate::nearest::nearest;
 use crate::syntax::tree::StatementKind;
 
 /// The rule.

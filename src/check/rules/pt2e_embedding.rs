@@ -1,5 +1,6 @@
 //! PT2E leaves embeddings in float.
 
+use crate::check::schemes::shares;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, words};
 use crate::kind::{Kind, KindWord};
 use crate::recipe::selector::Selector;
@@ -41,18 +42,18 @@ fn asks_embedding(selector: &Selector) -> bool {
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    let taken = places::by_rule(context, |rule, weight, decision| {
+    let taken = shares(context, |rule, weight, decision| {
         weight.kind == Kind::Embedding
             && decision.outcome.is_change()
             && rule.scheme.as_ref().is_some_and(places::is_static)
     });
-    for (index, rule) in recipe.rules.iter().enumerate() {
+    for rule in &recipe.rules {
         if !rule.scheme.as_ref().is_some_and(places::is_static) {
             continue;
         }
         let explicit = asks_embedding(&rule.selector);
         let names: Vec<&str> =
-            taken.get(&index).into_iter().flatten().map(|weight| weight.name.as_str()).collect();
+            taken.iter().find(|share| std::ptr::eq(share.rule, rule)).map_or(Vec::new(), |share| share.names());
         if names.is_empty() && !explicit {
             continue;
         }

@@ -1,5 +1,6 @@
 //! PT2E knows scales per tensor and per channel only.
 
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::recipe::Field;
 use crate::scheme::{Granularity, Scheme, WeightScheme};
@@ -36,12 +37,12 @@ fn is_wrong(scheme: &Scheme) -> bool {
 }
 
 fn check(context: &Context, report: &mut Report) {
-    for asked in places::asked(context.recipe, Field::Granularity, |_, scheme| is_wrong(scheme)) {
+    for asked in asked(context.recipe, Field::Granularity, |_, scheme| is_wrong(scheme)) {
         let written = context.recipe.text(asked.place);
         let finding = report
             .add(asked.place, format!("PT2E has no weights `{written}` together with quantized activations"));
-        finding.label_if(asked.first().0.origins.get(Field::Activations), "quantized activations go through PT2E");
-        asked.label_rules(finding);
+        finding.label_if(asked.origins.get(Field::Activations), "quantized activations go through PT2E");
+        asked.label_uses(finding);
         finding
             .help("`per-channel` goes with activations; groups are for weights only")
             .upstream("CoreMLQuantizer's configuration knows `weight_per_channel`, and nothing of groups")

@@ -1,5 +1,6 @@
 //! PT2E knows no palettes.
 
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::recipe::Field;
 use crate::scheme::WeightScheme;
@@ -31,14 +32,14 @@ the way there is coremltools: `palettize_weights`, then `linear_quantize_activat
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let palettes = places::asked(context.recipe, Field::Base, |_, scheme| {
+    let palettes = asked(context.recipe, Field::Base, |_, scheme| {
         matches!(scheme.weights, WeightScheme::Palette(_)) && places::is_static(scheme)
     });
     for asked in palettes {
-        let activations = asked.first().0.origins.get(Field::Activations);
+        let activations = asked.origins.get(Field::Activations);
         let finding = report.add(asked.place, "PT2E has no palettes together with quantized activations");
         finding.label_if(activations, "quantized activations go through PT2E");
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding
             .help("`int8 per-channel` goes with activations; or keep the palette and leave activations in float")
             .upstream("ExecuTorch's CoreMLQuantizer knows integers only; coremltools can do both, on a Mac");

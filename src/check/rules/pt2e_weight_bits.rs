@@ -1,5 +1,6 @@
 //! PT2E quantizes weights to 8 bits, whatever it is told.
 
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::recipe::Field;
 use crate::scheme::{Scheme, WeightScheme};
@@ -46,8 +47,8 @@ fn is_wrong(scheme: &Scheme) -> bool {
 }
 
 fn check(context: &Context, report: &mut Report) {
-    for asked in places::asked(context.recipe, Field::Base, |_, scheme| is_wrong(scheme)) {
-        let (rule, scheme) = asked.first();
+    for asked in asked(context.recipe, Field::Base, |_, scheme| is_wrong(scheme)) {
+        let scheme = asked.scheme;
         let four = matches!(scheme.weights, WeightScheme::Affine(_));
         let finding = report.add(
             asked.place,
@@ -57,8 +58,8 @@ fn check(context: &Context, report: &mut Report) {
                 "PT2E quantizes activations only together with the weights"
             },
         );
-        finding.label_if(rule.origins.get(Field::Activations), "quantized activations go through PT2E");
-        asked.label_rules(finding);
+        finding.label_if(asked.origins.get(Field::Activations), "quantized activations go through PT2E");
+        asked.label_uses(finding);
         if four {
             finding.upstream("CoreMLQuantizer accepts `qint4` and silently gives 8 bits");
         } else {
@@ -66,9 +67,9 @@ fn check(context: &Context, report: &mut Report) {
         }
         finding.help("`int8` goes with activations; or quantize the weights only");
         // A scheme of pruning or activations alone has no base that could be replaced.
-        if let Some(base) = rule.origins.get(Field::Base) {
+        if let Some(base) = asked.origins.get(Field::Base) {
             finding.suggest("use int8", base, "int8");
-            if let Some(activations) = rule.origins.get(Field::Activations) {
+            if let Some(activations) = asked.origins.get(Field::Activations) {
                 places::offer_without(finding, context.recipe, "leave activations in float", activations);
             }
         }

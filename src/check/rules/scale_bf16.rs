@@ -1,6 +1,7 @@
 //! Scales are fp16 or fp32 in Core ML.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::check::schemes::asked;
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::Field;
 use crate::scheme::{FloatType, WeightScheme};
 
@@ -29,13 +30,13 @@ With `target none`, for packed checkpoints that PyTorch loads, bfloat16 scales a
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let asked = places::asked(context.recipe, Field::Scale, |_, scheme| match &scheme.weights {
+    let asked = asked(context.recipe, Field::Scale, |_, scheme| match &scheme.weights {
         WeightScheme::Affine(affine) => affine.scale == Some(FloatType::Bf16),
         _ => false,
     });
     for asked in asked {
         let finding = report.add(asked.place, "Core ML has no scales in bfloat16");
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding
             .help("`scale fp16` takes the same space; `scale fp32` holds every bfloat16 exactly")
             .upstream("torchao takes bfloat16 scales, and the conversion to Core ML has no type for them")

@@ -16,7 +16,8 @@ Each part of a scheme settles one matter: what the weights become, who shares a 
 on. Two parts about the same matter leave open which is meant.
 
 A scheme that begins with the name of another is different: what it says itself replaces what it takes over, so that
-`scheme w8 = w4 int8` is `w4` with 8 bits. It can take over one scheme, not two.
+`scheme w8 = w4 int8` is `w4` with 8 bits. It may name several schemes, where each settles matters of its own: with
+`scheme half = sparse 50%`, `half w4` is `w4` pruned.
 ",
     examples: &[
         Example::recipe(
@@ -26,6 +27,12 @@ A scheme that begins with the name of another is different: what it says itself 
         Example::recipe(
             "target iOS18\nlinear => int4 per-channel per-group(32)\n",
             "target iOS18\nlinear => int4 per-group(32)\n",
+        ),
+        Example::recipe(
+            "target iOS18\nscheme w4 = int4 per-group(32)\nscheme w8 = int8 per-channel\nlinear => w4 w8\n\
+             conv => w8\n",
+            "target iOS18\nscheme w4 = int4 per-group(32)\nscheme w8 = int8 per-channel\nlinear => w4\n\
+             conv => w8\n",
         ),
     ],
     sources: &["bitmill: grammar/bitmill.ebnf, scheme"],

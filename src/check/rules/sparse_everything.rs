@@ -1,6 +1,7 @@
 //! Pruning that leaves nothing.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::check::schemes::asked;
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::Field;
 use crate::scheme::Sparsity;
 
@@ -24,12 +25,12 @@ model runs, and what it computes does not depend on that weight any more.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let all = places::asked(context.recipe, Field::Sparse, |_, scheme| {
+    let all = asked(context.recipe, Field::Sparse, |_, scheme| {
         matches!(scheme.sparse, Some(Sparsity::Share(share)) if share >= 1.0)
     });
     for asked in all {
         let finding = report.add(asked.place, "every value becomes zero: nothing of these weights is left");
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding.help("the share is of zeros: `sparse 75%` keeps a quarter").suggest("prune 75%", asked.place, "sparse 75%");
     }
 }

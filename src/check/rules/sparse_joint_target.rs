@@ -1,5 +1,6 @@
 //! Pruning together with quantization begins with iOS 18.
 
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, needs, places, words};
 use crate::coreml::feature::{Feature, features};
 use crate::recipe::{Field, Rule as RecipeRule};
@@ -42,12 +43,11 @@ fn check(context: &Context, report: &mut Report) {
         let others = others.filter_map(|feature| needs::lacks(context, rule, *feature)).count();
         all.contains(&Feature::Joint) && needs_set.is_some() && others == 0
     };
-    for asked in places::asked(context.recipe, Field::Sparse, lacks_joint) {
+    for asked in asked(context.recipe, Field::Sparse, lacks_joint) {
         let set = Feature::Joint.set();
-        let (rule, _) = asked.first();
-        let finding = report.add(asked.place, format!("pruning together with quantization needs {}", words::ios(set)));
-        finding.label_if(rule.origins.get(Field::Base), "quantized as well");
-        asked.label_rules(finding);
+                let finding = report.add(asked.place, format!("pruning together with quantization needs {}", words::ios(set)));
+        finding.label_if(asked.origins.get(Field::Base), "quantized as well");
+        asked.label_uses(finding);
         finding
             .help(format!("raise the target ({}), or do one of the two", set.systems()))
             .upstream("coremltools stops: `Joint compression is only supported since iOS18`");

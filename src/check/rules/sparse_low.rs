@@ -1,5 +1,6 @@
 //! So few zeros that the mask costs more than they save.
 
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::plan::fit::storage_bits;
 use crate::recipe::Field;
@@ -53,17 +54,17 @@ fn share(scheme: &Scheme) -> Option<f64> {
 
 fn check(context: &Context, report: &mut Report) {
     let too_few = |scheme: &Scheme| share(scheme).is_some_and(|share| share * value_bits(scheme) <= 1.0);
-    for asked in places::asked(context.recipe, Field::Sparse, |_, scheme| too_few(scheme)) {
-        let (rule, scheme) = asked.first();
+    for asked in asked(context.recipe, Field::Sparse, |_, scheme| too_few(scheme)) {
+        let scheme = asked.scheme;
         let bits = value_bits(scheme);
         let finding = report.add(asked.place, "so few zeros save nothing: their mask takes as much or more");
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding.here("one bit for every element").help(format!(
             "with values of {bits} bits a weight becomes smaller when more than {}% are zero",
             (10_000.0 / bits).round() / 100.0
         ));
         finding.suggest("prune 75%", asked.place, "sparse 75%");
-        if rule.origins.get(Field::Base).is_some() {
+        if asked.origins.get(Field::Base).is_some() {
             places::offer_without(finding, context.recipe, "do not prune", asked.place);
         }
     }

@@ -1,6 +1,7 @@
 //! The Neural Engine gains from many zeros only.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::check::schemes::asked;
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::{ComputeUnits, Field};
 use crate::scheme::{Scheme, Sparsity, WeightScheme};
 
@@ -37,10 +38,10 @@ fn is_low(scheme: &Scheme) -> bool {
 
 fn check(context: &Context, report: &mut Report) {
     let Some(compute) = context.recipe.compute.filter(|compute| compute.value == ComputeUnits::CpuAndNe) else { return };
-    for asked in places::asked(context.recipe, Field::Sparse, |_, scheme| is_low(scheme)) {
+    for asked in asked(context.recipe, Field::Sparse, |_, scheme| is_low(scheme)) {
         let finding = report.add(asked.place, "the Neural Engine runs faster from 75% of zeros on");
         finding.label(compute.place, "the Neural Engine is meant");
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding.help("prune 75% or more, or expect a smaller file only").suggest("prune 75%", asked.place, "sparse 75%");
     }
 }

@@ -1,5 +1,6 @@
 //! coremltools prunes n:m only in linear layers and convolutions.
 
+use crate::check::schemes::shares;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, words};
 use crate::kind::Kind;
 use crate::recipe::Field;
@@ -32,21 +33,21 @@ What bitmill writes itself is pruned as the rule says. But hardware gains from n
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let others = places::by_rule(context, |rule, weight, decision| {
+    let others = shares(context, |rule, weight, decision| {
         let ratio = rule.scheme.as_ref().is_some_and(|s| matches!(s.sparse, Some(Sparsity::Ratio { .. })));
         let taken = matches!(weight.kind, Kind::Linear | Kind::Conv1d | Kind::Conv2d | Kind::Conv3d);
         ratio && !taken && decision.outcome.is_change()
     });
-    for (index, weights) in others {
-        let rule = &context.recipe.rules[index];
-        let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
+    for share in others {
+        let rule = share.rule;
+        let (names, first) = (share.names(), share.weights[0].0);
         let finding = report.add(
             places::part(rule, Field::Sparse),
             format!(
                 "coremltools does not prune n:m in {}: {} is of kind {}",
                 words::count(names.len(), "weight"),
                 words::list(&names[..1], 1),
-                weights[0].kind
+                first.kind
             ),
         );
         finding

@@ -1,6 +1,7 @@
 //! `sparse n:m` with numbers that prune nothing, everything, or more than there is.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::check::schemes::asked;
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::Field;
 use crate::scheme::{Scheme, Sparsity};
 
@@ -34,8 +35,8 @@ fn wrong(scheme: &Scheme) -> Option<(usize, usize)> {
 }
 
 fn check(context: &Context, report: &mut Report) {
-    for asked in places::asked(context.recipe, Field::Sparse, |_, scheme| wrong(scheme).is_some()) {
-        let Some((n, m)) = wrong(asked.first().1) else { continue };
+    for asked in asked(context.recipe, Field::Sparse, |_, scheme| wrong(scheme).is_some()) {
+        let Some((n, m)) = wrong(asked.scheme) else { continue };
         let finding = report.add(
             asked.place,
             match n {
@@ -44,7 +45,7 @@ fn check(context: &Context, report: &mut Report) {
                 n => format!("a group of {m} has no room for {n} zeros"),
             },
         );
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding.help("`sparse 2:4` sets 2 of every 4 neighbours to zero");
         match n {
             n if n > m && m > 0 => {

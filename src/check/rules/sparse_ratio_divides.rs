@@ -1,5 +1,6 @@
 //! The group of `sparse n:m` must divide the input channels.
 
+use crate::check::schemes::shares;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, words};
 use crate::plan::{Misfit, Outcome};
 use crate::recipe::Field;
@@ -33,15 +34,15 @@ fn check(context: &Context, report: &mut Report) {
         Sparsity::Ratio { n, m } if n > 0 && n < m => Some((n, m)),
         _ => None,
     };
-    let misfits = places::by_rule(context, |rule, _, decision| {
+    let misfits = shares(context, |rule, _, decision| {
         matches!(decision.outcome, Outcome::Misfit(Misfit::Ratio { .. })) && ratio(rule).is_some()
     });
-    for (index, weights) in misfits {
-        let rule = &context.recipe.rules[index];
+    for share in misfits {
+        let rule = share.rule;
         let Some((n, m)) = ratio(rule) else { continue };
         let place = places::part(rule, Field::Sparse);
-        let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
-        let length = weights[0].in_features().unwrap_or(0);
+        let (names, first) = (share.names(), share.weights[0].0);
+        let length = first.in_features().unwrap_or(0);
         let finding = report.add(
             place,
             format!(
@@ -52,7 +53,7 @@ fn check(context: &Context, report: &mut Report) {
         );
         finding.label(rule.selector_place, "matches them");
         finding.help("choose a group that divides, or a share: `sparse 50%` fits every shape");
-        let common = weights.iter().filter_map(|weight| weight.in_features()).fold(0, gcd);
+        let common = share.weights.iter().filter_map(|(weight, _)| weight.in_features()).fold(0, gcd);
         let smaller = (2..m).rev().find(|size| common.is_multiple_of(*size) && (n * size).is_multiple_of(m));
         if let Some(size) = smaller {
             finding.suggest(

@@ -1,6 +1,7 @@
 //! Sparse weights begin with iOS 16.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, needs, places, words};
+use crate::check::schemes::asked;
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, needs, words};
 use crate::coreml::feature::Feature;
 use crate::recipe::Field;
 
@@ -27,13 +28,13 @@ a package for iOS 16 without saying so.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let asked = places::asked(context.recipe, Field::Sparse, |rule, scheme| {
+    let asked = asked(context.recipe, Field::Sparse, |rule, scheme| {
         scheme.sparse.is_some() && needs::lacks(context, rule, Feature::Sparse).is_some()
     });
     for asked in asked {
         let set = Feature::Sparse.set();
         let finding = report.add(asked.place, format!("sparse weights need {}", words::ios(set)));
-        asked.label_rules(finding);
+        asked.label_uses(finding);
         finding
             .help(format!("the first systems that have them are {}", set.systems()))
             .upstream("coremltools.optimize returns a package for iOS16 without saying so");

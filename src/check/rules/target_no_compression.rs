@@ -1,7 +1,8 @@
 //! iOS 15 has ML Programs, but no compressed weights.
 
+use crate::check::schemes::asked;
 use crate::check::needs::{self, MLPROGRAM};
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::Field;
 
 /// The rule.
@@ -42,7 +43,7 @@ fn check(context: &Context, report: &mut Report) {
     let Some(oldest) = needs::oldest(context).filter(|target| target.value.set.spec == MLPROGRAM) else { return };
     let recipe = context.recipe;
     // A preset's target is told by `preset-target-too-low`.
-    let asked = places::asked(recipe, Field::Base, |rule, scheme| {
+    let asked = asked(recipe, Field::Base, |rule, scheme| {
         needs::compresses(scheme) && !needs::in_preset(recipe, rule.place)
     });
     if asked.is_empty() {

@@ -6,12 +6,10 @@
 //! `modelpackage/src/ModelPackage.cpp`, `mlmodel/src/MILBlob/Blob/`.
 
 pub mod blob;
-mod dtype;
 mod manifest;
 mod package;
 pub mod proto;
 
-pub use dtype::MilType;
 pub use manifest::{APPLE, Item, Manifest, ManifestFault};
 pub use package::{
     ModelKindName, Package, PackageError, PackageFault, PackageWriteError, PackageWriter, StoredBlob, WEIGHT_FILE,

@@ -45,6 +45,9 @@ pub enum OutputError {
         /// The first entry that is foreign.
         entry: PathBuf,
     },
+    /// The old directory holds no model.
+    #[error("{}: will not be replaced: the directory holds no model", .0.display())]
+    NoModel(PathBuf),
     /// No room.
     #[error("{}: cannot be written: the disk is full, or the quota used up", .0.display())]
     DiskFull(PathBuf),
@@ -89,6 +92,14 @@ impl OutputError {
         }
     }
 
+    /// The error for what `tempfile` said when something was to be created aside: without the path that it adds,
+    /// which nobody knows.
+    pub(super) fn from_tempfile(path: &Path, error: io::Error) -> OutputError {
+        let text = error.to_string();
+        let plain = text.split_once(" at path ").map(|(plain, _)| io::Error::new(error.kind(), plain));
+        Self::from_io(path, plain.unwrap_or(error))
+    }
+
     /// What to do about it.
     pub fn help(&self) -> Option<&'static str> {
         Some(match self {
@@ -99,7 +110,9 @@ impl OutputError {
             OutputError::NoName(_) => "end the path in the name to write",
             OutputError::IsInput { .. } => "name another output: an input is never overwritten, not even with --force",
             OutputError::NoParent { .. } => "create the directory first, or correct the path",
-            OutputError::NotAModel { .. } => "name another output, or remove the old directory yourself",
+            OutputError::NotAModel { .. } | OutputError::NoModel(_) => {
+                "name another output, or remove the old directory yourself"
+            }
             OutputError::DiskFull(_) => "free some space, or name an output on another disk; nothing was left behind",
             OutputError::NotWritable { .. } => "name an output in a directory that you may write to",
             OutputError::LeftAside { .. } => "rename it back once the cause is mended",

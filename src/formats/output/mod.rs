@@ -86,10 +86,10 @@ fn partial_prefix(name: &str) -> String {
 static PARTIALS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Removes everything that is being written and is not complete. For the handler of a signal that ends the
-/// process; what goes on writing after this fails or is lost.
+/// process: it waits for what is just being put in its place, and what is removed can no longer be.
 pub fn remove_partials() {
-    let partials = std::mem::take(&mut *PARTIALS.lock().unwrap_or_else(PoisonError::into_inner));
-    for path in partials {
+    let mut partials = PARTIALS.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in partials.drain(..) {
         // Removal is all that can be tried here: there is nobody left to tell.
         let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
     }
@@ -106,6 +106,43 @@ impl Registered {
         PARTIALS.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
         Registered(path)
     }
+
+    /// Puts what was written aside in its place, while the handler of a signal waits: between the two renames of
+    /// a directory neither the old nor the new one is where it belongs. What else is to be removed if a signal
+    /// ends the process afterwards may be added to the list.
+    fn complete<T>(
+        &self,
+        destination: &Path,
+        step: impl FnOnce(&mut Vec<PathBuf>) -> Result<T, OutputError>,
+    ) -> Result<T, OutputError> {
+        let mut partials = PARTIALS.lock().unwrap_or_else(PoisonError::into_inner);
+        if !partials.contains(&self.0) {
+            return Err(OutputError::from_io(destination, io::Error::from(io::ErrorKind::Interrupted)));
+        }
+        step(&mut partials)
+    }
+}
+
+/// Makes the names in a directory reach the disk, where the system can.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    match File::open(path).and_then(|directory| directory.sync_all()) {
+        // Some file systems cannot, and some directories may be written and not read.
+        Err(error) if !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied) => {
+            return Err(error);
+        }
+        _ => {}
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// As [`sync_directory`], for the directory in which an output has just been put: that the output is there can no
+/// longer be undone, so a failure is not told.
+fn sync_parent(path: &Path) {
+    let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let _ = sync_directory(parent);
 }
 
 impl Drop for Registered {
@@ -117,10 +154,13 @@ impl Drop for Registered {
 /// A file that is being written aside. Dropped before [`PartialFile::commit`], it leaves nothing.
 #[derive(Debug)]
 pub struct PartialFile {
+    /// What messages call it: of a file in a directory that is itself written aside, its place in the end.
     path: PathBuf,
+    /// Where it is put when it is complete.
+    place: PathBuf,
     overwrite: bool,
     file: NamedTempFile,
-    _registered: Registered,
+    registered: Registered,
 }
 
 impl PartialFile {
@@ -144,7 +184,18 @@ impl PartialFile {
                 return Err(OutputError::Exists(path.to_owned()));
             }
         }
-        let prefix = partial_prefix(&name);
+        Self::begin(parent, &name, path, path, destination.overwrite)
+    }
+
+    /// Begins a file `name` in a directory, to be put at `place`, which messages call `path`.
+    fn begin(
+        parent: &Path,
+        name: &str,
+        place: &Path,
+        path: &Path,
+        overwrite: bool,
+    ) -> Result<PartialFile, OutputError> {
+        let prefix = partial_prefix(name);
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix);
         #[cfg(unix)]
@@ -153,12 +204,12 @@ impl PartialFile {
             // As for any new file, the umask decides; by itself `tempfile` lets only the owner read.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
-        let file = builder.tempfile_in(parent).map_err(|error| destination.io(error))?;
+        let file = builder.tempfile_in(parent).map_err(|error| OutputError::from_tempfile(path, error))?;
         let registered = Registered::new(file.path());
-        Ok(PartialFile { path: path.to_owned(), overwrite: destination.overwrite, file, _registered: registered })
+        Ok(PartialFile { path: path.to_owned(), place: place.to_owned(), overwrite, file, registered })
     }
 
-    /// The destination.
+    /// The destination, as messages call it.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -173,20 +224,25 @@ impl PartialFile {
     /// # Errors
     /// If the system refuses, or meanwhile something else took the place and may not be replaced.
     pub fn commit(self) -> Result<(), OutputError> {
-        let PartialFile { path, overwrite, file, _registered } = self;
-        file.as_file().sync_all().map_err(|error| OutputError::from_io(&path, error))?;
-        if overwrite {
-            return file.persist(&path).map(drop).map_err(|e| OutputError::from_io(&path, e.error));
-        }
-        match file.persist_noclobber(&path) {
-            Ok(_) => Ok(()),
-            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Err(OutputError::Exists(path)),
-            // Some file systems can rename, but neither link nor rename without replacing.
-            Err(e) if fs::symlink_metadata(&path).is_err() => {
-                e.file.persist(&path).map(drop).map_err(|e| OutputError::from_io(&path, e.error))
+        let PartialFile { path, place, overwrite, file, registered } = self;
+        let io = |error| OutputError::from_io(&path, error);
+        file.as_file().sync_all().map_err(io)?;
+        registered.complete(&path, |_| {
+            if overwrite {
+                return file.persist(&place).map(drop).map_err(|e| io(e.error));
             }
-            Err(e) => Err(OutputError::from_io(&path, e.error)),
-        }
+            match file.persist_noclobber(&place) {
+                Ok(_) => Ok(()),
+                Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Err(OutputError::Exists(path.clone())),
+                // Some file systems can rename, but neither link nor rename without replacing.
+                Err(e) if fs::symlink_metadata(&place).is_err() => {
+                    e.file.persist(&place).map(drop).map_err(|e| io(e.error))
+                }
+                Err(e) => Err(io(e.error)),
+            }
+        })?;
+        sync_parent(&place);
+        Ok(())
     }
 }
 

@@ -102,7 +102,7 @@ fn overwriting_replaces() {
 fn a_directory_appears_when_it_is_complete_and_replaces_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model");
-    for (name, overwrite) in [("a.json", false), ("b.json", true)] {
+    for (name, overwrite) in [("a.safetensors", false), ("b.safetensors", true)] {
         let partial = PartialDirectory::create(&Destination { path: &path, overwrite, inputs: &[] }).unwrap();
         fs::write(partial.path().join(name), "x").unwrap();
         partial.commit().unwrap();
@@ -112,7 +112,7 @@ fn a_directory_appears_when_it_is_complete_and_replaces_whole() {
     let partial = PartialDirectory::create(&Destination { path: &path, overwrite: true, inputs: &[] }).unwrap();
     fs::write(partial.path().join("c.json"), "x").unwrap();
     drop(partial);
-    assert_eq!((names(&path), names(dir.path())), (vec!["b.json".to_owned()], vec!["model".to_owned()]));
+    assert_eq!((names(&path), names(dir.path())), (vec!["b.safetensors".to_owned()], vec!["model".to_owned()]));
 }
 
 #[test]
@@ -133,6 +133,30 @@ fn a_directory_with_anything_else_is_not_replaced() {
 }
 
 #[test]
+fn notes_are_no_model_whatever_they_are_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |name: &str, files: &[&str]| {
+        let path = dir.path().join(name);
+        for file in files {
+            fs::create_dir_all(path.join(file).parent().unwrap()).unwrap();
+            fs::write(path.join(file), "x").unwrap();
+        }
+        match PartialDirectory::create(&Destination { path: &path, overwrite: true, inputs: &[] }) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string().replace(&*dir.path().to_string_lossy(), "DIR"),
+        }
+    };
+    insta::assert_snapshot!(refused("notes", &["diary.md", "todo.txt"]), @"DIR/notes: will not be replaced: the directory holds no model");
+    insta::assert_snapshot!(refused("data", &["diary.md", "Data/thesis.docx"]), @"DIR/data: will not be replaced: it holds Data, which is not part of a model");
+    insta::assert_snapshot!(refused("both", &["model.safetensors", "Data/thesis.docx"]), @"DIR/both: will not be replaced: it holds Data, which is not part of a model");
+    insta::assert_snapshot!(refused("odd", &["Manifest.json/x", "Data/thesis.docx"]), @"DIR/odd: will not be replaced: it holds Data, which is not part of a model");
+    assert_eq!(refused("package", &["Manifest.json", "Data/com.apple.CoreML/model.mlmodel"]), "");
+    assert_eq!(refused("checkpoint", &["model.safetensors", "config.json", "README.md"]), "");
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    assert_eq!(refused("empty", &[]), "");
+}
+
+#[test]
 fn a_signal_removes_what_is_not_complete() {
     // To call `remove_partials` here would remove other tests' partials, which run beside: tests/model_signal.rs does.
     let dir = tempfile::tempdir().unwrap();
@@ -145,6 +169,42 @@ fn a_signal_removes_what_is_not_complete() {
     assert!(!registered(&aside));
 }
 
+/// A handler that comes between the two renames of a directory waits, and what it has removed is never put in the
+/// place of what was there.
+#[test]
+fn a_signal_comes_before_an_output_is_put_in_its_place_or_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model");
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("old.safetensors"), "precious").unwrap();
+    let partial = PartialDirectory::create(&Destination { path: &path, overwrite: true, inputs: &[] }).unwrap();
+    fs::write(partial.path().join("new.safetensors"), "x").unwrap();
+    let aside = std::path::absolute(partial.path()).unwrap();
+    // What `remove_partials` does, to this one alone: other tests' outputs are being written beside.
+    PARTIALS.lock().unwrap().retain(|path| *path != aside);
+    assert!(partial.commit().is_err());
+    assert_eq!((names(&path), names(dir.path())), (vec!["old.safetensors".to_owned()], vec!["model".to_owned()]));
+
+    let registered = Registered::new(&dir.path().join("x"));
+    let held = registered.complete(&path, |_| Ok(PARTIALS.try_lock().is_err())).unwrap();
+    assert!(held, "the handler waits for a step that has begun");
+}
+
+#[test]
+fn files_of_a_directory_are_called_by_their_place_in_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model");
+    let partial = PartialDirectory::create(&Destination { path: &path, overwrite: false, inputs: &[] }).unwrap();
+    let mut file = partial.file("config.json").unwrap();
+    file.write_all(b"{}").unwrap();
+    assert_eq!(file.path(), path.join("config.json"));
+    file.commit().unwrap();
+    let again = partial.file("config.json").unwrap().commit().unwrap_err();
+    assert_eq!(again.to_string(), format!("{}: exists already", path.join("config.json").display()));
+    partial.commit().unwrap();
+    assert_eq!(names(&path), ["config.json"]);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_named() {
@@ -152,4 +212,17 @@ fn a_full_disk_is_named() {
     let error = fs::OpenOptions::new().write(true).open("/dev/full").and_then(|mut f| f.write_all(b"x"));
     let error = OutputError::from_io(Path::new("out"), error.unwrap_err());
     assert!(matches!(error, OutputError::DiskFull(_)), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn messages_name_no_file_that_is_written_aside() {
+    // No file can be created in a file, whoever asks.
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let path = dir.path().join("file/out");
+    let error = tempfile::Builder::new().prefix(".out.partial-").tempfile_in(dir.path().join("file")).unwrap_err();
+    assert!(error.to_string().contains(".out.partial-"), "tempfile names it: {error}");
+    let told = OutputError::from_tempfile(&path, error).to_string();
+    assert!(told.contains("file/out: cannot be written: ") && !told.contains(".partial-"), "{told}");
 }

@@ -1,9 +1,8 @@
 //! Access to the tensors of a file.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use memmap2::{Mmap, MmapOptions};
@@ -19,14 +18,13 @@ use super::{Fault, Header, SafetensorsError, TensorInfo};
 /// A mapped file that is cut short while its bytes are being looked at ends the process on most systems
 /// (`SIGBUS`): nothing in user space can turn that into an error without a signal handler. So each request
 /// compares the length and time of modification with those at opening, and reports [`Fault::Changed`], which
-/// leaves only changes during the use of one tensor. [`Reader::read_into`] copies by ordinary reads and reports
-/// those too.
+/// leaves only changes during the use of one tensor.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
     header: Header,
     stamp: Stamp,
-    file: Mutex<File>,
+    file: File,
     map: OnceLock<Mmap>,
 }
 
@@ -58,7 +56,7 @@ impl Reader {
         let mut file = File::open(path).map_err(io)?;
         let stamp = Stamp::of(&file.metadata().map_err(io)?);
         let header = Header::read(path, &mut file, stamp.len)?;
-        Ok(Reader { path: path.to_owned(), header, stamp, file: Mutex::new(file), map: OnceLock::new() })
+        Ok(Reader { path: path.to_owned(), header, stamp, file, map: OnceLock::new() })
     }
 
     /// The file it reads.
@@ -100,36 +98,17 @@ impl Reader {
         }
     }
 
-    /// Copies a part of a tensor's bytes, from byte `from` of the tensor on, by an ordinary read: it takes no
-    /// address space, and a file that is cut short meanwhile is an error and not a signal.
-    ///
-    /// # Errors
-    /// As [`Reader::tensor`], and [`Fault::BeyondFile`] for a part that the tensor does not have.
-    pub fn read_into(&self, name: &str, from: u64, buffer: &mut [u8]) -> Result<(), SafetensorsError> {
-        let info = self.info(name)?;
-        let end = from.saturating_add(buffer.len() as u64);
-        if end > info.bytes {
-            return Err(self.error(Some(name), Fault::BeyondFile { missing: end - info.bytes }));
-        }
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        self.check_unchanged(&file, name)?;
-        let io = |source| self.error(Some(name), Fault::Io(source));
-        file.seek(SeekFrom::Start(info.offset + from)).map_err(io)?;
-        file.read_exact(buffer).map_err(io)
-    }
-
     fn data(&self, info: &TensorInfo) -> Result<&[u8], SafetensorsError> {
         if info.bytes == 0 {
             return Ok(&[]);
         }
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        self.check_unchanged(&file, &info.name)?;
+        self.check_unchanged(&info.name)?;
         let map = match self.map.get() {
             Some(map) => map,
             None => {
                 // SAFETY: the map is read only and private to this reader. Other processes may still write to the
                 // file; the bytes are treated as untrusted data of any value, and lengths never come from them.
-                let map = unsafe { MmapOptions::new().map(&*file) };
+                let map = unsafe { MmapOptions::new().map(&self.file) };
                 let map = map.map_err(|source| self.error(Some(&info.name), Fault::Io(source)))?;
                 self.map.get_or_init(|| map)
             }
@@ -142,8 +121,8 @@ impl Reader {
             .ok_or_else(|| self.error(Some(&info.name), Fault::Changed))
     }
 
-    fn check_unchanged(&self, file: &File, tensor: &str) -> Result<(), SafetensorsError> {
-        let now = file.metadata().map_err(|source| self.error(Some(tensor), Fault::Io(source)))?;
+    fn check_unchanged(&self, tensor: &str) -> Result<(), SafetensorsError> {
+        let now = self.file.metadata().map_err(|source| self.error(Some(tensor), Fault::Io(source)))?;
         match Stamp::of(&now) == self.stamp {
             true => Ok(()),
             false => Err(self.error(Some(tensor), Fault::Changed)),

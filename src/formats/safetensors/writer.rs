@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 #[cfg(not(unix))]
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value, json};
 
@@ -35,6 +36,8 @@ pub struct Writer {
     file: PartialFile,
     /// Offset and length of each tensor's data in the file, in the order of the specifications.
     places: Vec<(u64, u64)>,
+    /// Which tensors have been written; those without data count as written from the start.
+    written: Vec<AtomicBool>,
     len: u64,
     #[cfg(not(unix))]
     position: Mutex<()>,
@@ -88,9 +91,11 @@ impl Writer {
         file.write_all(&(text.len() as u64).to_le_bytes()).map_err(io)?;
         file.write_all(&text).map_err(io)?;
         file.as_file().set_len(len).map_err(io)?;
+        let written = tensors.iter().map(|tensor| AtomicBool::new(tensor.bytes == 0)).collect();
         Ok(Writer {
             file,
             places,
+            written,
             len,
             #[cfg(not(unix))]
             position: Mutex::new(()),
@@ -110,14 +115,17 @@ impl Writer {
     /// Writes the data of one tensor, given by its index among the specifications.
     ///
     /// # Errors
-    /// If the data has another length than was specified, or cannot be written.
+    /// If the data has another length than was specified, was written already, or cannot be written.
     pub fn write_at(&self, index: usize, data: &[u8]) -> Result<(), OutputError> {
-        let Some(&(offset, bytes)) = self.places.get(index) else {
+        let (Some(&(offset, bytes)), Some(written)) = (self.places.get(index), self.written.get(index)) else {
             return Err(wrong(self.file.path(), format!("there is no tensor {index} to write")));
         };
         if bytes != data.len() as u64 {
             let why = format!("a tensor of {bytes} bytes was announced, and has {}", data.len());
             return Err(wrong(self.file.path(), why));
+        }
+        if written.swap(true, Ordering::Relaxed) && bytes > 0 {
+            return Err(wrong(self.file.path(), format!("tensor {index} is written twice")));
         }
         self.write_all_at(self.file.as_file(), data, offset).map_err(|e| OutputError::from_io(self.file.path(), e))
     }
@@ -138,8 +146,11 @@ impl Writer {
     /// Puts the complete file in its place.
     ///
     /// # Errors
-    /// As [`PartialFile::commit`].
+    /// As [`PartialFile::commit`], and if a tensor has not been written.
     pub fn commit(self) -> Result<(), OutputError> {
+        if let Some(index) = self.written.iter().position(|written| !written.load(Ordering::Relaxed)) {
+            return Err(wrong(self.file.path(), format!("tensor {index} has not been written")));
+        }
         self.file.commit()
     }
 }
@@ -208,6 +219,7 @@ mod tests {
         writer.write_at(0, &[9, 8, 7]).unwrap();
         writer.write_at(3, &[4, 2]).unwrap();
         assert!(writer.write_at(0, &[0]).is_err());
+        assert!(writer.write_at(0, &[9, 8, 7]).unwrap_err().to_string().contains("twice"));
         writer.commit().unwrap();
         let reader = Reader::open(&path).unwrap();
         assert_eq!(reader.tensor("codes").unwrap(), [9, 8, 7]);
@@ -232,6 +244,17 @@ mod tests {
         assert!(refused(&[spec("a", "F32", &[2], 4)]).contains("do not fit its shape"));
         assert!(refused(&[spec("a", "F32", &[usize::MAX], 4)]).contains("too many elements"));
         assert!(refused(&[spec("a", "U8", &[1; 65], 1)]).contains("more than 64 dimensions"));
+    }
+
+    #[test]
+    fn every_tensor_is_written_before_the_file_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.safetensors");
+        let partial = PartialFile::create(&Destination { path: &path, overwrite: false, inputs: &[] }).unwrap();
+        let writer = Writer::create(partial, &[spec("a", "U8", &[1], 1), spec("b", "U8", &[1], 1)], &[]).unwrap();
+        writer.write_at(0, &[1]).unwrap();
+        assert!(writer.commit().unwrap_err().to_string().contains("tensor 1 has not been written"));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::element::ElementType::{Float16, Int8};
+use crate::element::ElementType::{Fp16, Int8};
 use crate::graph::testing::{block, constant, function, op};
 use crate::graph::value::{BlobRef, Content, Literal, NoBlobs};
 
@@ -8,7 +8,7 @@ fn lines(function: Function) -> Vec<String> {
 }
 
 fn ty(shape: &[u64]) -> Type {
-    Type::tensor(Float16, shape.iter().copied())
+    Type::tensor(Fp16, shape.iter().copied())
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn six_dimensions_are_too_many_except_for_compressed_constants() {
         Literal { ty: Type::tensor(element, shape.iter().copied()), content: Content::Blob(blob) }
     };
     let codes = constant("codes", blob(Int8, &[1, 1, 1, 1, 1, 64]));
-    let scale = constant("scale", blob(Float16, &[1, 1, 1, 1, 1, 1]));
+    let scale = constant("scale", blob(Fp16, &[1, 1, 1, 1, 1, 1]));
     let table =
         op("constexpr_blockwise_shift_scale", "t", &[("data", "codes"), ("scale", "scale")], ty(&[1, 1, 1, 1, 1, 64]));
     let text = lines(function(ty(&[2]), "CoreML8", block(vec![codes, scale, table], &[])));
@@ -69,7 +69,7 @@ fn a_constant_declared_as_something_else() {
 
 #[test]
 fn what_is_computed_from_constants_is_constant() {
-    let weight = constant("w", Literal::bytes(crate::graph::TensorType::new(Float16, [3u64, 2]), vec![0u8; 12]));
+    let weight = constant("w", Literal::bytes(crate::graph::TensorType::new(Fp16, [3u64, 2]), vec![0u8; 12]));
     let turned = op("relu", "turned", &[("x", "w")], ty(&[3, 2]));
     let random = op("random_uniform", "r", &[("low", "w")], ty(&[3]));
     let product = op("linear", "y", &[("weight", "turned"), ("x", "x")], ty(&[5, 3]));

@@ -1,11 +1,11 @@
 use super::*;
-use crate::graph::element::ElementType::Float16;
+use crate::element::ElementType::Fp16;
 use crate::graph::testing::{block, function, named, op};
 use crate::graph::value::Literal;
 use crate::graph::{Argument, Binding};
 
 fn ty() -> Type {
-    Type::tensor(Float16, [2u64])
+    Type::tensor(Fp16, [2u64])
 }
 
 fn faults(function: &Function) -> Vec<String> {

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     self, ArrayDataType, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
 };
 use crate::formats::shown;
-use crate::graph::element::ElementType;
 use crate::graph::function::{Function, Opset, Program};
 use crate::graph::types::{Dim, NamedType, TensorType, Type};
 use crate::graph::{Name, index};
@@ -194,9 +194,9 @@ fn differs(feature: &FeatureDescription, actual: &Type, side: Side) -> Option<St
 /// The type of a multi-array; dimensions that may vary are unknown. `None` for element types of later versions.
 fn array_type(array: &ArrayFeatureType) -> Option<TensorType> {
     let element = match array.array_data_type()? {
-        ArrayDataType::Float16 => ElementType::Float16,
-        ArrayDataType::Float32 => ElementType::Float32,
-        ArrayDataType::Double => ElementType::Float64,
+        ArrayDataType::Float16 => ElementType::Fp16,
+        ArrayDataType::Float32 => ElementType::Fp32,
+        ArrayDataType::Double => ElementType::Fp64,
         ArrayDataType::Int8 => ElementType::Int8,
         ArrayDataType::Int32 => ElementType::Int32,
     };

@@ -31,7 +31,7 @@ pub use interface::{InterfaceError, Side, check_interface};
 impl Blobs for Package {
     fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Bytes> {
         let stored = self.weight_file(&blob.file).ok()?.read(blob.offset).ok()?;
-        (stored.mil_type == ty.element && Some(stored.bytes.len() as u64) == ty.bytes()).then_some(stored.bytes)
+        (stored.element == ty.element && Some(stored.bytes.len() as u64) == ty.bytes()).then_some(stored.bytes)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Types, from their messages.
 
+use crate::element::ElementType;
 use crate::formats::coreml::proto;
-use crate::graph::element::ElementType;
 use crate::graph::types::{Dim, MAX_DIMENSIONS, MAX_TYPE_DEPTH, TensorType, Type};
 
 use super::fault::Fault;

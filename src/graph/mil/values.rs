@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::element::ElementType::{self, *};
 use crate::formats::coreml::proto::{self, ImmediateKind, Kept, TensorElements, ValueKind};
-use crate::graph::element::ElementType::{self, *};
 use crate::graph::types::{TensorType, Type};
 use crate::graph::value::{BlobRef, Content, Literal, MAX_VALUE_DEPTH};
 
@@ -57,14 +57,14 @@ impl Interner {
             (Some(TensorElements::Strings(strings)), String) => {
                 return Ok(Content::Strings(strings.values.iter().map(|text| self.name(text)).collect()));
             }
-            (Some(TensorElements::Floats(floats)), Float32) => {
+            (Some(TensorElements::Floats(floats)), Fp32) => {
                 floats.values.iter().flat_map(|value| value.to_le_bytes()).collect()
             }
-            (Some(TensorElements::Doubles(doubles)), Float64) => {
+            (Some(TensorElements::Doubles(doubles)), Fp64) => {
                 doubles.values.iter().flat_map(|value| value.to_le_bytes()).collect()
             }
             (Some(TensorElements::Bools(bools)), Bool) => bools.values.iter().map(|value| u8::from(*value)).collect(),
-            (Some(TensorElements::LongInts(ints)), Int64 | UInt64) => {
+            (Some(TensorElements::LongInts(ints)), Int64 | Uint64) => {
                 ints.values.iter().flat_map(|value| value.to_le_bytes()).collect()
             }
             (Some(TensorElements::Ints(ints)), element) => integers(&ints.values, element, ty)?,
@@ -78,11 +78,11 @@ impl Interner {
 /// Whole-byte integers of up to 32 bits, which the format writes as int32.
 fn integers(values: &[i32], element: ElementType, ty: &TensorType) -> Result<Bytes, Fault> {
     let width = match element {
-        Int8 | UInt8 | Int16 | UInt16 | Int32 | UInt32 => element.bits() as usize / 8,
+        Int8 | Uint8 | Int16 | Uint16 | Int32 | Uint32 => element.bits() as usize / 8,
         _ => return Err(Fault::ValueKind { ty: ty.to_string() }),
     };
     let (low, high) = match element {
-        Int32 | UInt32 => (i32::MIN, i32::MAX),
+        Int32 | Uint32 => (i32::MIN, i32::MAX),
         _ if element.is_signed() => (-(1 << (8 * width - 1)), (1 << (8 * width - 1)) - 1),
         _ => (0, (1 << (8 * width)) - 1),
     };
@@ -134,22 +134,22 @@ mod tests {
         let read = literal(Bool, 2, Some(TensorElements::Bools(bools.into()))).unwrap();
         assert_eq!(read.ints(&NoBlobs).unwrap(), [1, 0]);
         let doubles = proto::RepeatedDoubles { values: vec![0.25] };
-        let read = literal(Float64, 1, Some(TensorElements::Doubles(doubles.into()))).unwrap();
+        let read = literal(Fp64, 1, Some(TensorElements::Doubles(doubles.into()))).unwrap();
         assert_eq!(read.floats(&NoBlobs).unwrap(), [0.25]);
         let bytes = proto::RepeatedBytes { values: vec![0xe1, 0x83, 0x07, 0xf5, 0x02].into() };
         let read = literal(Int4, 9, Some(TensorElements::Bytes(bytes.into()))).unwrap();
         assert_eq!(read.ints(&NoBlobs).unwrap(), [1, -2, 3, -8, 7, 0, 5, -1, 2]);
-        assert_eq!(literal(UInt16, 2, ints(&[0, 65_535])).unwrap().ints(&NoBlobs).unwrap(), [0, 65_535]);
+        assert_eq!(literal(Uint16, 2, ints(&[0, 65_535])).unwrap().ints(&NoBlobs).unwrap(), [0, 65_535]);
         assert_eq!(literal(Int16, 1, ints(&[-32_768])).unwrap().ints(&NoBlobs).unwrap(), [-32_768]);
-        assert_eq!(literal(Float32, 0, None).unwrap().floats(&NoBlobs).unwrap(), [0.0; 0]);
+        assert_eq!(literal(Fp32, 0, None).unwrap().floats(&NoBlobs).unwrap(), [0.0; 0]);
     }
 
     #[test]
     fn values_that_are_not_of_their_type() {
         let error = |result: Result<Literal, Fault>| result.unwrap_err().to_string();
-        assert_eq!(error(literal(UInt8, 1, ints(&[256]))), "a constant of uint8[1] holds 256, which is out of range");
+        assert_eq!(error(literal(Uint8, 1, ints(&[256]))), "a constant of uint8[1] holds 256, which is out of range");
         assert_eq!(error(literal(Int8, 1, ints(&[-129]))), "a constant of int8[1] holds -129, which is out of range");
-        assert_eq!(error(literal(Float16, 1, ints(&[1]))), "a constant of fp16[1] holds values of another kind");
+        assert_eq!(error(literal(Fp16, 1, ints(&[1]))), "a constant of fp16[1] holds values of another kind");
         let wanted = "a constant of int32[3]: the number of values is not that of the shape";
         assert_eq!(error(literal(Int32, 3, ints(&[1, 2]))), wanted);
         let bytes = proto::RepeatedBytes { values: vec![1].into() };

@@ -1,6 +1,6 @@
 //! Attention as one operator. CT:ops/defs/iOS18/transformers.py.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 
 use super::call::Call;
@@ -15,7 +15,7 @@ pub(super) static OPERATORS: &[Operator] = &[operator(
             live("query", t(FLOATS)),
             live("key", t(FLOATS)),
             live("value", t(FLOATS)),
-            live_opt("attn_mask", Accepts::Group('M', &[Bool, Float16, Float32])),
+            live_opt("attn_mask", Accepts::Group('M', &[Bool, Fp16, Fp32])),
         ],
         attention,
     )],

@@ -1,6 +1,6 @@
 //! Blocks of pixels moved between space, channels and batch. CT:ops/defs/iOS15/tensor_transformation.py, iOS16.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType};
 
@@ -17,7 +17,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     operator("pixel_shuffle", &[since(CoreML5, &[X, fixed("upscale_factor", INT32)], pixel_shuffle)]),
     operator(
         "pixel_unshuffle",
-        &[since(CoreML6, &[X, fixed("downscale_factor", Accepts::Tensor(&[UInt32]))], pixel_unshuffle)],
+        &[since(CoreML6, &[X, fixed("downscale_factor", Accepts::Tensor(&[Uint32]))], pixel_unshuffle)],
     ),
     operator(
         "space_to_batch",

@@ -1,6 +1,6 @@
 //! One use of an operator, as its rule sees it: types, and the constants among the inputs.
 
-use crate::graph::element::{self, ElementType, Shown};
+use crate::element::ElementType;
 use crate::graph::function::Opset;
 use crate::graph::types::{TensorType, Type};
 use crate::graph::value::{Blobs, Literal};
@@ -227,8 +227,8 @@ impl<'a> Call<'a> {
         default: ElementType,
         accepted: &[ElementType],
     ) -> Result<Option<ElementType>, OpError> {
-        let Some(text) = self.text(parameter)?.or(element::name(default)) else { return Ok(None) };
-        match element::by_name(text).filter(|element| accepted.contains(element)) {
+        let Some(text) = self.text(parameter)?.or(default.name()) else { return Ok(None) };
+        match ElementType::by_name(text).filter(|element| accepted.contains(element)) {
             Some(element) => Ok(Some(element)),
             None => {
                 let message = format!("is \"{}\"; it can be {}", text.escape_debug(), names(accepted));
@@ -245,7 +245,7 @@ impl<'a> Call<'a> {
     ) -> Result<Constant<T>, OpError> {
         let Some(tensor) = self.tensor_if(parameter)? else { return Ok(Constant::Absent) };
         if !accepts(tensor.element) {
-            return Err(OpError::at(OpRule::DType, parameter, format!("cannot be of {}", Shown(tensor.element))));
+            return Err(OpError::at(OpRule::DType, parameter, format!("cannot be of {}", tensor.element)));
         }
         // A constant that is declared as something else is reported; its values are not trusted.
         let literal = self.one(parameter).and_then(|given| given.literal);
@@ -267,5 +267,5 @@ fn single<T>(parameter: &'static str, values: Constant<Vec<T>>) -> Result<Consta
 
 /// Element types as text: `fp16, fp32`.
 pub(super) fn names(elements: &[ElementType]) -> String {
-    elements.iter().map(|element| element::name(*element)).collect::<Vec<_>>().join(", ")
+    elements.iter().map(|element| element.name()).collect::<Vec<_>>().join(", ")
 }

@@ -3,8 +3,7 @@
 //! Whether a mask has as many set bits as there are values is checked where the bytes are at hand; here the
 //! constants are known by type, and by value only where they are short.
 
-use crate::graph::element::ElementType::{self, *};
-use crate::graph::element::Shown;
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, ShapeText, TensorType, Type};
 
@@ -13,17 +12,17 @@ use super::fault::{OpError, OpRule};
 use super::shape::{One, axis, map_dim, one, open, rank_in};
 use super::table::*;
 
-const ENTRIES: &[ElementType] = &[Int8, UInt8, Float16, Float32];
-const INDICES: &[ElementType] = &[UInt1, UInt2, UInt3, UInt4, UInt6, UInt8];
-const CODES: &[ElementType] = &[Int4, UInt4, Int8, UInt8, Float16, Float32];
+const ENTRIES: &[ElementType] = &[Int8, Uint8, Fp16, Fp32];
+const INDICES: &[ElementType] = &[Uint1, Uint2, Uint3, Uint4, Uint6, Uint8];
+const CODES: &[ElementType] = &[Int4, Uint4, Int8, Uint8, Fp16, Fp32];
 const fn of(elements: &'static [ElementType]) -> Accepts {
     Accepts::Tensor(elements)
 }
-const UINT8: Accepts = of(&[UInt8]);
-const UINT1: Accepts = of(&[UInt1]);
-const UINT32: Accepts = of(&[UInt32]);
+const UINT8: Accepts = of(&[Uint8]);
+const UINT1: Accepts = of(&[Uint1]);
+const UINT32: Accepts = of(&[Uint32]);
 
-const CAST: &[Parameter] = &[fixed("source_val", of(&[Float16])), fixed("output_dtype", TEXT)];
+const CAST: &[Parameter] = &[fixed("source_val", of(&[Fp16])), fixed("output_dtype", TEXT)];
 const LUT_6: &[Parameter] = &[fixed("indices", UINT8), fixed("lut", of(ENTRIES)), fixed("shape", UINT32)];
 const LUT_8: &[Parameter] =
     &[fixed("indices", of(INDICES)), fixed("lut", of(ENTRIES)), fixed_opt("vector_axis", INT32)];
@@ -36,8 +35,8 @@ pub(super) static OPERATORS: &[Operator] = &[
         &[since(
             CoreML6,
             &[
-                fixed("quantized_data", of(&[Int8, UInt8])),
-                fixed("zero_point", of(&[Int8, UInt8, Float32])),
+                fixed("quantized_data", of(&[Int8, Uint8])),
+                fixed("zero_point", of(&[Int8, Uint8, Fp32])),
                 fixed("scale", of(FLOATS)),
                 fixed("axis", INT32),
             ],
@@ -113,8 +112,8 @@ fn affine(call: &Call<'_>) -> One {
 
 fn cast(call: &Call<'_>) -> One {
     let source = call.tensor("source_val")?;
-    call.element("output_dtype", Float32, &[Float32])?;
-    one(Float32, source.shape.clone())
+    call.element("output_dtype", Fp32, &[Fp32])?;
+    one(Fp32, source.shape.clone())
 }
 
 /// `shape` of the operators that pack indices and masks into bytes. `None` where it is unknown.
@@ -133,7 +132,7 @@ fn expect_packed(
     bits: u64,
     shape: &[Dim],
 ) -> Result<(), OpError> {
-    let count = TensorType { element: UInt8, shape: shape.to_vec() }.count();
+    let count = TensorType { element: Uint8, shape: shape.to_vec() }.count();
     let bytes = count.and_then(|count| count.checked_mul(bits)).map(|bits| bits.div_ceil(8));
     match (packed.count(), bytes) {
         (Some(found), Some(expected)) if found == expected => Ok(()),
@@ -188,7 +187,7 @@ fn sparse(call: &Call<'_>) -> One {
 
 /// A mask cannot select more values than it has elements.
 fn expect_no_more(parameter: &'static str, values: &TensorType, mask: &[Dim]) -> Result<(), OpError> {
-    let places = TensorType { element: UInt1, shape: mask.to_vec() }.count();
+    let places = TensorType { element: Uint1, shape: mask.to_vec() }.count();
     if let (Some(found), Some(places)) = (values.count(), places)
         && found > places
     {
@@ -226,12 +225,7 @@ fn check_blocks(call: &Call<'_>, name: &'static str, shape: &[Dim], codes: Eleme
         return Err(OpError::at(OpRule::OffsetShape, "offset", message));
     }
     if !offset.element.is_float() && offset.element != codes {
-        let message = format!(
-            "is {}; it must be {} as `{}`, or a float",
-            Shown(offset.element),
-            Shown(codes),
-            code_parameter(name)
-        );
+        let message = format!("is {}; it must be {} as `{}`, or a float", offset.element, codes, code_parameter(name));
         return Err(OpError::at(OpRule::OffsetShape, "offset", message));
     }
     Ok(())
@@ -296,7 +290,7 @@ fn check_table(
     }
     let expected = Dim::Known(1 << indices.bits().min(63));
     if !entries.agrees(expected) {
-        let message = format!("has {entries} entries in each table; indices of {} need {expected}", Shown(indices));
+        let message = format!("has {entries} entries in each table; indices of {} need {expected}", indices);
         return Err(OpError::at(OpRule::LutSize, "lut", message));
     }
     let along = match call.tensor_if("vector_axis")? {

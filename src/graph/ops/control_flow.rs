@@ -1,6 +1,6 @@
 //! Constants, branches, loops, lists and states. CT:ops/defs/iOS15/control_flow.py, classify.py, iOS18/states.py.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType, Type};
 
@@ -118,7 +118,7 @@ fn while_loop(call: &Call<'_>) -> One {
 }
 
 fn make_list(call: &Call<'_>) -> One {
-    let element = call.element("dtype", Float32, ELEMENTS)?.unwrap_or(Float32);
+    let element = call.element("dtype", Fp32, ELEMENTS)?.unwrap_or(Fp32);
     call.tensors("elem_shape")?;
     let mut shape = Vec::new();
     for given in call.all("elem_shape") {
@@ -137,8 +137,7 @@ fn make_list(call: &Call<'_>) -> One {
     Ok(vec![Type::List { element: Box::new(TensorType { element, shape }.into()), length }])
 }
 
-const ELEMENTS: &[ElementType] =
-    &[Float16, Float32, Float64, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Bool];
+const ELEMENTS: &[ElementType] = &[Fp16, Fp32, Fp64, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Bool];
 
 /// The type of a list's elements.
 fn element_type<'a>(call: &Call<'a>) -> Result<&'a Type, OpError> {
@@ -238,6 +237,6 @@ fn classify(call: &Call<'_>) -> One {
         let message = format!("has {classes} classes for {count} probabilities");
         return Err(OpError::at(OpRule::Shape, "classes", message));
     }
-    let dictionary = Type::Dictionary { key: Box::new(Type::scalar(kind)), value: Box::new(Type::scalar(Float64)) };
+    let dictionary = Type::Dictionary { key: Box::new(Type::scalar(kind)), value: Box::new(Type::scalar(Fp64)) };
     Ok(vec![Type::scalar(kind), dictionary])
 }

@@ -1,6 +1,6 @@
 //! Convolutions. CT:ops/defs/iOS15/conv.py, iOS17/conv.py.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType};
 
@@ -23,8 +23,8 @@ const CONV_7: &[Parameter] =
     &[X, live("weight", u(FLOATS)), live_opt("bias", u(FLOATS)), STRIDES, PAD_TYPE, PAD, DILATIONS, GROUPS];
 const CONV_QUANTIZED: &[Parameter] = &[
     X,
-    live("weight", u(&[UInt8])),
-    fixed_opt("bias", u(&[UInt8])),
+    live("weight", u(&[Uint8])),
+    fixed_opt("bias", u(&[Uint8])),
     fixed("quantization_type", TEXT),
     fixed_opt("nbits", INT32),
     fixed("quant_scale", t(FLOATS)),

@@ -1,7 +1,7 @@
 //! Operators on each element: of one input, or of two that are broadcast. CT:ops/defs/iOS15/elementwise_unary.py,
 //! elementwise_binary.py, iOS17/elementwise_unary.py.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 
 use super::call::Call;

@@ -1,7 +1,6 @@
 //! Images resized, cropped and sampled. CT:ops/defs/iOS15/image_resizing.py, iOS16, iOS17.
 
-use crate::graph::element::ElementType::{self, *};
-use crate::graph::element::Shown;
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType};
 
@@ -13,7 +12,7 @@ use super::table::*;
 const SAMPLING: &[&str] = &["DEFAULT", "STRICT_ALIGN_CORNERS", "ALIGN_CORNERS", "UNALIGN_CORNERS", "OFFSET_CORNERS"];
 const BOXES: &[&str] =
     &["CORNERS_HEIGHT_FIRST", "CORNERS_WIDTH_FIRST", "CENTER_SIZE_HEIGHT_FIRST", "CENTER_SIZE_WIDTH_FIRST"];
-const FACTOR: Accepts = u(&[Float32, Int32]);
+const FACTOR: Accepts = u(&[Fp32, Int32]);
 const X: Parameter = live("x", t(FLOATS));
 const FACTORS: [Parameter; 2] = [fixed_opt("scale_factor_height", FACTOR), fixed_opt("scale_factor_width", FACTOR)];
 
@@ -29,8 +28,8 @@ const PAD_VALUE: Parameter = fixed_opt("pad_value", t(FLOATS));
 const ROI: Parameter = live("roi", t(FLOATS));
 const CROP_RESIZE_7: &[Parameter] = &[
     X,
-    live("boxes", Accepts::Group('B', &[Float16, Float32, UInt16])),
-    live_opt("box_indices", Accepts::Group('N', &[Int32, UInt16])),
+    live("boxes", Accepts::Group('B', &[Fp16, Fp32, Uint16])),
+    live_opt("box_indices", Accepts::Group('N', &[Int32, Uint16])),
     HEIGHT,
     WIDTH,
     NORMALIZED,
@@ -63,8 +62,8 @@ const fn affine_parameters() -> [Parameter; 9] {
 
 const RESIZE_7: &[Parameter] = &[
     live("x", t(NUMBERS)),
-    live("shape", u(&[Int16, Int32, UInt16, UInt32])),
-    fixed("resized_dims", Accepts::Tensor(&[UInt32])),
+    live("shape", u(&[Int16, Int32, Uint16, Uint32])),
+    fixed("resized_dims", Accepts::Tensor(&[Uint32])),
     fixed_opt("interpolation_mode", TEXT),
     SAMPLING_MODE,
 ];
@@ -108,7 +107,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     operator(
         "resample",
         &[
-            since(CoreML5, &resample_parameters(&[Int32, Float32]), resample),
+            since(CoreML5, &resample_parameters(&[Int32, Fp32]), resample),
             since(CoreML6, &resample_parameters(NUMBERS), resample),
             since(CoreML7, &resample_parameters(MOVABLE_NUMBERS), resample),
         ],
@@ -224,7 +223,7 @@ fn crop_resize_7(call: &Call<'_>) -> One {
     let (x, boxes) = (call.tensor("x")?, call.tensor("boxes")?);
     check_crop_modes(call)?;
     if call.bool("normalized_coordinates")?.or(false) == Some(true) && !boxes.element.is_float() {
-        let message = format!("is {}; with `normalized_coordinates` it must be a float", Shown(boxes.element));
+        let message = format!("is {}; with `normalized_coordinates` it must be a float", boxes.element);
         return Err(OpError::at(OpRule::DType, "boxes", message));
     }
     let ranked = (rank_in("x", x, 4..=4)?, rank_in("boxes", boxes, 2..=2)?);

@@ -1,6 +1,5 @@
 //! Matrix products. CT:ops/defs/iOS15/linear.py, iOS17/linear.py.
 
-use crate::graph::element::Shown;
 use crate::graph::function::Opset::{self, *};
 use crate::graph::types::{Dim, TensorType};
 
@@ -98,11 +97,8 @@ fn product_element(call: &Call<'_>, x: &TensorType, y: &TensorType) -> Result<cr
         (true, false) if call.set >= Opset::CoreML7 => Ok(y.element),
         (false, true) if call.set >= Opset::CoreML7 => Ok(x.element),
         _ => {
-            let message = format!(
-                "is {}, but `x` is {}; only a constant may differ from the other",
-                Shown(y.element),
-                Shown(x.element)
-            );
+            let message =
+                format!("is {}, but `x` is {}; only a constant may differ from the other", y.element, x.element);
             Err(OpError::at(OpRule::DType, "y", message))
         }
     }
@@ -115,7 +111,7 @@ fn einsum(call: &Call<'_>) -> One {
         return Err(OpError::at(OpRule::Shape, "values", format!("has {} tensors; it needs 2", values.len())));
     };
     if x.element != y.element {
-        return Err(OpError::at(OpRule::DType, "values", format!("are {} and {}", Shown(x.element), Shown(y.element))));
+        return Err(OpError::at(OpRule::DType, "values", format!("are {} and {}", x.element, y.element)));
     }
     if let Some(equation) = call.text("equation")?.known()
         && !is_known_equation(equation)

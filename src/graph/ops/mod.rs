@@ -37,9 +37,9 @@ pub use call::{BlockTypes, Call, Constant, Given};
 pub use fault::{OpError, OpRule};
 pub use table::{Accepts, Operator, Parameter, Rule, Version};
 
-use super::element::{ElementType, Shown};
 use super::function::Opset;
 use super::types::Type;
+use crate::element::ElementType;
 
 /// Every operator by its name.
 static TABLE: LazyLock<HashMap<&'static str, &'static Operator>> = LazyLock::new(|| {
@@ -137,7 +137,7 @@ fn check_parameter(parameter: &Parameter, call: &Call<'_>) -> Result<(), OpError
         match (parameter.accepts, given.ty) {
             (Accepts::Tensor(accepted) | Accepts::Group(_, accepted), Type::Tensor(tensor)) => {
                 if !accepted.contains(&tensor.element) {
-                    let message = format!("is {}; it can be {}", Shown(tensor.element), call::names(accepted));
+                    let message = format!("is {}; it can be {}", tensor.element, call::names(accepted));
                     return fault(OpRule::DType, message);
                 }
             }
@@ -169,11 +169,7 @@ fn check_groups(version: &Version, call: &Call<'_>, errors: &mut Vec<OpError>) {
         let Some(tensor) = call.one(parameter.name).and_then(|given| given.ty.as_tensor()) else { continue };
         match groups.iter().find(|(known, ..)| *known == group) {
             Some((_, other, element)) if *element != tensor.element => {
-                let message = format!(
-                    "is {}, but `{other}` is {}; the two must be the same",
-                    Shown(tensor.element),
-                    Shown(*element)
-                );
+                let message = format!("is {}, but `{other}` is {}; the two must be the same", tensor.element, *element);
                 errors.push(OpError::at(OpRule::DType, parameter.name, message));
             }
             Some(_) => {}

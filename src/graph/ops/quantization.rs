@@ -1,7 +1,6 @@
 //! Quantized activations. CT:ops/defs/iOS17/quantization_ops.py.
 
-use crate::graph::element::ElementType::*;
-use crate::graph::element::Shown;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 use crate::graph::types::TensorType;
 
@@ -10,7 +9,7 @@ use super::fault::{OpError, OpRule};
 use super::shape::{One, axis, one};
 use super::table::*;
 
-const CODES: &[crate::graph::ElementType] = &[Int8, UInt8];
+const CODES: &[crate::graph::ElementType] = &[Int8, Uint8];
 
 pub(super) static OPERATORS: &[Operator] = &[
     operator(
@@ -50,7 +49,7 @@ fn quantize(call: &Call<'_>) -> One {
     if let Some(zero_point) = call.tensor_if("zero_point")?
         && zero_point.element != element
     {
-        let message = format!("is {}, but `output_dtype` says {}", Shown(zero_point.element), Shown(element));
+        let message = format!("is {}, but `output_dtype` says {}", zero_point.element, element);
         return Err(OpError::at(OpRule::OffsetShape, "zero_point", message));
     }
     check_zeros(call)?;

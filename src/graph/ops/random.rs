@@ -1,6 +1,6 @@
 //! Random tensors. CT:ops/defs/iOS15/random.py.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 
 use super::call::Call;
@@ -33,7 +33,7 @@ pub(super) static OPERATORS: &[Operator] = &[
 
 /// A tensor of the type of these parameters, fp32 by default.
 fn of(call: &Call<'_>, parameters: [&'static str; 2]) -> One {
-    let mut element = Float32;
+    let mut element = Fp32;
     for parameter in parameters {
         element = call.tensor_if(parameter)?.map_or(element, |tensor| tensor.element);
     }

@@ -1,6 +1,6 @@
 //! Recurrent layers over [sequence, batch, features]. CT:ops/defs/iOS15/recurrent.py, iOS17, iOS18.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType, Type};
 
@@ -9,7 +9,7 @@ use super::fault::{OpError, OpRule};
 use super::shape::{One, expect_dim, map_dim, rank_in};
 use super::table::*;
 
-const ONLY_FP32: &[ElementType] = &[Float32];
+const ONLY_FP32: &[ElementType] = &[Fp32];
 
 const fn lstm_parameters(elements: &'static [ElementType]) -> [Parameter; 17] {
     let own = t(elements);

@@ -1,6 +1,6 @@
 //! Reductions. CT:ops/defs/iOS15/reduction.py, iOS17/reduction.py.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType};
 
@@ -55,7 +55,7 @@ fn arg_5(call: &Call<'_>) -> One {
 }
 
 fn arg_7(call: &Call<'_>) -> One {
-    arg(call, call.element("output_dtype", Int32, &[Int32, UInt16])?.unwrap_or(Int32))
+    arg(call, call.element("output_dtype", Int32, &[Int32, Uint16])?.unwrap_or(Int32))
 }
 
 fn arg(call: &Call<'_>, element: ElementType) -> One {

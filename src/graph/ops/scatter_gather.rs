@@ -1,6 +1,6 @@
 //! Picking and placing elements by index. CT:ops/defs/iOS15/scatter_gather.py, iOS16, iOS17.
 
-use crate::graph::element::ElementType::*;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, TensorType};
 
@@ -9,8 +9,8 @@ use super::fault::{OpError, OpRule};
 use super::shape::{One, axis, expect_dim, expect_shape, one, open, rank_in, same};
 use super::table::*;
 
-const INDICES_6: Accepts = Accepts::Group('I', &[Int16, Int32, UInt16]);
-const INDICES_7: Accepts = Accepts::Group('I', &[Int8, Int16, Int32, UInt8, UInt16]);
+const INDICES_6: Accepts = Accepts::Group('I', &[Int16, Int32, Uint16]);
+const INDICES_7: Accepts = Accepts::Group('I', &[Int8, Int16, Int32, Uint8, Uint16]);
 const AXIS: Parameter = fixed_opt("axis", INT32);
 const BATCH: Parameter = fixed_opt("batch_dims", INT32);
 const VALIDATE: Parameter = fixed_opt("validate_indices", BOOL);

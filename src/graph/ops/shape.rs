@@ -1,6 +1,6 @@
 //! Arithmetic of shapes that the rules share.
 
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 use crate::graph::types::{Dim, MAX_DIMENSIONS, ShapeText, TensorType, Type};
 
 use super::fault::{OpError, OpRule};

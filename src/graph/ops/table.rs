@@ -1,6 +1,6 @@
 //! How operators are described: versions, parameters, accepted types.
 
-use crate::graph::element::ElementType::{self, *};
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset;
 use crate::graph::types::Type;
 
@@ -100,19 +100,19 @@ pub(super) const fn operator(kind: &'static str, versions: &'static [Version]) -
     Operator { kind, versions }
 }
 
-pub(super) const FLOATS: &[ElementType] = &[Float16, Float32];
-pub(super) const NUMBERS: &[ElementType] = &[Float16, Float32, Int32];
-pub(super) const NUMBERS_AND_BOOL: &[ElementType] = &[Float16, Float32, Int32, Bool];
+pub(super) const FLOATS: &[ElementType] = &[Fp16, Fp32];
+pub(super) const NUMBERS: &[ElementType] = &[Fp16, Fp32, Int32];
+pub(super) const NUMBERS_AND_BOOL: &[ElementType] = &[Fp16, Fp32, Int32, Bool];
 /// What data movement takes since CoreML7.
-pub(super) const MOVABLE: &[ElementType] = &[Float16, Float32, Int32, Bool, Int8, UInt8, Int16, UInt16];
-pub(super) const MOVABLE_NUMBERS: &[ElementType] = &[Float16, Float32, Int32, Int8, UInt8, Int16, UInt16];
+pub(super) const MOVABLE: &[ElementType] = &[Fp16, Fp32, Int32, Bool, Int8, Uint8, Int16, Uint16];
+pub(super) const MOVABLE_NUMBERS: &[ElementType] = &[Fp16, Fp32, Int32, Int8, Uint8, Int16, Uint16];
 /// Sizes and positions since CoreML7.
 pub(super) const SIZES: &[ElementType] = &[Int32, Int16, Int8];
 
 pub(super) const INT32: Accepts = Accepts::Tensor(&[Int32]);
 pub(super) const BOOL: Accepts = Accepts::Tensor(&[Bool]);
 pub(super) const TEXT: Accepts = Accepts::Tensor(&[String]);
-pub(super) const FP32: Accepts = Accepts::Tensor(&[Float32]);
+pub(super) const FP32: Accepts = Accepts::Tensor(&[Fp32]);
 
 /// The group that most parameters of an operator share.
 pub(super) const fn t(elements: &'static [ElementType]) -> Accepts {

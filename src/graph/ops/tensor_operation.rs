@@ -1,7 +1,6 @@
 //! Operators that make, combine or order tensors. CT:ops/defs/iOS15/tensor_operation.py, iOS16, iOS17.
 
-use crate::graph::element::ElementType::{self, *};
-use crate::graph::element::Shown;
+use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, MAX_DIMENSIONS, ShapeText, TensorType, Type};
 
@@ -168,8 +167,7 @@ fn common_element(parameter: &'static str, tensors: &[&TensorType]) -> Result<El
     };
     match tensors.iter().find(|tensor| tensor.element != first.element) {
         Some(other) => {
-            let message =
-                format!("are of {} and {}; they must be of one type", Shown(first.element), Shown(other.element));
+            let message = format!("are of {} and {}; they must be of one type", first.element, other.element);
             Err(OpError::at(OpRule::DType, parameter, message))
         }
         None => Ok(first.element),
@@ -242,7 +240,7 @@ fn shape_of(call: &Call<'_>, element: ElementType) -> One {
 
 /// A tensor of this shape, filled with fp32 by default.
 fn fill(call: &Call<'_>) -> One {
-    let element = call.tensor_if("value")?.map_or(Float32, |value| value.element);
+    let element = call.tensor_if("value")?.map_or(Fp32, |value| value.element);
     shape_of(call, element)
 }
 
@@ -252,7 +250,7 @@ pub(super) fn filled(call: &Call<'_>, element: ElementType) -> One {
 }
 
 fn fill_like(call: &Call<'_>) -> One {
-    let element = call.tensor_if("value")?.map_or(Float32, |value| value.element);
+    let element = call.tensor_if("value")?.map_or(Fp32, |value| value.element);
     one(element, call.tensor("ref_tensor")?.shape.clone())
 }
 
@@ -443,7 +441,7 @@ fn topk(call: &Call<'_>) -> One {
         let message = "goes with `return_indices` only, which is off";
         return Err(OpError::at(OpRule::Parameter, "output_indices_dtype", message));
     }
-    let element = call.element("output_indices_dtype", Int32, &[Int32, UInt16])?.unwrap_or(Int32);
+    let element = call.element("output_indices_dtype", Int32, &[Int32, Uint16])?.unwrap_or(Int32);
     let shape = match (x.rank(), call.int("axis")?.or(-1)) {
         (Some(rank), Some(at)) => {
             let at = axis("axis", at, rank)?;

@@ -1,7 +1,6 @@
 //! Shapes made anew without changing elements. CT:ops/defs/iOS15/tensor_transformation.py, iOS16, iOS17.
 
-use crate::graph::element::ElementType::*;
-use crate::graph::element::Shown;
+use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
 use crate::graph::types::{Dim, MAX_DIMENSIONS, ShapeText, TensorType};
 
@@ -219,11 +218,7 @@ fn reshape_like(call: &Call<'_>) -> One {
         }
         let element = if parameter == "end_masks" { Bool } else { Int32 };
         if let Some(wrong) = given.iter().find(|ty| ty.element != element || ty.rank() != Some(0)) {
-            return Err(OpError::at(
-                OpRule::DType,
-                parameter,
-                format!("must be scalars of {}, not {wrong}", Shown(element)),
-            ));
+            return Err(OpError::at(OpRule::DType, parameter, format!("must be scalars of {}, not {wrong}", element)));
         }
     }
     let number = |parameter: &str, i: usize| {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::graph::element::ElementType;
+use crate::element::ElementType;
 use crate::graph::index::{Index, OpId};
 use crate::graph::op::Binding;
 use crate::graph::types::{TensorType, Type};
@@ -21,7 +21,7 @@ pub struct Compression {
     /// The number of values that are stored, where the rest is zero. 0 where it is unknown.
     pub sparse: Option<u64>,
     /// Bits of each stored code or index; those of the element type where neither is used.
-    pub bits: u32,
+    pub bits: u64,
     /// The table's entries are themselves codes with a scale.
     pub quantized_entries: bool,
 }
@@ -248,7 +248,7 @@ impl<'i, 'f> Chain<'i, 'f> {
         let sizes = lut.sizes().unwrap_or_default();
         let (bits, vector, granularity) = match (&sizes[..], shape) {
             // Before CoreML8 one table, whose length tells the bits.
-            ([entries], _) => (entries.checked_ilog2().unwrap_or(0), 1, Granularity::PerTensor),
+            ([entries], _) => (u64::from(entries.checked_ilog2().unwrap_or(0)), 1, Granularity::PerTensor),
             ([grid @ .., _, vector], Some(shape)) => (indices.element.bits(), *vector, Granularity::of(&shape, grid)),
             _ => (indices.element.bits(), 1, Granularity::Unknown),
         };

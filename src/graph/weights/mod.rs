@@ -101,14 +101,14 @@ pub struct Weights {
 impl Weight {
     /// Why coremltools would leave it alone, with this `weight_threshold`; `None` if it would compress it.
     pub fn skipped(&self, threshold: u64) -> Option<Skipped> {
-        use super::ElementType::{Float16, Float32, Int8, UInt8};
+        use super::ElementType::{Fp16, Fp32, Int8, Uint8};
         if self.compression.is_some() {
             return Some(Skipped::Compressed);
         }
         if self.uses.is_empty() {
             return Some(Skipped::Unused);
         }
-        if !matches!(self.ty.element, Float16 | Float32 | Int8 | UInt8) {
+        if !matches!(self.ty.element, Fp16 | Fp32 | Int8 | Uint8) {
             return Some(Skipped::ElementType);
         }
         if self.ty.shape.len() <= 1 {
@@ -273,9 +273,9 @@ impl Finder<'_> {
 
 /// Whether a plain constant is large enough and of a type that can be a weight.
 fn is_weight_like(ty: &TensorType) -> bool {
-    use super::ElementType::{BFloat16, Int8, UInt8};
+    use super::ElementType::{Bf16, Int8, Uint8};
     let element = ty.element;
-    (element.is_float() || matches!(element, BFloat16 | Int8 | UInt8)) && ty.count().is_some_and(|n| n >= MIN_ELEMENTS)
+    (element.is_float() || matches!(element, Bf16 | Int8 | Uint8)) && ty.count().is_some_and(|n| n >= MIN_ELEMENTS)
 }
 
 #[cfg(test)]

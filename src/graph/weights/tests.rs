@@ -1,21 +1,21 @@
 use super::*;
-use crate::graph::element::ElementType::{Float16, Int32};
+use crate::element::ElementType::{Fp16, Int32};
 use crate::graph::testing::{block, constant, function, op};
 use crate::graph::types::Type;
 use crate::graph::{Binding, BlobRef, Content, Literal, NoBlobs};
 
 fn blob(offset: u64, shape: [u64; 2]) -> Literal {
     let blob = BlobRef { file: "@model_path/weights/weight.bin".into(), offset };
-    Literal { ty: Type::tensor(Float16, shape), content: Content::Blob(blob) }
+    Literal { ty: Type::tensor(Fp16, shape), content: Content::Blob(blob) }
 }
 
 fn linear(name: &str, weight: &str) -> crate::graph::Operation {
-    op("linear", name, &[("x", "x"), ("weight", weight)], Type::tensor(Float16, [2u64, 64]))
+    op("linear", name, &[("x", "x"), ("weight", weight)], Type::tensor(Fp16, [2u64, 64]))
 }
 
 #[test]
 fn functions_that_share_a_blob_share_the_weight() {
-    let x = || Type::tensor(Float16, [2u64, 64]);
+    let x = || Type::tensor(Fp16, [2u64, 64]);
     let body = |offset, name| block(vec![constant(name, blob(offset, [64, 64])), linear("y", name)], &["y"]);
     let mut first = function(x(), "CoreML8", body(64, "a_weight"));
     first.name = "decode".into();
@@ -32,7 +32,7 @@ fn functions_that_share_a_blob_share_the_weight() {
 #[test]
 fn a_constant_that_is_handed_out_is_listed_and_left_alone() {
     let main = function(
-        Type::tensor(Float16, [2u64, 64]),
+        Type::tensor(Fp16, [2u64, 64]),
         "CoreML8",
         block(vec![constant("table", blob(64, [64, 64])), constant("axis", Literal::int32s(&[0; 20]))], &["table"]),
     );
@@ -46,7 +46,7 @@ fn a_constant_that_is_handed_out_is_listed_and_left_alone() {
 
 #[test]
 fn roles_that_depend_on_parameters() {
-    let ty = || Type::tensor(Float16, [64u64, 64]);
+    let ty = || Type::tensor(Fp16, [64u64, 64]);
     let mut gather = op("gather", "rows", &[("x", "w"), ("indices", "i")], ty());
     gather.inputs[0].parameter = "x".into();
     let mut columns = op("gather", "columns", &[("x", "w"), ("indices", "i"), ("axis", "one")], ty());

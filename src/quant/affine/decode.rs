@@ -74,13 +74,13 @@ multiversion! {
 }
 
 /// A tensor whose parts are known to belong together.
-pub(crate) struct Decoder<'a> {
+struct Decoder<'a> {
     quantized: &'a Quantized,
     blocks: Blocks,
 }
 
 impl<'a> Decoder<'a> {
-    pub fn new(quantized: &'a Quantized) -> Result<Self, QuantError> {
+    fn new(quantized: &'a Quantized) -> Result<Self, QuantError> {
         match quantized.scale_type {
             FloatType::Fp16 | FloatType::Bf16 | FloatType::Fp32 => {}
             other => return Err(QuantError::ScaleType(other)),
@@ -89,7 +89,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Writes the values of the elements from `start` on; there must be as many as `out` is long.
-    pub fn decode<T: Element>(&self, start: usize, out: &mut [T]) {
+    fn decode<T: Element>(&self, start: usize, out: &mut [T]) {
         let (quantized, blocks) = (self.quantized, &self.blocks);
         match (quantized.arithmetic, quantized.scale_type) {
             (Arithmetic::Torchao, scale) if scale == T::FLOAT => {

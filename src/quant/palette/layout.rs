@@ -1,6 +1,6 @@
 //! Where the weights of a table lie.
 
-use super::spec::{PaletteError, PaletteGranularity};
+use super::spec::PaletteError;
 
 /// A tensor divided into blocks, one table each; tables in row-major order of the grid of blocks.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,24 +11,13 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(shape: &[usize], granularity: &PaletteGranularity) -> Result<Self, PaletteError> {
-        let rank = shape.len();
-        let mut block = shape.to_vec();
-        match granularity {
-            PaletteGranularity::PerTensor => {}
-            PaletteGranularity::PerGroupedChannel { axis, group } => {
-                *block.get_mut(*axis).ok_or(PaletteError::Axis { axis: *axis, rank })? = *group;
-            }
-            PaletteGranularity::Block(sizes) => {
-                if sizes.len() != rank {
-                    return Err(PaletteError::BlockRank { rank, found: sizes.len() });
-                }
-                for (block, size) in block.iter_mut().zip(sizes) {
-                    *block = size.unwrap_or(*block);
-                }
-            }
+    /// Blocks of a size along every axis; one block where there is none.
+    pub(super) fn new(shape: &[usize], block: Option<&[usize]>) -> Result<Self, PaletteError> {
+        let block = block.unwrap_or(shape);
+        if block.len() != shape.len() {
+            return Err(PaletteError::BlockRank { rank: shape.len(), found: block.len() });
         }
-        Self::of_blocks(shape.to_vec(), block)
+        Self::of_blocks(shape.to_vec(), block.to_vec())
     }
 
     fn of_blocks(shape: Vec<usize>, block: Vec<usize>) -> Result<Self, PaletteError> {
@@ -171,8 +160,8 @@ mod tests {
         #[test]
         fn runs_partition_the_tensor(axes in axes()) {
             let shape: Vec<usize> = axes.iter().map(|(b, g)| b * g).collect();
-            let block = axes.iter().map(|(b, _)| Some(*b)).collect();
-            let layout = Layout::new(&shape, &PaletteGranularity::Block(block)).unwrap();
+            let block: Vec<usize> = axes.iter().map(|(b, _)| *b).collect();
+            let layout = Layout::new(&shape, Some(&block)).unwrap();
             let total: usize = shape.iter().product();
             let mut owner = vec![usize::MAX; total];
             for table in 0..layout.tables() {
@@ -207,11 +196,9 @@ mod tests {
 
     #[test]
     fn sizes_must_divide() {
-        let block = |b: &[usize]| PaletteGranularity::Block(b.iter().map(|&b| Some(b)).collect());
-        for wrong in [block(&[0, 1]), block(&[3, 1]), block(&[1]), block(&[1, 1, 1])] {
-            assert!(Layout::new(&[4, 5], &wrong).is_err());
+        for wrong in [&[0, 1][..], &[3, 1], &[1], &[1, 1, 1]] {
+            assert!(Layout::new(&[4, 5], Some(wrong)).is_err());
         }
-        let grouped = PaletteGranularity::PerGroupedChannel { axis: 2, group: 1 };
-        assert_eq!(Layout::new(&[4, 5], &grouped).unwrap_err(), PaletteError::Axis { axis: 2, rank: 2 });
+        assert_eq!(Layout::new(&[4, 5], None).unwrap().tables(), 1);
     }
 }

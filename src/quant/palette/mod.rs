@@ -18,6 +18,7 @@
 //! Results depend on the input alone, not on the machine or the number of threads.
 
 mod codes;
+mod decode;
 mod fit;
 mod layout;
 mod optimum;
@@ -29,8 +30,9 @@ mod tally;
 mod tests;
 mod vector;
 
+pub(crate) use decode::Coded;
 pub use result::{ChannelScale, Int8Tables, Palettized};
-pub use spec::{EntryType, PaletteError, PaletteGranularity, PaletteSpec, PaletteVector};
+pub use spec::{EntryType, PaletteError, PaletteSpec, PaletteVector};
 
 use rayon::prelude::*;
 
@@ -158,7 +160,7 @@ fn check(
             return Err(PaletteError::Axis { axis, rank });
         }
     }
-    let layout = Layout::new(shape, &spec.granularity)?;
+    let layout = Layout::new(shape, spec.block.as_deref())?;
     if u32::try_from(layout.table_len()).is_err() {
         return Err(PaletteError::TooManyWeights { found: layout.table_len() });
     }
@@ -194,7 +196,7 @@ fn channel_scale<T: Element>(
     entries: EntryType,
     mask: Option<&[bool]>,
 ) -> Result<ChannelScale, PaletteError> {
-    let mut scale = ChannelScale { axis, scales: vec![0.0; shape[axis]], stride: shape[axis + 1..].iter().product() };
+    let mut scale = ChannelScale::new(shape, axis, vec![0.0; shape[axis]]);
     let channels = scale.scales.len();
     for (i, piece) in weights.chunks(scale.stride).enumerate() {
         let greatest = &mut scale.scales[i % channels];

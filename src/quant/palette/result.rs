@@ -1,9 +1,9 @@
 //! A palettized weight.
 
-use rayon::prelude::*;
-
+use super::decode::Decoder;
+use super::fit::round_entry;
 use super::layout::Layout;
-use super::spec::PaletteVector;
+use super::spec::{EntryType, PaletteError, PaletteVector};
 use crate::quant::element::Element;
 
 /// A weight as codes and tables.
@@ -63,7 +63,24 @@ pub struct ChannelScale {
     pub(super) stride: usize,
 }
 
+impl Int8Tables {
+    /// The entries as floats: each product is rounded once, to the type of entries, where that is the weight's own
+    /// to `W`.
+    ///
+    /// # Errors
+    /// If an entry is beyond the range of its type.
+    pub fn entries<W: Element>(&self, entries: EntryType) -> Result<Vec<f32>, PaletteError> {
+        let entry = |&value: &i8| round_entry::<W>(f64::from(value) * f64::from(self.scale), entries);
+        self.values.iter().map(entry).collect()
+    }
+}
+
 impl ChannelScale {
+    /// The scales of a weight of some shape, which has the axis.
+    pub(super) fn new(shape: &[usize], axis: usize, scales: Vec<f32>) -> Self {
+        ChannelScale { axis, scales, stride: shape[axis + 1..].iter().product() }
+    }
+
     /// The scale of the weight at `place`.
     pub(super) fn at(&self, place: usize) -> f32 {
         self.scales[place / self.stride % self.scales.len()]
@@ -82,15 +99,6 @@ impl ChannelScale {
 }
 
 impl Palettized {
-    /// The width that Core ML stores codes in: 5 bits are stored as 6, 7 as 8.
-    pub fn storage_bits(&self) -> u8 {
-        match self.bits {
-            5 => 6,
-            7 => 8,
-            bits => bits,
-        }
-    }
-
     /// Entries per table, 2^bits.
     pub fn entries(&self) -> usize {
         1 << self.bits
@@ -113,59 +121,21 @@ impl Palettized {
         shape
     }
 
-    /// The squared error of the whole weight.
-    pub fn total_sse(&self) -> f64 {
-        self.sse.iter().sum()
-    }
-
     /// The weight that the codes and tables stand for, row-major: entry times scale in binary32, then rounded
     /// to `T`. Pruned weights are zero.
     pub fn dequantize<T: Element>(&self) -> Vec<T> {
         let spread = Spread::new(&self.shape, self.vector);
-        let layout = &self.layout;
-        // Whole rows, and whole groups of codes whose weights interleave.
-        let unit = layout.row().max(spread.inner);
-        let piece = PIECE.next_multiple_of(unit);
-        let mut values = vec![T::from_f32(0.0); self.codes.len() * spread.size];
-        values.par_chunks_mut(piece * spread.size).zip(self.codes.par_chunks(piece)).enumerate().for_each_init(
-            Vec::new,
-            |entries, (i, (values, codes))| {
-                entries.clear();
-                entries.resize(values.len(), 0.0f32);
-                let stride = self.entries() * spread.size;
-                layout.for_each_run(i * piece, codes.len(), |table, run| {
-                    let table = &self.tables[table * stride..(table + 1) * stride];
-                    for at in run {
-                        let entry = usize::from(codes[at]) * spread.size;
-                        for component in 0..spread.size {
-                            entries[spread.weight(at, component)] = table[entry + component];
-                        }
-                    }
-                });
-                let offset = i * piece * spread.size;
-                if let Some(scale) = &self.channel_scale {
-                    scale.pieces(offset, offset + values.len(), |range, scale| {
-                        for entry in &mut entries[range.start - offset..range.end - offset] {
-                            *entry *= scale;
-                        }
-                    });
-                }
-                if let Some(kept) = &self.kept {
-                    for (entry, &kept) in entries.iter_mut().zip(&kept[offset..]) {
-                        *entry = if kept { *entry } else { 0.0 };
-                    }
-                }
-                for (value, &entry) in values.iter_mut().zip(entries.iter()) {
-                    *value = T::from_f32(entry);
-                }
-            },
-        );
-        values
+        let decoder = Decoder {
+            layout: &self.layout,
+            spread,
+            table: self.entries() * spread.size,
+            tables: &self.tables,
+            scale: self.channel_scale.as_ref(),
+            kept: self.kept.as_deref(),
+        };
+        decoder.decode(&self.codes)
     }
 }
-
-/// Codes handled as one piece.
-const PIECE: usize = 1 << 16;
 
 /// How codes spread to weights.
 #[derive(Debug, Clone, Copy)]

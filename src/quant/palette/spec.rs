@@ -8,8 +8,9 @@ use crate::scheme::PaletteFit;
 pub struct PaletteSpec {
     /// Width of a code, 1 to 8; a table has 2^bits entries.
     pub bits: u8,
-    /// Which weights share a table.
-    pub granularity: PaletteGranularity,
+    /// Which weights share a table: the size of a block along every axis, which it must divide; `None` for one
+    /// table for all.
+    pub block: Option<Vec<usize>>,
     /// How the entries are found.
     pub fit: PaletteFit,
     /// Entries of several weights each, where wanted.
@@ -30,7 +31,7 @@ impl PaletteSpec {
     pub fn per_tensor(bits: u8) -> Self {
         PaletteSpec {
             bits,
-            granularity: PaletteGranularity::PerTensor,
+            block: None,
             fit: PaletteFit::Kmeans,
             vector: None,
             entries: EntryType::Weight,
@@ -38,22 +39,6 @@ impl PaletteSpec {
             scaled: None,
         }
     }
-}
-
-/// Which weights share a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PaletteGranularity {
-    /// All of them.
-    PerTensor,
-    /// Those of `group` consecutive channels.
-    PerGroupedChannel {
-        /// The axis of the channels.
-        axis: usize,
-        /// How many channels share a table; must divide the axis.
-        group: usize,
-    },
-    /// Those of a block: its size along every axis, `None` for the whole axis. Sizes must divide.
-    Block(Vec<Option<usize>>),
 }
 
 /// Vector palettization: `size` consecutive weights along `axis` share one code.

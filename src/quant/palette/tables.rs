@@ -153,11 +153,9 @@ impl<T: Element> Job<'_, T> {
         };
         let quantized = |&e: &f64| (e / f64::from(scale)).round_ties_even().clamp(-127.0, 127.0) as i8;
         let values: Vec<i8> = tables.exact.iter().map(quantized).collect();
-        tables.rounded = values
-            .iter()
-            .map(|&q| round_entry::<W>(f64::from(q) * f64::from(scale), self.spec.entries))
-            .collect::<Result<_, _>>()?;
-        tables.int8 = Some(Int8Tables { values, scale });
+        let int8 = Int8Tables { values, scale };
+        tables.rounded = int8.entries::<W>(self.spec.entries)?;
+        tables.int8 = Some(int8);
         tables.nearest = true;
         let size = self.table_size();
         let nearest = |(fit, (table, entries)): (&mut TableFit, (usize, &[f32]))| {

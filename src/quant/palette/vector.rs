@@ -67,13 +67,16 @@ impl Vectors {
         cancel: &(dyn Fn() -> bool + Sync),
     ) -> Result<Centres, PaletteError> {
         let size = self.components.len();
-        let centres = match (kind, self.distinct(capacity)) {
-            (PaletteFit::Uniform, _) => return Err(PaletteError::VectorFit { fit: kind }),
+        // Only a fit that fails for it says how many there are.
+        let most = if kind == PaletteFit::Unique { usize::MAX } else { capacity };
+        let distinct = match kind {
+            PaletteFit::Uniform => return Err(PaletteError::VectorFit { fit: kind }),
+            PaletteFit::Unique | PaletteFit::Kmeans => self.distinct(capacity, most, cancel)?,
+        };
+        let centres = match (kind, distinct) {
             (_, Ok(few)) => return Ok(Centres { size, values: few }),
-            (PaletteFit::Unique, Err(distinct)) => {
-                return Err(PaletteError::TooManyValues { table, distinct, capacity });
-            }
             (PaletteFit::Kmeans, Err(_)) => self.kmeans(capacity, cancel)?,
+            (_, Err(distinct)) => return Err(PaletteError::TooManyValues { table, distinct, capacity }),
         };
         let mut sorted: Vec<&[f64]> = centres.values.chunks(size).collect();
         sorted.sort_by(|a, b| {
@@ -83,8 +86,14 @@ impl Vectors {
         Ok(Centres { size, values: sorted.concat() })
     }
 
-    /// The distinct vectors if they are at most `capacity`, else how many there are.
-    fn distinct(&self, capacity: usize) -> Result<Vec<f64>, usize> {
+    /// The distinct vectors if they are at most `capacity`, else how many there are; counted until they are more
+    /// than `most`.
+    fn distinct(
+        &self,
+        capacity: usize,
+        most: usize,
+        cancel: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Result<Vec<f64>, usize>, Cancelled> {
         let key = |i: usize| -> Vec<u32> {
             let ordered = |c: &Vec<f32>| {
                 let bits = (c[i] + 0.0).to_bits();
@@ -96,11 +105,20 @@ impl Vectors {
             let flip = ((!key).cast_signed() >> 31).cast_unsigned() | 0x8000_0000;
             f64::from(f32::from_bits(key ^ flip))
         };
-        let set: BTreeSet<Vec<u32>> = (0..self.len()).map(key).collect();
-        if set.len() > capacity {
-            return Err(set.len());
+        let mut set: BTreeSet<Vec<u32>> = BTreeSet::new();
+        for at in 0..self.len() {
+            if at.is_multiple_of(PIECE) && cancel() {
+                return Err(Cancelled);
+            }
+            set.insert(key(at));
+            if set.len() > most {
+                break;
+            }
         }
-        Ok(set.into_iter().flatten().map(value).collect())
+        if set.len() > capacity {
+            return Ok(Err(set.len()));
+        }
+        Ok(Ok(set.into_iter().flatten().map(value).collect()))
     }
 
     fn kmeans(&self, capacity: usize, cancel: &(dyn Fn() -> bool + Sync)) -> Result<Centres, Cancelled> {
@@ -298,5 +316,20 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distinct_vectors_are_counted_no_further_than_is_asked() {
+        let vectors = Vectors { components: vec![(0..20_000).map(|i| i as f32).collect(), vec![0.0; 20_000]] };
+        assert_eq!(vectors.distinct(16, 16, &|| false), Ok(Err(17)));
+        assert_eq!(vectors.distinct(16, usize::MAX, &|| false), Ok(Err(20_000)));
+        assert_eq!(vectors.distinct(16, usize::MAX, &|| true), Err(Cancelled));
+        let few = Vectors { components: vec![vec![1.0, 0.0, 1.0], vec![2.0, -0.0, 2.0]] };
+        assert_eq!(few.distinct(2, 2, &|| false), Ok(Ok(vec![0.0, 0.0, 1.0, 2.0])));
     }
 }

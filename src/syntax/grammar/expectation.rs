@@ -7,8 +7,8 @@ use super::condition::{operator, report_arrow_for_comparison, report_detached_un
 use super::input::{Parsed, Tokens, not_here};
 use super::scheme::scheme;
 use super::selector::selector;
+use crate::nearest::nearest;
 use crate::syntax::keywords::METRICS;
-use crate::syntax::nearest::nearest;
 use crate::syntax::token::{TokenKind, is_unit};
 use crate::syntax::tree::{Comparison, Expectation, Number, Selector, Spanned, Word};
 use crate::syntax::{Fix, Span, SyntaxErrorKind};

@@ -2,8 +2,8 @@
 
 use std::io;
 
+use crate::element::ElementType;
 use crate::formats::byte_count;
-use crate::formats::coreml::MilType;
 
 /// Why a blob cannot be read. It does not name the file, which its reader does not know.
 #[derive(Debug, thiserror::Error)]
@@ -64,14 +64,14 @@ pub enum BlobFault {
         bytes: u64,
     },
     /// Data that is no whole number of elements.
-    #[error("the data of the blob, {} with {padding} unused bits, are no whole number of {mil_type}", byte_count(*.bytes))]
+    #[error("the data of the blob, {} with {padding} unused bits, are no whole number of {element}", byte_count(*.bytes))]
     PartElement {
         /// How long they are.
         bytes: u64,
         /// The unused bits of the last byte that are declared.
         padding: u64,
         /// The element type.
-        mil_type: MilType,
+        element: ElementType,
     },
 }
 
@@ -102,24 +102,24 @@ pub enum BlobWriteError {
     #[error("cannot be written: {0}")]
     Io(#[from] io::Error),
     /// The elements take other bytes than were given.
-    #[error("{mil_type}[{elements}] takes {}, and {} were given", byte_count(*.needed), byte_count(*.given))]
+    #[error("{element}[{elements}] takes {}, and {} were given", byte_count(*.needed), byte_count(*.given))]
     Length {
         /// The number of elements.
         elements: u64,
         /// Their type.
-        mil_type: MilType,
+        element: ElementType,
         /// The bytes they take.
         needed: u64,
         /// The bytes given.
         given: u64,
     },
     /// A type of which files of weights hold nothing, or too many elements for any file.
-    #[error("{mil_type}[{elements}] cannot be stored in a file of weights")]
+    #[error("{element}[{elements}] cannot be stored in a file of weights")]
     Unstorable {
         /// The number of elements.
         elements: u64,
         /// Their type.
-        mil_type: MilType,
+        element: ElementType,
     },
     /// More blobs than the header can count.
     #[error("a file of weights holds at most 4294967295 blobs")]

@@ -22,7 +22,7 @@ pub use reader::{Blob, BlobReader};
 pub use writer::BlobWriter;
 
 /// Records lie at multiples of this, and data behind them; the header and each record are as long.
-const ALIGNMENT: u64 = 64;
+pub const ALIGNMENT: u64 = 64;
 
 /// The first bytes of a record.
 const SENTINEL: u32 = 0xDEAD_BEEF;

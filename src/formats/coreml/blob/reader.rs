@@ -1,6 +1,6 @@
 //! Reading blobs from the bytes of a file.
 
-use crate::formats::coreml::MilType;
+use crate::element::ElementType;
 
 use super::{ALIGNMENT, BlobError, BlobFault, SENTINEL, VERSION};
 
@@ -8,7 +8,7 @@ use super::{ALIGNMENT, BlobError, BlobFault, SENTINEL, VERSION};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blob<'a> {
     /// The element type.
-    pub mil_type: MilType,
+    pub element: ElementType,
     /// The elements, little-endian; those narrower than a byte packed, lowest bits first.
     pub bytes: &'a [u8],
     /// The high bits of the last byte that belong to no element; 0 for types of whole bytes.
@@ -19,7 +19,7 @@ impl Blob<'_> {
     /// How many elements it has.
     pub fn elements(&self) -> u64 {
         let bits = (self.bytes.len() as u64) * 8 - u64::from(self.padding_bits);
-        bits / u64::from(self.mil_type.bits())
+        bits / self.element.bits()
     }
 }
 
@@ -71,18 +71,18 @@ impl<'a> BlobReader<'a> {
         if found != SENTINEL {
             return Err(BlobFault::Sentinel { found });
         }
-        let mil_type = MilType::from_storage(record.u32(4)).ok_or(BlobFault::Type(record.u32(4)))?;
+        let element = ElementType::from_storage(record.u32(4)).ok_or(BlobFault::Type(record.u32(4)))?;
         let (bytes, begin) = (record.u64(8), record.u64(16));
         let data = self.part(begin, bytes).ok_or(BlobFault::DataBeyondFile { begin, bytes, file })?;
         if bytes > 0 && (begin < ALIGNMENT || (begin < offset + ALIGNMENT && offset < begin + bytes)) {
             return Err(BlobFault::DataOverRecord { begin, bytes });
         }
         // Of a type of whole bytes the field means nothing: before iOS 18 it was reserved and held garbage.
-        let padding = if mil_type.is_sub_byte() { record.u64(24) } else { 0 };
-        let part_element = BlobFault::PartElement { bytes, padding, mil_type };
+        let padding = if element.is_sub_byte() { record.u64(24) } else { 0 };
+        let part_element = BlobFault::PartElement { bytes, padding, element };
         match u8::try_from(padding) {
-            Ok(padding_bits) if is_whole(bytes, padding_bits, mil_type.bits()) => {
-                Ok(Blob { mil_type, bytes: data, padding_bits })
+            Ok(padding_bits) if is_whole(bytes, padding_bits, element.bits()) => {
+                Ok(Blob { element, bytes: data, padding_bits })
             }
             _ => Err(part_element),
         }
@@ -122,9 +122,9 @@ impl<'a> BlobReader<'a> {
 }
 
 /// Whether bytes with some unused bits are a whole number of elements.
-fn is_whole(bytes: u64, padding: u8, bits: u32) -> bool {
+fn is_whole(bytes: u64, padding: u8, bits: u64) -> bool {
     let used = bytes.checked_mul(8).and_then(|all| all.checked_sub(padding.into()));
-    padding < 8 && used.is_some_and(|used| used.is_multiple_of(bits.into()))
+    padding < 8 && used.is_some_and(|used| used.is_multiple_of(bits))
 }
 
 /// The 64 bytes of the header or of a record.

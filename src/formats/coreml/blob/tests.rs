@@ -3,17 +3,17 @@ use std::io::{Cursor, Write};
 use proptest::prelude::*;
 
 use super::*;
-use crate::formats::coreml::MilType;
+use crate::element::ElementType;
 
 /// What coremltools writes for values of packed types: type, elements, bytes, unused bits.
-const PACKED: &[(MilType, u64, &[u8], u8)] = &[
-    (MilType::UInt1, 10, &[0x8d, 0x03], 6),
-    (MilType::UInt2, 5, &[0x6c, 0x03], 6),
-    (MilType::UInt3, 10, &[0xd1, 0x58, 0x1f, 0x2f], 2),
-    (MilType::UInt4, 3, &[0x21, 0x03], 4),
-    (MilType::UInt6, 5, &[0x81, 0x30, 0xfc, 0x21], 2),
-    (MilType::Int4, 5, &[0x78, 0x0f, 0x03], 4),
-    (MilType::Float16, 2, &[0x00, 0x3c, 0x00, 0xc0], 0),
+const PACKED: &[(ElementType, u64, &[u8], u8)] = &[
+    (ElementType::Uint1, 10, &[0x8d, 0x03], 6),
+    (ElementType::Uint2, 5, &[0x6c, 0x03], 6),
+    (ElementType::Uint3, 10, &[0xd1, 0x58, 0x1f, 0x2f], 2),
+    (ElementType::Uint4, 3, &[0x21, 0x03], 4),
+    (ElementType::Uint6, 5, &[0x81, 0x30, 0xfc, 0x21], 2),
+    (ElementType::Int4, 5, &[0x78, 0x0f, 0x03], 4),
+    (ElementType::Fp16, 2, &[0x00, 0x3c, 0x00, 0xc0], 0),
 ];
 
 fn packed_file() -> (Vec<u8>, Vec<u64>) {
@@ -38,9 +38,9 @@ fn packed_types_are_read_as_they_were_written() {
     let (file, offsets) = packed_file();
     assert_eq!(offsets, [64, 192, 320, 448, 576, 704, 832]);
     let reader = BlobReader::new(&file).unwrap();
-    for ((mil_type, elements, bytes, padding_bits), offset) in PACKED.iter().zip(&offsets) {
+    for ((element, elements, bytes, padding_bits), offset) in PACKED.iter().zip(&offsets) {
         let blob = reader.read(*offset).unwrap();
-        assert_eq!(blob, Blob { mil_type: *mil_type, bytes, padding_bits: *padding_bits });
+        assert_eq!(blob, Blob { element: *element, bytes, padding_bits: *padding_bits });
         assert_eq!(blob.elements(), *elements);
     }
     let walked: Vec<u64> = reader.blobs().map(|blob| blob.unwrap().0).collect();
@@ -52,9 +52,9 @@ fn the_layout_is_that_of_a_real_file() {
     // int4 weights of 64 x 48 in blocks of 16, fp16 scales, and an fp32 bias.
     let mut writer = BlobWriter::create(Cursor::new(vec![])).unwrap();
     let offsets = [
-        writer.push(MilType::Int4, 3072, &[7; 1536]).unwrap(),
-        writer.push(MilType::Float16, 192, &[8; 384]).unwrap(),
-        writer.push(MilType::Float32, 32, &[9; 128]).unwrap(),
+        writer.push(ElementType::Int4, 3072, &[7; 1536]).unwrap(),
+        writer.push(ElementType::Fp16, 192, &[8; 384]).unwrap(),
+        writer.push(ElementType::Fp32, 32, &[9; 128]).unwrap(),
     ];
     assert_eq!((offsets, writer.len()), ([64, 1664, 2112], 2304));
     let file = writer.finish().unwrap().into_inner();
@@ -106,10 +106,10 @@ fn records_that_lie() {
     insta::assert_snapshot!(fault(set64(80, 126), 64), @"at byte 64: the data of the blob, 2 bytes from byte 126, lie over its own record or the header");
     insta::assert_snapshot!(fault(set64(208, 0), 192), @"at byte 192: the data of the blob, 2 bytes from byte 0, lie over its own record or the header");
     for padding in [1, 4, 7, 8, 14, 256, u64::MAX] {
-        assert!(fault(set64(88 + 256, padding), 320).contains("are no whole number of UINT3"), "{padding}");
+        assert!(fault(set64(88 + 256, padding), 320).contains("are no whole number of uint3"), "{padding}");
     }
-    insta::assert_snapshot!(fault(set64(216, 5), 192), @"at byte 192: the data of the blob, 2 bytes with 5 unused bits, are no whole number of UINT2");
-    insta::assert_snapshot!(fault(set64(840, 3), 832), @"at byte 832: the data of the blob, 3 bytes with 0 unused bits, are no whole number of FLOAT16");
+    insta::assert_snapshot!(fault(set64(216, 5), 192), @"at byte 192: the data of the blob, 2 bytes with 5 unused bits, are no whole number of uint2");
+    insta::assert_snapshot!(fault(set64(840, 3), 832), @"at byte 832: the data of the blob, 3 bytes with 0 unused bits, are no whole number of fp16");
 }
 
 #[test]
@@ -137,19 +137,19 @@ fn a_file_cut_anywhere_is_an_error_and_no_walk_is_endless() {
 #[test]
 fn what_does_not_fit_is_not_written() {
     let mut writer = BlobWriter::create(Cursor::new(vec![])).unwrap();
-    let error = writer.push(MilType::UInt3, 10, &[0; 3]).unwrap_err();
-    insta::assert_snapshot!(error, @"UINT3[10] takes 4 bytes, and 3 bytes were given");
-    insta::assert_snapshot!(writer.push(MilType::Int64, 1, &[0; 8]).unwrap_err(), @"INT64[1] cannot be stored in a file of weights");
-    writer.push(MilType::Float32, u64::MAX, &[]).unwrap_err();
-    writer.push_with(MilType::UInt8, u64::MAX - 100, |_| panic!("there is no room")).unwrap_err();
+    let error = writer.push(ElementType::Uint3, 10, &[0; 3]).unwrap_err();
+    insta::assert_snapshot!(error, @"uint3[10] takes 4 bytes, and 3 bytes were given");
+    insta::assert_snapshot!(writer.push(ElementType::Int64, 1, &[0; 8]).unwrap_err(), @"int64[1] cannot be stored in a file of weights");
+    writer.push(ElementType::Fp32, u64::MAX, &[]).unwrap_err();
+    writer.push_with(ElementType::Uint8, u64::MAX - 100, |_| panic!("there is no room")).unwrap_err();
     // These were refused before anything was written.
-    assert_eq!(writer.push(MilType::UInt8, 2, &[1, 2]).unwrap(), 64);
+    assert_eq!(writer.push(ElementType::Uint8, 2, &[1, 2]).unwrap(), 64);
     // This was not: one byte too few, and one too many.
     for given in [3usize, 5] {
         let mut writer = BlobWriter::create(Cursor::new(vec![])).unwrap();
-        let error = writer.push_with(MilType::UInt8, 4, |out| (0..given).try_for_each(|_| out.write_all(&[1])));
+        let error = writer.push_with(ElementType::Uint8, 4, |out| (0..given).try_for_each(|_| out.write_all(&[1])));
         assert!(matches!(error, Err(BlobWriteError::Length { needed: 4, given: g, .. }) if g == given as u64));
-        assert!(matches!(writer.push(MilType::UInt8, 0, &[]), Err(BlobWriteError::Broken)));
+        assert!(matches!(writer.push(ElementType::Uint8, 0, &[]), Err(BlobWriteError::Broken)));
         assert!(matches!(writer.finish(), Err(BlobWriteError::Broken)));
     }
 }
@@ -159,7 +159,7 @@ fn a_file_may_begin_behind_something_else() {
     let mut out = Cursor::new(vec![]);
     out.write_all(b"before").unwrap();
     let mut writer = BlobWriter::create(out).unwrap();
-    assert_eq!(writer.push(MilType::UInt8, 2, &[1, 2]).unwrap(), 64);
+    assert_eq!(writer.push(ElementType::Uint8, 2, &[1, 2]).unwrap(), 64);
     let out = writer.finish().unwrap();
     assert_eq!(out.position(), 6 + 130);
     let bytes = out.into_inner();
@@ -185,15 +185,15 @@ proptest! {
         let mut writer = BlobWriter::create(Cursor::new(vec![])).unwrap();
         let mut expected = vec![];
         for (storage, elements, fill) in blobs {
-            let mil_type = MilType::from_storage(storage).unwrap();
-            let bytes = vec![fill; mil_type.bytes_for(elements).unwrap() as usize];
-            expected.push((writer.push(mil_type, elements, &bytes).unwrap(), mil_type, elements, bytes));
+            let element = ElementType::from_storage(storage).unwrap();
+            let bytes = vec![fill; element.bytes_for(elements).unwrap() as usize];
+            expected.push((writer.push(element, elements, &bytes).unwrap(), element, elements, bytes));
         }
         let file = writer.finish().unwrap().into_inner();
         let reader = BlobReader::new(&file).unwrap();
         let read: Vec<_> = reader
             .blobs()
-            .map(|blob| blob.map(|(at, b)| (at, b.mil_type, b.elements(), b.bytes.to_vec())).unwrap())
+            .map(|blob| blob.map(|(at, b)| (at, b.element, b.elements(), b.bytes.to_vec())).unwrap())
             .collect();
         prop_assert_eq!(&read, &expected);
         // Copied to another file they are the same bytes.

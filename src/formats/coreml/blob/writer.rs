@@ -2,7 +2,7 @@
 
 use std::io::{self, Seek, SeekFrom, Write};
 
-use crate::formats::coreml::MilType;
+use crate::element::ElementType;
 
 use super::{ALIGNMENT, Blob, BlobWriteError, SENTINEL, VERSION};
 
@@ -52,10 +52,10 @@ impl<W: Write + Seek> BlobWriter<W> {
     /// # Errors
     /// If the bytes are not those of so many elements, the type is none that files of weights hold, or writing
     /// fails. After an error of writing, the file is broken and takes no more.
-    pub fn push(&mut self, mil_type: MilType, elements: u64, bytes: &[u8]) -> Result<u64, BlobWriteError> {
-        let (_, needed) = storable(mil_type, elements)?;
-        check_length(mil_type, elements, needed, bytes.len() as u64)?;
-        self.push_with(mil_type, elements, |out| out.write_all(bytes))
+    pub fn push(&mut self, element: ElementType, elements: u64, bytes: &[u8]) -> Result<u64, BlobWriteError> {
+        let (_, needed) = storable(element, elements)?;
+        check_length(element, elements, needed, bytes.len() as u64)?;
+        self.push_with(element, elements, |out| out.write_all(bytes))
     }
 
     /// Writes a blob of another file as it is.
@@ -63,7 +63,7 @@ impl<W: Write + Seek> BlobWriter<W> {
     /// # Errors
     /// As [`BlobWriter::push`].
     pub fn copy(&mut self, blob: &Blob) -> Result<u64, BlobWriteError> {
-        self.push(blob.mil_type, blob.elements(), blob.bytes)
+        self.push(blob.element, blob.elements(), blob.bytes)
     }
 
     /// As [`BlobWriter::push`], with a function that writes the elements piece by piece.
@@ -72,15 +72,15 @@ impl<W: Write + Seek> BlobWriter<W> {
     /// As [`BlobWriter::push`]; if the function writes more or less than it should, the file is broken.
     pub fn push_with(
         &mut self,
-        mil_type: MilType,
+        element: ElementType,
         elements: u64,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<u64, BlobWriteError> {
         if self.broken {
             return Err(BlobWriteError::Broken);
         }
-        let unstorable = BlobWriteError::Unstorable { elements, mil_type };
-        let (storage, needed) = storable(mil_type, elements)?;
+        let unstorable = BlobWriteError::Unstorable { elements, element };
+        let (storage, needed) = storable(element, elements)?;
         let count = self.count.checked_add(1).ok_or(BlobWriteError::TooMany)?;
         let places = self.position.checked_next_multiple_of(ALIGNMENT).and_then(|offset| {
             let data = offset.checked_add(ALIGNMENT)?;
@@ -91,10 +91,10 @@ impl<W: Write + Seek> BlobWriter<W> {
         self.broken = true;
         let gap = (offset - self.position) as usize; // Less than 64.
         self.out.write_all(&[0; ALIGNMENT as usize][..gap])?;
-        self.out.write_all(&record(storage, needed, data, mil_type.padding_bits(elements)))?;
+        self.out.write_all(&record(storage, needed, data, element.padding_bits(elements)))?;
         let mut counted = Counted { out: &mut self.out, left: needed, given: 0 };
         write(&mut counted)?;
-        check_length(mil_type, elements, needed, counted.given)?;
+        check_length(element, elements, needed, counted.given)?;
         self.broken = false;
         self.position = end;
         self.count = count;
@@ -118,13 +118,13 @@ impl<W: Write + Seek> BlobWriter<W> {
 }
 
 /// The number of a type in the file, and the bytes that its elements take.
-fn storable(mil_type: MilType, elements: u64) -> Result<(u32, u64), BlobWriteError> {
-    let both = mil_type.storage().zip(mil_type.bytes_for(elements));
-    both.ok_or(BlobWriteError::Unstorable { elements, mil_type })
+fn storable(element: ElementType, elements: u64) -> Result<(u32, u64), BlobWriteError> {
+    let both = element.storage().zip(element.bytes_for(elements));
+    both.ok_or(BlobWriteError::Unstorable { elements, element })
 }
 
-fn check_length(mil_type: MilType, elements: u64, needed: u64, given: u64) -> Result<(), BlobWriteError> {
-    if given == needed { Ok(()) } else { Err(BlobWriteError::Length { elements, mil_type, needed, given }) }
+fn check_length(element: ElementType, elements: u64, needed: u64, given: u64) -> Result<(), BlobWriteError> {
+    if given == needed { Ok(()) } else { Err(BlobWriteError::Length { elements, element, needed, given }) }
 }
 
 fn header(count: u32) -> [u8; ALIGNMENT as usize] {

@@ -68,6 +68,9 @@ pub enum PackageFault {
         /// The greatest length that is read.
         limit: u64,
     },
+    /// A model that would take far more memory than any real one.
+    #[error("has more fields than any real program, and would take more memory than bitmill gives it")]
+    TooManyFields,
     /// A model of another kind than an ML Program.
     #[error("the model is of the kind \"{0}\"; bitmill reads ML Programs")]
     Kind(ModelKindName),
@@ -140,6 +143,7 @@ impl PackageError {
             PackageFault::ModelIsDirectory
             | PackageFault::Manifest(_)
             | PackageFault::TooLarge { .. }
+            | PackageFault::TooManyFields
             | PackageFault::NoKind
             | PackageFault::Decode(_)
             | PackageFault::Reference(_) => {

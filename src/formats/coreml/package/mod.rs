@@ -1,6 +1,7 @@
 //! Packages: directories of a manifest, a model and files of weights.
 
 mod error;
+mod meter;
 mod reader;
 mod weights;
 mod writer;
@@ -25,6 +26,9 @@ pub const WEIGHT_FILE: &str = "@model_path/weights/weight.bin";
 /// The longest manifest that is read: a real one has less than a thousand bytes.
 const MAX_MANIFEST: u64 = 1 << 20;
 
-/// The longest model that is read; weights apart, real ones have a few million bytes. What is decoded takes several
-/// times the room of the file, so that this bounds the memory that a stranger's file can take.
-const MAX_MODEL: u64 = 512 << 20;
+/// The longest model that is read and written: protobuf has no longer ones.
+const MAX_MODEL: u64 = i32::MAX as u64;
+
+/// The most steps in which a model is decoded: two or three for a field, some ninety for an operation. This many are
+/// 180,000 operations, or some 4,000 million bytes in memory at worst.
+const MAX_STEPS: u32 = 16 << 20;

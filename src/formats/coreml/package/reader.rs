@@ -13,9 +13,10 @@ use prost::encoding::{DecodeContext, decode_key, skip_field};
 use crate::formats::coreml::manifest::{Manifest, inner_path};
 use crate::formats::coreml::proto::{BlobFileValue, Kept, ML_PROGRAM, MODEL_KINDS, Model};
 
+use super::meter::Metered;
 use super::{
-    DATA, MANIFEST, MAX_MANIFEST, MAX_MODEL, MODEL_PATH, ModelKindName, PackageError, PackageFault, StoredBlob,
-    WeightFile,
+    DATA, MANIFEST, MAX_MANIFEST, MAX_MODEL, MAX_STEPS, MODEL_PATH, ModelKindName, PackageError, PackageFault,
+    StoredBlob, WeightFile,
 };
 
 /// A package that is open: its manifest and its model read, its files of weights opened when asked for.
@@ -31,6 +32,14 @@ pub struct Package {
 }
 
 impl Package {
+    /// Whether a path is to be read as a Core ML model: by the endings that those have, or by the manifest in a
+    /// directory of another name.
+    pub fn is_one(path: &Path) -> bool {
+        let endings = ["mlpackage", "mlmodel", "mlmodelc"];
+        path.extension().is_some_and(|found| endings.iter().any(|ending| found.eq_ignore_ascii_case(ending)))
+            || path.join(MANIFEST).is_file()
+    }
+
     /// Opens a package with an ML Program.
     ///
     /// # Errors
@@ -116,26 +125,36 @@ impl Package {
 /// Decodes a model, the contents of `model.mlmodel`. Bytes of immediate values are shared with `bytes`.
 ///
 /// # Errors
-/// If it is no ML Program: [`PackageFault::Kind`], [`PackageFault::NoKind`], [`PackageFault::Decode`].
+/// If it is no ML Program: [`PackageFault::Kind`], [`PackageFault::NoKind`], [`PackageFault::Decode`]; if it would
+/// take too much memory: [`PackageFault::TooManyFields`].
 pub fn decode_model(bytes: &Bytes) -> Result<Kept<Model>, PackageFault> {
     // Before everything is decoded: the weights of a neural network lie in the model itself.
     match kind_of(bytes) {
-        Some((ML_PROGRAM, _)) => Ok(Kept::<Model>::decode(bytes.clone())?),
+        Some((ML_PROGRAM, _)) => decode_limited(bytes),
         Some((_, kind)) => Err(PackageFault::Kind(kind)),
-        None => {
-            Kept::<Model>::decode(bytes.clone())?;
-            Err(PackageFault::NoKind)
-        }
+        None => decode_limited(bytes).and(Err(PackageFault::NoKind)),
     }
 }
 
-/// What kind of model the beginning of a file is, if it is one. Of several kinds the last counts, as in protobuf.
+fn decode_limited(bytes: &Bytes) -> Result<Kept<Model>, PackageFault> {
+    let mut buffer = Metered::new(bytes.clone(), MAX_STEPS);
+    let model = Kept::<Model>::decode(&mut buffer);
+    // First, since what was read then is neither whole nor an error of the file.
+    if buffer.is_exhausted() { Err(PackageFault::TooManyFields) } else { Ok(model?) }
+}
+
+/// What kind of model the beginning of a file is, if it is one. A model of several kinds, which no writer writes, is
+/// of the first that is no ML Program.
 fn kind_of(mut bytes: &[u8]) -> Option<(u32, ModelKindName)> {
     let mut found = None;
     while !bytes.is_empty() {
         let Ok((tag, wire_type)) = decode_key(&mut bytes) else { break };
-        let kind = MODEL_KINDS.iter().find(|(known, _)| *known == tag);
-        found = kind.map(|(tag, name)| (*tag, ModelKindName(name))).or(found);
+        if let Some((tag, name)) = MODEL_KINDS.iter().find(|(known, _)| *known == tag) {
+            found = Some((*tag, ModelKindName(name)));
+            if *tag != ML_PROGRAM {
+                break;
+            }
+        }
         if skip_field(wire_type, tag, &mut bytes, DecodeContext::default()).is_err() {
             break;
         }

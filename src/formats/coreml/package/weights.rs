@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use memmap2::{Mmap, MmapOptions};
 
-use crate::formats::coreml::MilType;
+use crate::element::ElementType;
 use crate::formats::coreml::blob::{Blob, BlobError, BlobFault, BlobReader};
 
 use super::{PackageError, PackageFault};
@@ -16,7 +16,7 @@ use super::{PackageError, PackageFault};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBlob {
     /// The element type.
-    pub mil_type: MilType,
+    pub element: ElementType,
     /// The elements, little-endian; those narrower than a byte packed, lowest bits first.
     pub bytes: Bytes,
     /// The high bits of the last byte that belong to no element; 0 for types of whole bytes.
@@ -26,7 +26,7 @@ pub struct StoredBlob {
 impl StoredBlob {
     /// The blob as [`super::super::blob::BlobWriter::copy`] takes it.
     pub fn as_blob(&self) -> Blob<'_> {
-        Blob { mil_type: self.mil_type, bytes: &self.bytes, padding_bits: self.padding_bits }
+        Blob { element: self.element, bytes: &self.bytes, padding_bits: self.padding_bits }
     }
 
     /// How many elements it has.
@@ -96,7 +96,7 @@ impl WeightFile {
         let blob = self.reader()?.read(offset).map_err(|error| self.error(error.into()))?;
         // Of an empty slice nothing tells where it lies.
         let bytes = if blob.bytes.is_empty() { Bytes::new() } else { self.bytes.slice_ref(blob.bytes) };
-        Ok(StoredBlob { mil_type: blob.mil_type, bytes, padding_bits: blob.padding_bits })
+        Ok(StoredBlob { element: blob.element, bytes, padding_bits: blob.padding_bits })
     }
 
     fn error(&self, fault: PackageFault) -> PackageError {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
+use crate::element::ElementType;
 use crate::formats::byte_count;
-use crate::formats::coreml::MilType;
 use crate::formats::coreml::blob::{Blob, BlobWriteError, BlobWriter};
 use crate::formats::coreml::manifest::{APPLE, Item, Manifest, inner_path};
 use crate::formats::coreml::proto::{Kept, Model};
@@ -52,8 +52,8 @@ impl PackageWriter {
     ///
     /// # Errors
     /// As [`BlobWriter::push`].
-    pub fn push(&mut self, mil_type: MilType, elements: u64, bytes: &[u8]) -> Result<u64, PackageWriteError> {
-        self.with_weights(|weights| weights.push(mil_type, elements, bytes))
+    pub fn push(&mut self, element: ElementType, elements: u64, bytes: &[u8]) -> Result<u64, PackageWriteError> {
+        self.with_weights(|weights| weights.push(element, elements, bytes))
     }
 
     /// Writes a blob piece by piece: [`BlobWriter::push_with`].
@@ -62,11 +62,11 @@ impl PackageWriter {
     /// As [`BlobWriter::push_with`].
     pub fn push_with(
         &mut self,
-        mil_type: MilType,
+        element: ElementType,
         elements: u64,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<u64, PackageWriteError> {
-        self.with_weights(|weights| weights.push_with(mil_type, elements, write))
+        self.with_weights(|weights| weights.push_with(element, elements, write))
     }
 
     /// Writes a blob of another package as it is.
@@ -97,6 +97,10 @@ impl PackageWriter {
                 }
                 let metadata = fs::symlink_metadata(&from).map_err(|source| unreadable(&from, source))?;
                 if metadata.is_dir() {
+                    // The package that is being written, if it is written into the one that is read.
+                    if matches!((from.canonicalize(), self.directory.path().canonicalize()), (Ok(a), Ok(b)) if a == b) {
+                        continue;
+                    }
                     fs::create_dir_all(self.directory.path().join(&inner)).map_err(|error| self.io(&inner, error))?;
                     inner_directories.push(inner);
                 } else {

@@ -15,7 +15,8 @@ pub trait Known: Message + Default {
 /// A message together with the fields on the wire that [`Known::TAGS`] does not name.
 ///
 /// `prost` by itself drops those. Here they stay as raw bytes, key and payload, in the order in which they came,
-/// and are written after the known ones. The order among fields of different numbers has no meaning in protobuf.
+/// and are written after the known ones. The order among fields of different numbers has no meaning in protobuf, but
+/// among the arms of a oneof, of which no writer writes two.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kept<M> {
     known: M,

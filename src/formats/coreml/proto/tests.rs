@@ -77,7 +77,7 @@ fn nested_blocks(depth: usize) -> Vec<u8> {
 
 #[test]
 fn nesting_is_bounded_and_no_danger_to_the_stack() {
-    // Cond in cond in cond: 6 levels are more than any program has.
+    // Conditions in conditions: more levels than any program has.
     let block = Kept::<Block>::decode(&nested_blocks(20)[..]).unwrap();
     assert_eq!(block.encode_to_vec(), nested_blocks(20));
     for depth in [60, 10_000, 100_000] {

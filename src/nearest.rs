@@ -1,5 +1,20 @@
 //! The nearest of some words to one that is misspelt, for "did you mean".
 
+use std::fs;
+use std::path::Path;
+
+/// Files of a directory that are looked at; one with more holds no few names to choose from.
+const MOST_FILES: usize = 10_000;
+
+/// The name beside a missing file that is nearest to its own.
+pub fn nearest_beside(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let entries = fs::read_dir(directory).ok()?.take(MOST_FILES);
+    let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    nearest(name, names.iter().map(String::as_str)).map(str::to_string)
+}
+
 /// Words longer than this are no typing mistakes of anything.
 const LONGEST: usize = 120;
 
@@ -10,7 +25,7 @@ const LONGEST: usize = 120;
 /// equally near, the one that begins most like `word` wins, then the first.
 ///
 /// ```
-/// use bitmill::syntax::nearest::nearest;
+/// use bitmill::nearest::nearest;
 /// assert_eq!(nearest("targt", ["model", "target"]), Some("target"));
 /// assert_eq!(nearest("banana", ["model", "target"]), None);
 /// ```

@@ -1,0 +1,154 @@
+//! Models.
+
+use crate::check::report::json::VERSION;
+use crate::inspect::{Sum, Values};
+use crate::model::{Model, Weight};
+use serde::Serialize;
+
+/// The head of a model.
+#[derive(Debug, Serialize)]
+pub struct ModelHead<'a> {
+    /// Its path.
+    pub path: String,
+    /// `safetensors`, `shards`, `hugging-face` or `packed`.
+    pub format: &'static str,
+    /// The architecture that its `config.json` names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<&'a str>,
+}
+
+/// A tensor of a model.
+#[derive(Debug, Serialize)]
+pub struct Tensor<'a> {
+    /// Its full name.
+    pub name: &'a str,
+    /// Other names of the same tensor.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub tied: &'a [String],
+    /// The name of its module.
+    pub module: &'a str,
+    /// The kind of the module.
+    pub kind: &'static str,
+    /// How the kind is known: `architecture`, `program`, `name` or `shape`.
+    pub known_by: &'static str,
+    /// `weight`, `bias` or `buffer`.
+    pub role: &'static str,
+    /// Its dimensions.
+    pub shape: &'a [usize],
+    /// Its type, as recipes write it.
+    pub dtype: &'static str,
+    /// Its elements.
+    pub elements: u64,
+    /// Its bytes in the file.
+    pub bytes: u64,
+}
+
+impl<'a> ModelHead<'a> {
+    pub(super) fn new(model: &'a Model) -> Self {
+        ModelHead {
+            path: model.path.to_string_lossy().into_owned(),
+            format: model.format.word(),
+            architecture: model.architecture.as_deref(),
+        }
+    }
+}
+
+impl<'a> Tensor<'a> {
+    pub(super) fn new(weight: &'a Weight) -> Self {
+        Tensor {
+            name: &weight.name,
+            tied: &weight.tied,
+            module: weight.module(),
+            kind: weight.kind.word(),
+            known_by: weight.known_by.word(),
+            role: weight.role.word(),
+            shape: &weight.shape,
+            dtype: weight.dtype.name(),
+            elements: weight.elements(),
+            bytes: weight.bytes,
+        }
+    }
+}
+
+/// What `inspect --json` writes.
+#[derive(Debug, Serialize)]
+pub struct ModelShape<'a> {
+    /// The version of the shapes.
+    pub version: u32,
+    /// The model.
+    #[serde(flatten)]
+    pub head: ModelHead<'a>,
+    /// Its tensors, or those that were asked for.
+    pub tensors: Vec<InspectedTensor<'a>>,
+    /// Sums over them.
+    pub totals: SumShape,
+}
+
+/// A tensor, with its values where they were asked for.
+#[derive(Debug, Serialize)]
+pub struct InspectedTensor<'a> {
+    /// The tensor.
+    #[serde(flatten)]
+    pub tensor: Tensor<'a>,
+    /// What its values are like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub values: Option<ValuesShape>,
+}
+
+/// What the values of a tensor are like; NaN and infinities count only as such.
+#[derive(Debug, Serialize)]
+pub struct ValuesShape {
+    /// The smallest finite value.
+    pub min: f64,
+    /// The largest finite value.
+    pub max: f64,
+    /// The mean of the finite values.
+    pub mean: f64,
+    /// Their standard deviation.
+    pub std: f64,
+    /// Values that are zero.
+    pub zeros: u64,
+    /// Values that are NaN.
+    pub nan: u64,
+    /// Values that are infinite.
+    pub infinite: u64,
+    /// How many finite values lie in each of equal parts of the range from `min` to `max`.
+    pub histogram: Vec<u64>,
+}
+
+/// Sums over tensors.
+#[derive(Debug, Serialize)]
+pub struct SumShape {
+    /// How many.
+    pub tensors: usize,
+    /// Their elements.
+    pub elements: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl<'a> ModelShape<'a> {
+    /// The shape of some tensors of a model, with their values where they were read.
+    pub fn new(model: &'a Model, weights: &[&'a Weight], values: &[Option<Values>]) -> Self {
+        let tensor = |(index, weight): (usize, &&'a Weight)| InspectedTensor {
+            tensor: Tensor::new(weight),
+            values: values.get(index).and_then(Option::as_ref).map(|values| ValuesShape {
+                min: values.min,
+                max: values.max,
+                mean: values.mean,
+                std: values.std,
+                zeros: values.zeros,
+                nan: values.nan,
+                infinite: values.infinite,
+                histogram: values.histogram.to_vec(),
+            }),
+        };
+        let sum = Sum::of(weights.iter().copied());
+        ModelShape {
+            version: VERSION,
+            head: ModelHead::new(model),
+            tensors: weights.iter().enumerate().map(tensor).collect(),
+            totals: SumShape { tensors: sum.tensors, elements: sum.elements, bytes: sum.bytes },
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Runs.
+
+use crate::check::expectation::{Verdict, claim};
+use crate::check::report::Texts;
+use crate::check::report::json::{RegionShape, VERSION};
+use crate::project::AfterRun;
+use crate::recipe::Recipe;
+use serde::Serialize;
+
+/// What `run --json` writes.
+#[derive(Debug, Serialize)]
+pub struct RunShape {
+    /// The version of the shapes.
+    pub version: u32,
+    /// What was written.
+    pub output: String,
+    /// In which format.
+    pub format: &'static str,
+    /// Bytes of all tensors before.
+    pub before: u64,
+    /// Bytes of all tensors after, packed.
+    pub after: u64,
+    /// Bytes written.
+    pub written: u64,
+    /// Tensors copied byte for byte.
+    pub copied: usize,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Everything that was changed.
+    pub total: RunSumShape,
+    /// By rule and scheme, in the order of the recipe.
+    pub rules: Vec<RunRuleShape>,
+    /// Every weight that was changed, in the model's order.
+    pub weights: Vec<RunWeightShape>,
+    /// Weights that stay because of their values.
+    pub kept: Vec<String>,
+    /// What is known of each expectation of the recipe.
+    pub expectations: Vec<RunExpectationShape>,
+    /// What only the run could find.
+    pub findings: Vec<RunFindingShape>,
+}
+
+/// What is known of an expectation after a run.
+#[derive(Debug, Serialize)]
+pub struct RunExpectationShape {
+    /// Where it is written.
+    #[serde(flatten)]
+    pub region: RegionShape,
+    /// What it claims, as written.
+    pub claim: String,
+    /// `met`, `failed` or `not-measured`.
+    pub verdict: &'static str,
+    /// Why nothing has measured it, where nothing has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Sums of a run.
+#[derive(Debug, Serialize)]
+pub struct RunSumShape {
+    /// Weights.
+    pub weights: usize,
+    /// Elements.
+    pub elements: u64,
+    /// Average bits per element.
+    pub bits: f64,
+    /// Bytes before.
+    pub before: u64,
+    /// Bytes after.
+    pub after: u64,
+    /// Signal to noise ratio in dB; absent where nothing is lost, null where values are destroyed: where the error
+    /// is no number, or there was no signal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqnr: Option<Option<f64>>,
+}
+
+/// What one rule did.
+#[derive(Debug, Serialize)]
+pub struct RunRuleShape {
+    /// Its selector as written.
+    pub selector: String,
+    /// The scheme.
+    pub scheme: String,
+    /// The sums.
+    #[serde(flatten)]
+    pub sum: RunSumShape,
+}
+
+/// What was done with one weight.
+#[derive(Debug, Serialize)]
+pub struct RunWeightShape {
+    /// Its name.
+    pub name: String,
+    /// The scheme.
+    pub scheme: String,
+    /// Elements.
+    pub elements: u64,
+    /// Bits per element.
+    pub bits: f64,
+    /// Bytes before.
+    pub before: u64,
+    /// Bytes after.
+    pub after: u64,
+    /// Signal to noise ratio in dB; absent where nothing is lost, null where values are destroyed: where the error
+    /// is no number, or there was no signal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqnr: Option<Option<f64>>,
+    /// The largest absolute error; null where it is infinite or no number.
+    pub max_error: Option<f64>,
+}
+
+/// What the run found.
+#[derive(Debug, Serialize)]
+pub struct RunFindingShape {
+    /// The code of the rule.
+    pub code: &'static str,
+    /// Its severity.
+    pub severity: &'static str,
+    /// What it says.
+    pub message: String,
+    /// The weights concerned.
+    pub weights: Vec<String>,
+}
+
+/// The signal to noise ratio for JSON, which has no numbers that are infinite or none: nothing where nothing is
+/// lost, null where the values are destroyed.
+fn ratio(sqnr: f64) -> Option<Option<f64>> {
+    (sqnr != f64::INFINITY).then(|| sqnr.is_finite().then_some(sqnr))
+}
+
+impl RunSumShape {
+    fn new(sum: &crate::run::Sum) -> Self {
+        RunSumShape {
+            weights: sum.weights,
+            elements: sum.elements,
+            bits: sum.bits(),
+            before: sum.before,
+            after: sum.after,
+            sqnr: ratio(sum.error.sqnr()),
+        }
+    }
+}
+
+impl RunShape {
+    /// The shape of a run.
+    pub fn new(recipe: &Recipe, report: &crate::run::Report, after: &AfterRun) -> Self {
+        let selector = |rule: usize| recipe.rules.get(rule).map_or("", |rule| recipe.text(rule.selector_place));
+        let weight = |weight: &crate::run::WeightReport| RunWeightShape {
+            name: weight.name.clone(),
+            scheme: weight.scheme.clone(),
+            elements: weight.elements,
+            bits: weight.bits(),
+            before: weight.before,
+            after: weight.after,
+            sqnr: ratio(weight.error.sqnr()),
+            max_error: weight.max_error.is_finite().then_some(weight.max_error),
+        };
+        let finding = |finding: &crate::check::Finding| RunFindingShape {
+            code: finding.code,
+            severity: finding.severity.word(),
+            message: finding.message.clone(),
+            weights: finding.weights.clone(),
+        };
+        let texts = Texts::new(recipe);
+        let expectation = |(expect, verdict): (&crate::recipe::Expect, &Verdict)| RunExpectationShape {
+            region: RegionShape::new(expect.place, &texts),
+            claim: claim(recipe, expect).to_string(),
+            verdict: verdict.word(),
+            why: match verdict {
+                Verdict::NotMeasured(why) => Some(why.to_string()),
+                Verdict::Met | Verdict::Failed => None,
+            },
+        };
+        RunShape {
+            version: VERSION,
+            output: report.output.display().to_string(),
+            format: report.format.word(),
+            before: report.before,
+            after: report.after,
+            written: report.written,
+            copied: report.copied,
+            seconds: report.elapsed.as_secs_f64(),
+            total: RunSumShape::new(&report.total()),
+            rules: report
+                .by_rule()
+                .into_iter()
+                .map(|((rule, scheme), sum)| RunRuleShape {
+                    selector: selector(rule).to_string(),
+                    scheme,
+                    sum: RunSumShape::new(&sum),
+                })
+                .collect(),
+            weights: report.weights.iter().map(weight).collect(),
+            kept: report.kept.iter().map(|(name, _)| name.clone()).collect(),
+            expectations: recipe.expects.iter().zip(&after.verdicts).map(expectation).collect(),
+            findings: after.findings.iter().map(finding).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ratio;
+
+    #[test]
+    fn what_is_destroyed_is_not_shown_as_lossless() {
+        let shown = [f64::INFINITY, f64::NAN, f64::NEG_INFINITY, 30.0].map(ratio);
+        assert_eq!(shown, [None, Some(None), Some(None), Some(Some(30.0))]);
+    }
+}

@@ -1,0 +1,376 @@
+//! A Core ML package as a model: its constants as weights.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight, share_kinds};
+use crate::dtype::DType;
+use crate::element::ElementType;
+use crate::exec::constexpr::{self, Constant as Values, ConstexprError};
+use crate::formats::coreml::Package;
+use crate::formats::coreml::proto::{BlobFileValue, ModelKind};
+use crate::formats::natural::natural_order;
+use crate::graph::function::{Opset, Program};
+use crate::graph::index::{Index, Path as GraphPath};
+use crate::graph::mil;
+use crate::graph::types::TensorType;
+use crate::graph::value::{BlobRef, Blobs, Content, Literal};
+use crate::graph::weights::{self, Compression, Use};
+use crate::graph::{Binding, Name, Operation};
+use crate::kind::Kind;
+
+/// A constant of a program, once for all functions and names that share its blobs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constant {
+    /// The first of those that are the same.
+    pub first: weights::Weight,
+    /// The operations that define it, each the last of its chain.
+    pub places: Vec<GraphPath>,
+    /// Everything that takes it.
+    pub uses: Vec<Use>,
+    /// Whether a block hands it out.
+    pub is_output: bool,
+}
+
+impl Constant {
+    /// The axes of channels; `None` where its users disagree or do not tell.
+    pub fn axes(&self) -> Option<weights::Axes> {
+        let rank = self.first.ty.shape.len();
+        let mut found = self.uses.iter().map(|one| one.role.axes(rank));
+        let first = found.next().unwrap_or_else(|| weights::Role::Other.axes(rank))?;
+        found.all(|axes| axes == Some(first)).then_some(first)
+    }
+
+    /// How it is compressed, if it is.
+    pub fn compression(&self) -> Option<&Compression> {
+        self.first.compression.as_ref()
+    }
+
+    fn blob(&self) -> Option<&BlobRef> {
+        match &self.first.literal.as_ref()?.content {
+            Content::Blob(blob) => Some(blob),
+            _ => None,
+        }
+    }
+}
+
+/// Joins constants that are the same in the files.
+fn joined(program: &Program, blobs: &dyn Blobs) -> Vec<Constant> {
+    let found = weights::weights(program, blobs);
+    let mut all: Vec<Constant> = Vec::new();
+    let mut group_at: HashMap<usize, usize> = HashMap::new();
+    for weight in found.all {
+        let known = weight.group.and_then(|group| group_at.get(&group).copied());
+        match known {
+            // Only what has the same type can be written once for all.
+            Some(at) if all[at].first.ty == weight.ty => {
+                all[at].places.push(weight.path);
+                all[at].uses.extend(weight.uses);
+                all[at].is_output |= weight.is_output;
+            }
+            _ => {
+                group_at.extend(weight.group.map(|group| (group, all.len())));
+                let (places, uses) = (vec![weight.path.clone()], weight.uses.clone());
+                all.push(Constant { is_output: weight.is_output, places, uses, first: weight });
+            }
+        }
+    }
+    all
+}
+
+/// What a model has beside its weights when it is a package.
+#[derive(Debug)]
+pub struct PackageModel {
+    /// The package.
+    pub package: Package,
+    /// Its program.
+    pub program: Program,
+    /// Where each of [`Model::weights`] stands in the program, in their order.
+    pub constants: Vec<Constant>,
+    /// Where each compressed constant is defined, by function and value.
+    compressed: HashMap<(Name, Name), GraphPath>,
+}
+
+/// Two openings of one package are the same model.
+impl PartialEq for PackageModel {
+    fn eq(&self, other: &Self) -> bool {
+        self.package.path() == other.package.path() && self.program == other.program
+    }
+}
+
+/// The blobs of a package, for the program form.
+pub struct PackageBlobs<'a>(pub &'a Package);
+
+impl Blobs for PackageBlobs<'_> {
+    fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Bytes> {
+        let reference = BlobFileValue { file_name: blob.file.to_string(), offset: blob.offset };
+        let stored = self.0.blob(&reference).ok()?;
+        (stored.element == ty.element && ty.count() == Some(stored.elements())).then_some(stored.bytes)
+    }
+}
+
+/// Opens a package.
+///
+/// # Errors
+/// If it is none, is damaged, or its program makes no sense.
+pub fn open(path: &Path) -> Result<Model, ModelError> {
+    let package = Package::open(path)?;
+    let Some(ModelKind::MlProgram(message)) = &package.model().kind else {
+        return Err(ModelError::NoTensors(path.to_owned()));
+    };
+    let program = mil::import(message).map_err(|source| ModelError::Program { path: path.to_owned(), source })?;
+    let constants = joined(&program, &PackageBlobs(&package));
+    let mut names = HashSet::new();
+    let mut all: Vec<(Weight, Constant)> = Vec::new();
+    for constant in constants {
+        if let Some(weight) = weight(&package, &constant, &mut names)? {
+            all.push((weight, constant));
+        }
+    }
+    all.sort_by(|a, b| natural_order(&a.0.name, &b.0.name));
+    let (mut weights, constants): (Vec<Weight>, Vec<Constant>) = all.into_iter().unzip();
+    share_kinds(&mut weights);
+    let files = files(&package, &constants)?;
+    let compressed = compressed(&program);
+    let program = Arc::new(PackageModel { package, program, constants, compressed });
+    Ok(Model {
+        path: path.to_owned(),
+        format: ModelFormat::MlPackage,
+        files,
+        architecture: None,
+        weights,
+        packed: HashMap::new(),
+        program: Some(program),
+    })
+}
+
+fn files(package: &Package, constants: &[Constant]) -> Result<Vec<std::path::PathBuf>, ModelError> {
+    let mut files = vec![package.model_path().to_owned()];
+    for blob in constants.iter().filter_map(Constant::blob) {
+        let path = package.weight_file(&blob.file)?.path().to_owned();
+        if !files.contains(&path) {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+fn dtype(element: ElementType) -> DType {
+    match element {
+        ElementType::Fp16 => DType::F16,
+        ElementType::Fp32 => DType::F32,
+        ElementType::Fp64 => DType::F64,
+        ElementType::Bf16 => DType::BF16,
+        ElementType::Fp8E4M3 => DType::F8E4M3,
+        ElementType::Fp8E5M2 => DType::F8E5M2,
+        ElementType::Int8 => DType::I8,
+        ElementType::Int16 => DType::I16,
+        ElementType::Int32 => DType::I32,
+        ElementType::Int64 => DType::I64,
+        ElementType::Uint8 => DType::U8,
+        ElementType::Uint16 => DType::U16,
+        ElementType::Uint32 => DType::U32,
+        ElementType::Uint64 => DType::U64,
+        ElementType::Bool => DType::Bool,
+        _ => DType::Opaque,
+    }
+}
+
+/// A constant as a weight; `None` for one whose shape is not fixed.
+fn weight(package: &Package, constant: &Constant, names: &mut HashSet<String>) -> Result<Option<Weight>, ModelError> {
+    let Some(shape) = constant.first.ty.sizes() else { return Ok(None) };
+    let shape: Vec<usize> = shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
+    let Some(bytes) = constant.first.ty.bytes() else { return Ok(None) };
+    if let Some(blob) = constant.blob() {
+        let reference = BlobFileValue { file_name: blob.file.to_string(), offset: blob.offset };
+        let stored = package.blob(&reference)?;
+        if stored.element != constant.first.ty.element || stored.bytes.len() as u64 != bytes {
+            return Err(ModelError::Blob { path: package.path().to_owned(), value: constant.first.name.to_string() });
+        }
+    }
+    let full = unique(name(constant), names);
+    let module_len = full.rfind('.').unwrap_or(0);
+    let (kind, role) = kind(constant, shape.len());
+    let transposed = kind == Kind::Matmul && constant.axes().is_some_and(|axes| axes.output < axes.input);
+    Ok(Some(Weight {
+        name: full,
+        tied: Vec::new(),
+        module_len,
+        kind,
+        known_by: KnownBy::Program,
+        role,
+        transposed,
+        shape,
+        dtype: dtype(constant.first.ty.element),
+        bytes: constant.first.bytes.unwrap_or(bytes),
+        location: Location::default(),
+    }))
+}
+
+/// The dotted name of a constant: its own, else one made of the operation that takes it.
+fn name(constant: &Constant) -> String {
+    let own = &constant.first.name;
+    match constant.uses.first() {
+        _ if weights::is_module_like(own) => weights::dotted(own),
+        Some(one) if one.bias.as_ref().is_some_and(|bias| weights::is_module_like(bias)) => {
+            constant.first.candidates().into_iter().next().unwrap_or_else(|| own.to_string())
+        }
+        Some(one) => format!("{}.{}", one.operation, one.parameter),
+        None => own.to_string(),
+    }
+}
+
+fn unique(name: String, names: &mut HashSet<String>) -> String {
+    let mut free = name.clone();
+    let mut number = 1;
+    while !names.insert(free.clone()) {
+        free = format!("{name}_{number}");
+        number += 1;
+    }
+    free
+}
+
+fn kind(constant: &Constant, rank: usize) -> (Kind, Role) {
+    use weights::Role as As;
+    let rank_of = |one: &&Use| match one.role {
+        As::Bias | As::Normalization => 1,
+        As::Other => 2,
+        _ => 0,
+    };
+    let Some(one) = constant.uses.iter().min_by_key(rank_of) else { return (Kind::Other, Role::Buffer) };
+    let kind = match (one.role, &*one.kind) {
+        (As::Linear, _) | (_, "linear") => Kind::Linear,
+        (As::Conv { .. }, _) => match rank {
+            3 => Kind::Conv1d,
+            5 => Kind::Conv3d,
+            _ => Kind::Conv2d,
+        },
+        (As::ConvTranspose { .. }, _) | (_, "conv_transpose") => Kind::ConvTranspose,
+        (As::MatmulX { .. } | As::MatmulY { .. } | As::Einsum { .. }, _) => Kind::Matmul,
+        (As::Embedding, _) => Kind::Embedding,
+        (As::Normalization, _) => Kind::Norm,
+        (_, "lstm") => Kind::Lstm,
+        (_, "gru") => Kind::Gru,
+        (_, "rnn") => Kind::Rnn,
+        _ => Kind::Other,
+    };
+    let role = match one.role {
+        As::Bias => Role::Bias,
+        _ if !constant.first.ty.element.is_float() => Role::Buffer,
+        _ => Role::Weight,
+    };
+    (kind, role)
+}
+
+/// Every operation that gives a compressed constant, or a part of one.
+fn compressed(program: &Program) -> HashMap<(Name, Name), GraphPath> {
+    let mut all = HashMap::new();
+    for function in &program.functions {
+        let index = Index::new(function);
+        for (id, operation) in index.operations().filter(|(_, operation)| operation.is_constexpr()) {
+            for output in &operation.outputs {
+                all.insert((function.name.clone(), output.name.clone()), index.path(id));
+            }
+        }
+    }
+    all
+}
+
+/// Operators of a chain; longer ones are no compressed weights.
+const MAX_CHAIN: usize = 16;
+
+impl PackageModel {
+    /// The bytes of the constants that are not compressed, by full name.
+    pub(super) fn plain(&self, model: &Model) -> Result<HashMap<String, Bytes>, ModelError> {
+        let mut all = HashMap::new();
+        for (weight, constant) in model.weights.iter().zip(&self.constants) {
+            let Some(literal) = &constant.first.literal else { continue };
+            let bytes = match &literal.content {
+                Content::Blob(blob) => {
+                    let reference = BlobFileValue { file_name: blob.file.to_string(), offset: blob.offset };
+                    self.package.blob(&reference)?.bytes
+                }
+                Content::Bytes(bytes) => bytes.clone(),
+                _ => continue,
+            };
+            all.insert(weight.name.clone(), bytes);
+        }
+        Ok(all)
+    }
+
+    /// An operation of the program.
+    pub fn operation(&self, path: &GraphPath) -> Option<&Operation> {
+        let mut block = &self.program.function(&path.function)?.block;
+        for (operation, nested) in &path.through {
+            block = block.operations.get(*operation as usize)?.blocks.get(*nested as usize)?;
+        }
+        block.operations.get(path.index as usize)
+    }
+
+    /// The values of a compressed constant; `None` for one that is plain.
+    ///
+    /// # Errors
+    /// If its operators do not fit each other, or a blob is missing.
+    pub fn decompress(&self, index: usize) -> Result<Option<Values>, ConstexprError> {
+        let Some(constant) = self.constants.get(index) else { return Ok(None) };
+        let (Some(_), Some(place)) = (constant.compression(), constant.places.first()) else { return Ok(None) };
+        self.evaluate(place, 0).map(|mut outputs| outputs.pop())
+    }
+
+    fn evaluate(&self, place: &GraphPath, depth: usize) -> Result<Vec<Values>, ConstexprError> {
+        let operation = self.operation(place).filter(|_| depth < MAX_CHAIN);
+        let operation = operation.ok_or_else(|| ConstexprError::Operator(place.to_string()))?;
+        let blobs = PackageBlobs(&self.package);
+        let failed = std::cell::RefCell::new(None);
+        let literal = |literal: &Literal| -> Option<Values> {
+            let ty = literal.ty.as_tensor()?;
+            let shape = ty.sizes()?.into_iter().map(|size| usize::try_from(size).ok()).collect::<Option<_>>()?;
+            let bytes = match &literal.content {
+                // Text: the one parameter of the kind says what is known anyway.
+                Content::Strings(_) => return None,
+                _ => literal.tensor_bytes(&blobs)?,
+            };
+            Some(Values { element: ty.element, shape, bytes })
+        };
+        let bound = |name: &str| match operation.attribute(name) {
+            Some(value) => literal(value),
+            None => match operation.input(name).first()? {
+                Binding::Literal(value) => literal(value),
+                Binding::Value(value) => {
+                    let inner = self.compressed.get(&(place.function.clone(), value.clone()))?;
+                    match self.evaluate(inner, depth + 1) {
+                        Ok(outputs) => {
+                            let producer = self.operation(inner)?;
+                            let at = producer.outputs.iter().position(|output| output.name == *value)?;
+                            outputs.into_iter().nth(at)
+                        }
+                        Err(error) => {
+                            failed.borrow_mut().get_or_insert(error);
+                            None
+                        }
+                    }
+                }
+            },
+        };
+        let outputs = constexpr::evaluate(&operation.kind, &bound);
+        match failed.into_inner() {
+            Some(error) => Err(error),
+            None => outputs,
+        }
+    }
+
+    /// The operator set of its functions; `None` for one that is not known.
+    pub fn opset(&self) -> Option<Opset> {
+        self.program.functions.iter().filter_map(|function| function.set()).max()
+    }
+
+    /// The elements of an fp32 blob, if that is what it is.
+    pub fn floats(&self, file: &str, offset: u64) -> Option<Vec<f32>> {
+        let stored = self.package.blob(&BlobFileValue { file_name: file.to_string(), offset }).ok()?;
+        let floats = stored.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        (stored.element == ElementType::Fp32).then(|| floats.collect())
+    }
+}
