@@ -277,3 +277,6 @@ fn is_weight_like(ty: &TensorType) -> bool {
     let element = ty.element;
     (element.is_float() || matches!(element, Bf16 | Int8 | Uint8)) && ty.count().is_some_and(|n| n >= MIN_ELEMENTS)
 }
+
+#[cfg(test)]
+mod tests;
