@@ -12,7 +12,7 @@ use crate::coreml::feature::{Feature, features, lowest_set};
 use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Platform, Target};
 use crate::graph::function::Opset;
 use crate::recipe::{Extend, Place, Placed, Recipe, Rule, TargetChoice};
-use crate::scheme::{ActivationScheme, Scheme, WeightScheme};
+use crate::scheme::{ActivationScheme, FloatType, Granularity, Scheme, WeightScheme};
 
 /// Specification version of CoreML5: ML Programs without compression.
 pub const MLPROGRAM: i32 = 6;
@@ -20,6 +20,8 @@ pub const MLPROGRAM: i32 = 6;
 pub const COMPRESSION: i32 = 7;
 /// Specification version of CoreML7: quantized activations.
 pub const ACTIVATIONS: i32 = 8;
+/// Specification version of CoreML7: weights are decompressed just in time, and not when a model is loaded.
+const FASTER_KERNELS: i32 = 8;
 /// Specification version of CoreML8: 4-bit integers, blocks, many tables.
 pub const BLOCKS: i32 = 9;
 /// Specification version of CoreML9: int8 tables scaled after the look-up.
@@ -94,7 +96,8 @@ pub fn lowest(recipe: &Recipe) -> &'static OperatorSet {
 /// The first operator set on which a recipe is at its best; `None` when it quantizes nothing, or when it holds
 /// something that could not be told.
 ///
-/// A palette may need no more than iOS16, but ExecuTorch's lowering takes codebooks from iOS18 only; int8 entries
+/// Whatever is compressed runs faster from iOS17 on, which decompresses weights as they are needed. A palette may
+/// need no more than iOS16, but ExecuTorch's lowering takes codebooks from iOS18 only; int8 entries
 /// are scaled in the better order from iOS26.
 pub fn useful(recipe: &Recipe) -> Option<&'static OperatorSet> {
     if !recipe.problems.is_empty() {
@@ -102,7 +105,7 @@ pub fn useful(recipe: &Recipe) -> Option<&'static OperatorSet> {
     }
     let mut spec = preset_specs(recipe).max();
     for rule in &recipe.rules {
-        let scheme = rule.scheme.as_ref()?;
+        let scheme = rule.scheme.as_ref().filter(|scheme| exists(scheme))?;
         if quantizes(scheme) && !in_preset(recipe, rule.place) {
             spec = spec.max(Some(useful_spec(scheme)));
         }
@@ -110,11 +113,23 @@ pub fn useful(recipe: &Recipe) -> Option<&'static OperatorSet> {
     spec.max(recipe.defaults.set.filter(|_| spec.is_some()).map(|set| set.spec)).map(set)
 }
 
+/// Whether Core ML has such weights on any target.
+fn exists(scheme: &Scheme) -> bool {
+    match &scheme.weights {
+        WeightScheme::Affine(affine) => {
+            matches!(affine.bits, 4 | 8) && !matches!(affine.granularity, Granularity::PerGroupedChannel(_))
+        }
+        WeightScheme::Palette(palette) => !matches!(palette.granularity, Granularity::PerGroup(_)),
+        WeightScheme::Float(float) => matches!(float, FloatType::Fp16 | FloatType::Fp32),
+        WeightScheme::Keep | WeightScheme::Sparse => true,
+    }
+}
+
 fn useful_spec(scheme: &Scheme) -> i32 {
     let special = match &scheme.weights {
         WeightScheme::Palette(palette) if palette.int8_entries => SCALED_TABLES,
         WeightScheme::Palette(_) => BLOCKS,
-        _ => MLPROGRAM,
+        _ => FASTER_KERNELS,
     };
     let dynamic = if scheme.activations == Some(ActivationScheme::Dynamic) { ACTIVATIONS } else { MLPROGRAM };
     features(scheme).iter().map(|feature| feature.need().spec).fold(special.max(dynamic), i32::max)

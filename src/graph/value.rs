@@ -13,7 +13,7 @@ use crate::element::ElementType;
 pub const MAX_VALUE_DEPTH: usize = 16;
 
 /// Most elements that [`Literal::ints`] and its like read: parameters are short, weights are not parameters.
-pub const MAX_PARAMETER_ELEMENTS: u64 = 1 << 16;
+pub const MAX_PARAMETER_ELEMENTS: u64 = 1 << 14;
 
 /// Where a constant's bytes lie: the file as the program names it, and the offset of the record there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -183,7 +183,7 @@ impl Literal {
 
 /// The integer number `index` of packed elements, if it lies within the bytes and fits.
 fn int_at(bytes: &[u8], element: ElementType, index: u64) -> Option<i64> {
-    let bits = u64::from(element.bits());
+    let bits = element.bits();
     let start = index.checked_mul(bits)?;
     let mut raw = 0u64;
     // At most 8 whole bytes, or two bytes that a narrow element straddles.

@@ -138,7 +138,7 @@ fn read_program_line(program: &mut Option<ProgramFacts>, line: &str) -> Result<b
         if facts.set.is_none() {
             facts.unknown_sets.push(set.to_owned());
         }
-        facts.is_fp32 = words.next() == Some("fp32");
+        facts.has_fp16 = words.next() != Some("fp32");
         *program = Some(facts);
         return Ok(true);
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Model;
+use super::package::{Constant, PackageModel, kind_of};
 use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     self, ArrayDataType, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
@@ -15,7 +16,7 @@ use crate::graph::index::{Index, Producer};
 use crate::graph::ops;
 use crate::graph::types::Type;
 use crate::graph::value::Blobs;
-use crate::graph::weights::{Constant, Role, Stored};
+use crate::graph::weights::Role;
 use crate::kind::Kind;
 
 /// What a program asks of the systems that run it.
@@ -29,8 +30,8 @@ pub struct ProgramFacts {
     pub functions: usize,
     /// Whether its outputs are described as those of a classifier.
     pub is_classifier: bool,
-    /// Whether it computes in fp32: no value that it computes is fp16, and some are fp32.
-    pub is_fp32: bool,
+    /// Whether values that it computes are fp16, beside those at its edges.
+    pub has_fp16: bool,
     /// What it takes.
     pub inputs: Vec<Feature>,
     /// What it gives.
@@ -130,24 +131,19 @@ impl Model {
 }
 
 /// The facts about a package's program.
-pub(super) fn facts(
-    model: &proto::Model,
-    program: &Program,
-    constants: &[Constant],
-    kind_of: impl Fn(&str, usize) -> Kind,
-) -> ProgramFacts {
+pub(super) fn facts(package: &PackageModel) -> ProgramFacts {
+    let program = &package.program;
     let mut facts = ProgramFacts {
-        set: program.functions.iter().filter_map(|function| function.set()).max(),
+        set: package.opset(),
         functions: program.functions.len(),
-        uses: constants.iter().map(|constant| uses(constant, &kind_of)).collect(),
+        uses: package.constants.iter().map(|constant| uses(package, constant)).collect(),
         ..ProgramFacts::default()
     };
     let unknown: BTreeSet<String> =
         program.functions.iter().filter(|f| f.set().is_none()).map(|f| f.opset.to_string()).collect();
     facts.unknown_sets = unknown.into_iter().collect();
-    describe(model, &mut facts);
+    describe(package.package.model(), &mut facts);
     let mut operators = BTreeSet::new();
-    let (mut halves, mut singles) = (false, false);
     for function in &program.functions {
         let index = Index::new(function);
         for (_, operation) in index.operations() {
@@ -166,8 +162,7 @@ pub(super) fn facts(
             }
             // Values of the other type at the edges of a program come of a `cast`.
             if &*operation.kind != "cast" {
-                halves |= ty.element == ElementType::Fp16;
-                singles |= ty.element == ElementType::Fp32;
+                facts.has_fp16 |= ty.element == ElementType::Fp16;
             }
             let longest = ty.shape.iter().filter_map(|dim| dim.known()).max().unwrap_or(0);
             if longest > LONGEST {
@@ -176,28 +171,27 @@ pub(super) fn facts(
         }
     }
     facts.unknown_operators = operators.into_iter().collect();
-    facts.is_fp32 = singles && !halves;
     facts
 }
 
-fn uses(constant: &Constant, kind_of: impl Fn(&str, usize) -> Kind) -> Uses {
+fn uses(package: &PackageModel, constant: &Constant) -> Uses {
     let mut uses = Uses { is_output: constant.is_output, ..Uses::default() };
-    if let Stored::Compressed(operators) = &constant.stored {
-        uses.compressed = operators.first().map(|operator| operator.to_string());
+    if constant.compression().is_some() {
+        let operation = constant.places.first().and_then(|place| package.operation(place));
+        uses.compressed = operation.map(|operation| operation.kind.to_string());
     }
+    let rank = constant.first.ty.shape.len();
     for one in &constant.uses {
-        let axes = match one.role {
-            Role::Weight { output, input } => Some((output, input)),
-            Role::Table => None,
-            Role::Bias | Role::Norm | Role::Operand => continue,
-        };
-        let kind = kind_of(&one.operator, constant.ty.shape.len());
+        if matches!(one.role, Role::Bias | Role::Normalization | Role::Other) {
+            continue;
+        }
+        let kind = kind_of(one, rank);
         if !uses.kinds.contains(&kind) {
             uses.kinds.push(kind);
         }
-        // The channels of a table are its rows.
-        let axes = axes.unwrap_or((0, 1));
-        if !uses.axes.contains(&axes) {
+        if let Some(axes) = one.role.axes(rank).map(|axes| (axes.output, axes.input))
+            && !uses.axes.contains(&axes)
+        {
             uses.axes.push(axes);
         }
     }

@@ -6,8 +6,11 @@ pub mod lock;
 pub mod size;
 pub mod words;
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
+use crate::dtype::DType;
 use crate::model::{Model, Role, Weight};
 use crate::recipe::Recipe;
 use crate::scheme::{Scheme, WeightScheme};
@@ -120,6 +123,8 @@ pub fn plan(recipe: &Recipe, model: &Model) -> Plan {
 /// Decides for one weight. A rule whose scheme could not be told still takes what it matches: the mistake is
 /// reported, and an earlier rule must not seem to decide instead.
 pub fn decide(recipe: &Recipe, weight: &Weight) -> Decision {
+    let before = weight.bytes;
+    let weight = &*in_precision(recipe, weight);
     let rules = recipe.rules.iter().enumerate().rev();
     let mut matched = rules.filter(|(_, rule)| rule.selector.matches(weight)).map(|(index, _)| index);
     let rule = matched.next();
@@ -138,7 +143,15 @@ pub fn decide(recipe: &Recipe, weight: &Weight) -> Decision {
         Outcome::Change(fitted) => size::bytes(weight, fitted),
         Outcome::Keep(_) | Outcome::Misfit(_) => weight.bytes,
     };
-    Decision { rule, beaten, outcome, before: weight.bytes, after }
+    Decision { rule, beaten, outcome, before, after }
+}
+
+/// A weight as the program will hold it: in fp16 where the recipe asks for that precision and the package has fp32.
+pub fn in_precision<'w>(recipe: &Recipe, weight: &'w Weight) -> Cow<'w, Weight> {
+    if recipe.halves() && weight.dtype == DType::F32 {
+        return Cow::Owned(Weight { dtype: DType::F16, bytes: weight.bytes / 2, ..weight.clone() });
+    }
+    Cow::Borrowed(weight)
 }
 
 /// What a scheme would make of a weight, under the settings of a recipe.
@@ -152,7 +165,8 @@ pub fn outcome(recipe: &Recipe, weight: &Weight, scheme: &Scheme) -> Outcome {
     if weight.elements() <= recipe.threshold_or_default() {
         return Outcome::Keep(Reason::BelowThreshold);
     }
-    match fit::fit(weight, scheme, recipe.arithmetic_or_default()) {
+    let settings = fit::Settings { arithmetic: recipe.arithmetic_or_default(), is_deployed: !recipe.is_experiment() };
+    match fit::fit(weight, scheme, settings) {
         Ok(fitted) => Outcome::Change(fitted),
         Err(misfit) => Outcome::Misfit(misfit),
     }

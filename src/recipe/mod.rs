@@ -341,6 +341,11 @@ impl Recipe {
         self.arithmetic.map_or(self.defaults.arithmetic, |a| a.value)
     }
 
+    /// Whether fp32 programs become fp16: where the recipe says so, and the model is a package.
+    pub fn halves(&self) -> bool {
+        self.defaults.is_package && self.precision.is_some_and(|p| p.value == FloatType::Fp16)
+    }
+
     /// Weights with no more elements than this stay as they are.
     pub fn threshold_or_default(&self) -> u64 {
         self.threshold.map_or(self.defaults.threshold, |t| t.value)

@@ -14,6 +14,7 @@ mod values;
 mod work;
 mod write;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,13 +25,15 @@ use thiserror::Error;
 
 use crate::check::Fact;
 use crate::check::rule::WeightError;
+use crate::dtype::DType;
 use crate::formats::coreml::PackageWriteError;
 use crate::formats::output::OutputError;
 use crate::graph::function::Opset;
 use crate::lower::encode::EncodeError;
+use crate::lower::precision;
 use crate::lower::rewrite::RewriteError;
 use crate::model::{Model, ModelData, ModelError};
-use crate::plan::{Fitted, Outcome, Plan, size};
+use crate::plan::{self, Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
 use crate::quant::palette::PaletteError;
 use crate::recipe::Recipe;
@@ -286,6 +289,24 @@ fn batches<'i>(model: &Model, items: &'i [Item]) -> Vec<&'i [Item]> {
     batches
 }
 
+/// A weight and its values as they are worked on: in the precision that the recipe asks for.
+fn worked<'j>(
+    job: &'j Job,
+    data: &'j ModelData,
+    index: usize,
+) -> Result<(Cow<'j, crate::model::Weight>, Values<'j>), RunError> {
+    let weight = &job.model.weights[index];
+    let values = values::read(data, job.model, weight)?;
+    let worked = plan::in_precision(job.recipe, weight);
+    let values = match values {
+        Values::F32(values) if worked.dtype == DType::F16 => {
+            Values::F16(values.par_iter().map(|value| precision::halved(*value)).collect::<Vec<_>>().into())
+        }
+        values => values,
+    };
+    Ok((worked, values))
+}
+
 /// Quantizes one weight. The inner error is why it must stay as it is.
 #[allow(clippy::type_complexity)]
 fn change(
@@ -296,8 +317,9 @@ fn change(
     cancel: &AtomicBool,
 ) -> Result<Result<(Made, WeightReport), Fact>, RunError> {
     let begun = Instant::now();
-    let weight = &job.model.weights[index];
-    let values = values::read(data, job.model, weight)?;
+    let before = job.model.weights[index].bytes;
+    let (weight, values) = worked(job, data, index)?;
+    let weight = &*weight;
     let made = match work::make(weight, &values, fitted, job.format, cancel) {
         Ok(made) => made,
         Err(work::Stop::Keep(fact)) => return Ok(Err(fact)),
@@ -311,7 +333,7 @@ fn change(
         rule,
         scheme: scheme.map(ToString::to_string).unwrap_or_default(),
         elements: weight.elements(),
-        before: weight.bytes,
+        before,
         after: size::bytes_with(weight, fitted, made.survivors),
         error: WeightError { noise: made.error.noise, signal: made.error.signal },
         max_error: made.error.largest,

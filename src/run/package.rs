@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::report::WeightReport;
 use super::work::{self, Made};
-use super::{Job, OutputFormat, Progress, Report, RunError, values};
+use super::{Job, OutputFormat, Progress, Report, RunError};
 use crate::check::Fact;
 use crate::dtype::DType;
 use crate::element::ElementType;
@@ -25,8 +25,7 @@ use crate::lower::rewrite::{Edits, Immediates, rewrite};
 use crate::lower::{Chain, precision};
 use crate::model::ModelError;
 use crate::model::package::PackageModel;
-use crate::plan::{Fitted, Outcome};
-use crate::recipe::Recipe;
+use crate::plan::{self, Fitted, Outcome};
 
 /// Elements of weights that are made side by side.
 const BATCH: u64 = 4 << 20;
@@ -98,12 +97,12 @@ impl<'a> Work<'a> {
             if kept.iter().any(|(kept, _)| *kept == index) {
                 continue;
             }
-            let weight = &job.model.weights[index];
+            let weight = &*plan::in_precision(job.recipe, &job.model.weights[index]);
             let constant = &package.constants[index];
             let survivors = match scheme.sparse() {
                 Some(sparse) if job.format == OutputFormat::MlPackage => {
-                    let values = values::read(&data, job.model, weight)?;
-                    work::survivors(weight, &values, sparse, cancel)?
+                    let (weight, values) = super::worked(job, &data, index)?;
+                    work::survivors(&weight, &values, sparse, cancel)?
                 }
                 _ => 0,
             };
@@ -121,7 +120,7 @@ impl<'a> Work<'a> {
             fitted.insert(index, scheme);
         }
         let mut message = package.package.model().clone();
-        if halves(job.recipe, package) {
+        if job.recipe.halves() {
             precision::to_fp16(&mut message, &|file, offset| package.floats(file, offset));
         }
         let layout = rewrite(&mut message.clone(), &edits, &Immediates::new())?;
@@ -295,11 +294,6 @@ impl<'a> Work<'a> {
 /// The type in which a program holds a weight: fp32, or fp16.
 fn element(dtype: DType) -> ElementType {
     if dtype == DType::F32 { ElementType::Fp32 } else { ElementType::Fp16 }
-}
-
-/// Whether a recipe asks for fp16 where the program may have fp32.
-fn halves(_: &Recipe, _: &PackageModel) -> bool {
-    false
 }
 
 fn halved(stored: &StoredBlob) -> Vec<u8> {

@@ -121,7 +121,6 @@ rules! {
     sparse_neural_engine,
     sparse_operator,
     sparse_ratio,
-    sparse_ratio_divides,
     sparse_target,
     target_executorch_floor,
     target_higher_than_needed,
@@ -131,6 +130,11 @@ rules! {
     target_platform_executorch,
     target_recipe_override,
     weight_not_finite,
+    weight_float_type,
+    sparse_vector,
+    sparse_ratio_gain,
+    sparse_ratio_channels,
+    weight_grows,
 
     // Core ML packages.
     activation_over_16384,

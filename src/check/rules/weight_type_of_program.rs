@@ -1,12 +1,12 @@
 //! What a compressed weight gives must have the type that the program computes in.
 
-use crate::check::needs::{self, COMPRESSION};
+use crate::check::needs::{self, BLOCKS, COMPRESSION};
 use crate::check::schemes::{Share, shares, weights_named};
 use crate::check::words::needs_set;
 use crate::check::{Binds, Context, Example, Finding, Needs, Report, Rule, Severity, places, programs};
 use crate::dtype::DType;
 use crate::model::Weight;
-use crate::plan::{Fitted, Outcome};
+use crate::plan::{self, Decision, Fitted, Outcome};
 use crate::recipe::Field;
 use crate::scheme::FloatType;
 
@@ -43,38 +43,50 @@ program has no use for fp32 weights.
     check,
 };
 
-/// The type that a weight would have in the program, where it is not the one it has.
-fn other_type(weight: &Weight, fitted: &Fitted) -> Option<FloatType> {
-    let has = match weight.dtype {
-        DType::F16 => FloatType::Fp16,
-        DType::F32 => FloatType::Fp32,
-        _ => return None,
-    };
-    let would = match fitted {
+/// The float type that a program computes with a weight, in the precision that the recipe asks for.
+fn type_in_program(context: &Context, weight: &Weight) -> Option<FloatType> {
+    match plan::in_precision(context.recipe, weight).dtype {
+        DType::F16 => Some(FloatType::Fp16),
+        DType::F32 => Some(FloatType::Fp32),
+        _ => None,
+    }
+}
+
+/// The float type that comes of what a weight is stored as.
+fn type_of(fitted: &Fitted) -> FloatType {
+    match fitted {
         Fitted::Affine { scale, .. } => *scale,
         Fitted::Palette { entry, .. } => *entry,
-        Fitted::Float(FloatType::Fp16) if has == FloatType::Fp32 => has,
-        Fitted::Float(float) => *float,
-        Fitted::Sparse(_) => has,
-    };
-    (would != has).then_some(would)
+        Fitted::Float(float) | Fitted::Sparse { float, .. } => *float,
+    }
+}
+
+/// The specification version that casts what is stored as fp16 to the fp32 that a program computes in; `None` for what
+/// is never cast.
+fn cast_since(has: FloatType, fitted: &Fitted) -> Option<i32> {
+    match (has, fitted) {
+        (FloatType::Fp32, Fitted::Float(FloatType::Fp16)) => Some(COMPRESSION),
+        (FloatType::Fp32, Fitted::Sparse { float: FloatType::Fp16, .. }) => Some(BLOCKS),
+        _ => None,
+    }
 }
 
 fn check(context: &Context, report: &mut Report) {
     let Some(facts) = programs::facts(context) else { return };
-    // Types that Core ML does not have at all are told by rules of their own.
-    let known = |float| matches!(float, FloatType::Fp16 | FloatType::Fp32);
-    let wrong = shares(context, |_, weight, decision| match &decision.outcome {
-        Outcome::Change(fitted) => other_type(weight, fitted).is_some_and(known),
-        _ => false,
-    });
-    for share in wrong {
+    let changed = |decision: &'_ Decision| match &decision.outcome {
+        Outcome::Change(fitted) => Some(fitted.clone()),
+        _ => None,
+    };
+    for share in shares(context, |_, weight, decision| {
+        let (Some(fitted), Some(has)) = (changed(decision), type_in_program(context, weight)) else { return false };
+        let would = type_of(&fitted);
+        // Types that Core ML does not have at all are told by rules of their own.
+        let known = matches!(would, FloatType::Fp16 | FloatType::Fp32);
+        known && would != has && cast_since(has, &fitted).is_none()
+    }) {
         other(context, report, &share);
     }
-    let strange = shares(context, |_, weight, decision| {
-        decision.outcome.is_change() && !matches!(weight.dtype, DType::F16 | DType::F32)
-    });
-    for share in strange {
+    for share in shares(context, |_, weight, one| one.outcome.is_change() && type_in_program(context, weight).is_none()) {
         let names = share.names();
         let has = share.weights[0].0.dtype;
         let message = format!("no operator of Core ML computes with {has}: {}", weights_named(&names));
@@ -83,22 +95,19 @@ fn check(context: &Context, report: &mut Report) {
         programs::offer_keep(finding, context, &share);
         finding.weights(names);
     }
-    let written = programs::written(context, facts).map(needs::set_of);
-    if written.is_none_or(|set| set.spec >= COMPRESSION) {
-        return;
-    }
-    let halved = shares(context, |_, weight, decision| {
-        weight.dtype == DType::F32 && matches!(decision.outcome, Outcome::Change(Fitted::Float(FloatType::Fp16)))
-    });
-    for share in halved {
+    let Some(written) = programs::written(context, facts).map(needs::set_of) else { return };
+    let since = |weight: &Weight, decision: &Decision| {
+        let need = cast_since(type_in_program(context, weight)?, &changed(decision)?)?;
+        (need > written.spec).then_some(need)
+    };
+    for share in shares(context, |_, weight, decision| since(weight, decision).is_some()) {
         let names = share.names();
-        let set = needs::set(COMPRESSION);
+        let set = needs::set(share.weights.iter().filter_map(|(weight, one)| since(weight, one)).max().unwrap_or(BLOCKS));
         let place = places::part(share.rule, Field::Base);
-        let message = format!("fp16 weights in a program of fp32 need {}", set.systems());
-        let finding = report.add(place, message);
-        finding.help("`constexpr_cast`, which gives them back as fp32, came with CoreML6").weights(names);
+        let finding = report.add(place, format!("fp16 weights in a program of fp32 need {}", set.systems()));
+        finding.help(format!("{} is the first operator set that casts them", set.name)).weights(names);
         needs_set(finding, context, set);
-        finding.suggest("keep them as they are", place, "keep");
+        finding.suggest("keep them as they are", share.rule.scheme_place, "keep");
     }
 }
 
@@ -109,9 +118,11 @@ fn other(context: &Context, report: &mut Report, share: &Share) {
     let field = if is_float { Field::Base } else { Field::Scale };
     let place = places::part(share.rule, field);
     let (is, it) = if names.len() == 1 { ("is", "it") } else { ("are", "them") };
-    let message = format!("the program computes with {} as {}, and this would give {it} another type", weights_named(&names), weight.dtype);
+    let has = plan::in_precision(context.recipe, weight).dtype;
+    let named = weights_named(&names);
+    let message = format!("the program computes with {named} as {has}, and this would give {it} another type");
     let finding = report.add(place, message);
-    finding.label(share.rule.selector_place, format!("{is} {} in the program", weight.dtype));
+    finding.label(share.rule.selector_place, format!("{is} {has} in the program"));
     finding.upstream("Core ML refuses an operator whose operands have different types");
     offer(context, share, is_float, finding);
     finding.weights(names);

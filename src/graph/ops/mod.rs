@@ -177,3 +177,6 @@ fn check_groups(version: &Version, call: &Call<'_>, errors: &mut Vec<OpError>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
