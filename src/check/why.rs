@@ -133,6 +133,7 @@ impl Trial {
                 weights: vec![weight.clone()],
                 packed: Default::default(),
                 program: None,
+                facts: None,
             },
             target: recipe.operator_set(),
         }

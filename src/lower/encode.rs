@@ -377,6 +377,9 @@ impl Encoder<'_> {
     /// fp16 values in a program of fp32.
     fn float(mut self, float: ElementType) -> Result<Chain, EncodeError> {
         let has = self.weight.element;
+        if float == has {
+            return Ok(plain(self.weight));
+        }
         if (float, has) != (ElementType::Fp16, ElementType::Fp32) {
             return Err(EncodeError::Type { would: float, has });
         }

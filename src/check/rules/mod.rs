@@ -135,4 +135,22 @@ rules! {
     sparse_ratio_gain,
     sparse_ratio_channels,
     weight_grows,
+
+    // Core ML packages.
+    activation_over_16384,
+    activations_need_export,
+    input_range_neural_engine,
+    operator_unknown,
+    package_faults,
+    package_feature_target,
+    package_raise_breaks,
+    package_raised,
+    package_set_unknown,
+    precision_of_package,
+    target_none_package,
+    target_older_than_package,
+    weight_axes_conflict,
+    weight_handed_out,
+    weight_two_kinds,
+    weight_type_of_program,
 }

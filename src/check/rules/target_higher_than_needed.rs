@@ -1,7 +1,8 @@
 //! A newer target than the schemes need helps no device.
 
+use super::package_feature_target;
 use crate::check::needs;
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -39,6 +40,8 @@ of keys and values, needs iOS 18 whatever its weights become. Then `# bitmill: a
 
 fn check(context: &Context, report: &mut Report) {
     let (Some(oldest), Some(useful)) = (needs::oldest(context), needs::useful(context.recipe)) else { return };
+    let of_model = programs::facts(context).map(package_feature_target::features).unwrap_or_default();
+    let useful = needs::set(of_model.iter().map(|feature| feature.spec).fold(useful.spec, i32::max));
     // With a preset that has a target of its own it is more than a hint: `target-recipe-override`.
     if oldest.value.set.spec <= useful.spec || context.recipe.extends.iter().any(|e| needs::preset_set(e).is_some()) {
         return;
