@@ -72,6 +72,7 @@ impl Model {
                 shape: shape.clone(),
                 dtype: *dtype,
                 bytes: elements * dtype.bits() as u64 / 8,
+                compressed: None,
                 location: Location::default(),
             }
         };
