@@ -183,7 +183,7 @@ impl Literal {
 
 /// The integer number `index` of packed elements, if it lies within the bytes and fits.
 fn int_at(bytes: &[u8], element: ElementType, index: u64) -> Option<i64> {
-    let bits = u64::from(element.bits());
+    let bits = element.bits();
     let start = index.checked_mul(bits)?;
     let mut raw = 0u64;
     // At most 8 whole bytes, or two bytes that a narrow element straddles.

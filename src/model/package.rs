@@ -18,9 +18,68 @@ use crate::graph::index::{Index, Path as GraphPath};
 use crate::graph::mil;
 use crate::graph::types::TensorType;
 use crate::graph::value::{BlobRef, Blobs, Content, Literal};
-use crate::graph::weights::{self, Constant, Stored, Use};
+use crate::graph::weights::{self, Compression, Use};
 use crate::graph::{Binding, Name, Operation};
 use crate::kind::Kind;
+
+/// A constant of a program, once for all functions and names that share its blobs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constant {
+    /// The first of those that are the same.
+    pub first: weights::Weight,
+    /// The operations that define it, each the last of its chain.
+    pub places: Vec<GraphPath>,
+    /// Everything that takes it.
+    pub uses: Vec<Use>,
+    /// Whether a block hands it out.
+    pub is_output: bool,
+}
+
+impl Constant {
+    /// The axes of channels; `None` where its users disagree or do not tell.
+    pub fn axes(&self) -> Option<weights::Axes> {
+        let rank = self.first.ty.shape.len();
+        let mut found = self.uses.iter().map(|one| one.role.axes(rank));
+        let first = found.next().unwrap_or_else(|| weights::Role::Other.axes(rank))?;
+        found.all(|axes| axes == Some(first)).then_some(first)
+    }
+
+    /// How it is compressed, if it is.
+    pub fn compression(&self) -> Option<&Compression> {
+        self.first.compression.as_ref()
+    }
+
+    fn blob(&self) -> Option<&BlobRef> {
+        match &self.first.literal.as_ref()?.content {
+            Content::Blob(blob) => Some(blob),
+            _ => None,
+        }
+    }
+}
+
+/// Joins constants that are the same in the files.
+fn joined(program: &Program, blobs: &dyn Blobs) -> Vec<Constant> {
+    let found = weights::weights(program, blobs);
+    let mut all: Vec<Constant> = Vec::new();
+    let mut group_at: HashMap<usize, usize> = HashMap::new();
+    for weight in found.all {
+        let known = weight.group.and_then(|group| group_at.get(&group).copied());
+        match known {
+            // Only what has the same type can be written once for all.
+            Some(at) if all[at].first.ty == weight.ty => {
+                all[at].places.push(weight.path);
+                all[at].uses.extend(weight.uses);
+                all[at].is_output |= weight.is_output;
+            }
+            _ => {
+                group_at.extend(weight.group.map(|group| (group, all.len())));
+                let (places, uses) = (vec![weight.path.clone()], weight.uses.clone());
+                all.push(Constant { is_output: weight.is_output, places, uses, first: weight });
+            }
+        }
+    }
+    all
+}
 
 /// What a model has beside its weights when it is a package.
 #[derive(Debug)]
@@ -63,7 +122,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         return Err(ModelError::NoTensors(path.to_owned()));
     };
     let program = mil::import(message).map_err(|source| ModelError::Program { path: path.to_owned(), source })?;
-    let constants = weights::constants(&program, &PackageBlobs(&package));
+    let constants = joined(&program, &PackageBlobs(&package));
     let mut names = HashSet::new();
     let mut all: Vec<(Weight, Constant)> = Vec::new();
     for constant in constants {
@@ -89,23 +148,13 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
 
 fn files(package: &Package, constants: &[Constant]) -> Result<Vec<std::path::PathBuf>, ModelError> {
     let mut files = vec![package.model_path().to_owned()];
-    for blob in constants.iter().filter_map(blob) {
+    for blob in constants.iter().filter_map(Constant::blob) {
         let path = package.weight_file(&blob.file)?.path().to_owned();
         if !files.contains(&path) {
             files.push(path);
         }
     }
     Ok(files)
-}
-
-fn blob(constant: &Constant) -> Option<&BlobRef> {
-    match &constant.stored {
-        Stored::Plain(literal) => match &literal.content {
-            Content::Blob(blob) => Some(blob),
-            _ => None,
-        },
-        Stored::Compressed(_) => None,
-    }
 }
 
 fn dtype(element: ElementType) -> DType {
@@ -131,29 +180,20 @@ fn dtype(element: ElementType) -> DType {
 
 /// A constant as a weight; `None` for one whose shape is not fixed.
 fn weight(package: &Package, constant: &Constant, names: &mut HashSet<String>) -> Result<Option<Weight>, ModelError> {
-    let Some(shape) = constant.ty.sizes() else { return Ok(None) };
+    let Some(shape) = constant.first.ty.sizes() else { return Ok(None) };
     let shape: Vec<usize> = shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
-    let Some(bytes) = constant.ty.bytes() else { return Ok(None) };
-    if let Some(blob) = blob(constant) {
+    let Some(bytes) = constant.first.ty.bytes() else { return Ok(None) };
+    if let Some(blob) = constant.blob() {
         let reference = BlobFileValue { file_name: blob.file.to_string(), offset: blob.offset };
         let stored = package.blob(&reference)?;
-        if stored.element != constant.ty.element || stored.bytes.len() as u64 != bytes {
-            return Err(ModelError::Blob { path: package.path().to_owned(), value: constant.value.to_string() });
+        if stored.element != constant.first.ty.element || stored.bytes.len() as u64 != bytes {
+            return Err(ModelError::Blob { path: package.path().to_owned(), value: constant.first.name.to_string() });
         }
     }
-    let first = constant.uses.first();
-    let full = weights::dotted(&constant.value).or_else(|| first.map(of_operation));
-    let full = unique(full.unwrap_or_else(|| constant.value.to_string()), names);
+    let full = unique(name(constant), names);
     let module_len = full.rfind('.').unwrap_or(0);
     let (kind, role) = kind(constant, shape.len());
-    let channels = constant.uses.iter().find_map(|one| match one.role {
-        weights::Role::Weight { output, input } => Some((output, input)),
-        _ => None,
-    });
-    let transposed = match kind {
-        Kind::Matmul => channels.is_some_and(|(output, input)| output < input),
-        _ => false,
-    };
+    let transposed = kind == Kind::Matmul && constant.axes().is_some_and(|axes| axes.output < axes.input);
     Ok(Some(Weight {
         name: full,
         tied: Vec::new(),
@@ -163,15 +203,23 @@ fn weight(package: &Package, constant: &Constant, names: &mut HashSet<String>) -
         role,
         transposed,
         shape,
-        dtype: dtype(constant.ty.element),
-        bytes,
+        dtype: dtype(constant.first.ty.element),
+        bytes: constant.first.bytes.unwrap_or(bytes),
         location: Location::default(),
     }))
 }
 
-/// A name made of the operation that takes a constant.
-fn of_operation(one: &Use) -> String {
-    format!("{}.{}", one.operation, one.parameter)
+/// The dotted name of a constant: its own, else one made of the operation that takes it.
+fn name(constant: &Constant) -> String {
+    let own = &constant.first.name;
+    match constant.uses.first() {
+        _ if weights::is_module_like(own) => weights::dotted(own),
+        Some(one) if one.bias.as_ref().is_some_and(|bias| weights::is_module_like(bias)) => {
+            constant.first.candidates().into_iter().next().unwrap_or_else(|| own.to_string())
+        }
+        Some(one) => format!("{}.{}", one.operation, one.parameter),
+        None => own.to_string(),
+    }
 }
 
 fn unique(name: String, names: &mut HashSet<String>) -> String {
@@ -185,26 +233,32 @@ fn unique(name: String, names: &mut HashSet<String>) -> String {
 }
 
 fn kind(constant: &Constant, rank: usize) -> (Kind, Role) {
-    let weight =
-        constant.uses.iter().find(|one| matches!(one.role, weights::Role::Weight { .. } | weights::Role::Table));
-    let Some(one) = weight.or_else(|| constant.uses.first()) else { return (Kind::Other, Role::Buffer) };
-    let kind = match (&*one.operator, rank) {
-        ("linear", _) => Kind::Linear,
-        ("conv", 3) => Kind::Conv1d,
-        ("conv", 5) => Kind::Conv3d,
-        ("conv", _) => Kind::Conv2d,
-        ("conv_transpose", _) => Kind::ConvTranspose,
-        ("matmul" | "einsum", _) => Kind::Matmul,
-        ("gather" | "gather_nd" | "gather_along_axis", _) => Kind::Embedding,
-        ("lstm", _) => Kind::Lstm,
-        ("gru", _) => Kind::Gru,
-        ("rnn", _) => Kind::Rnn,
-        ("layer_norm" | "batch_norm" | "instance_norm" | "l2_norm" | "local_response_norm", _) => Kind::Norm,
+    use weights::Role as As;
+    let rank_of = |one: &&Use| match one.role {
+        As::Bias | As::Normalization => 1,
+        As::Other => 2,
+        _ => 0,
+    };
+    let Some(one) = constant.uses.iter().min_by_key(rank_of) else { return (Kind::Other, Role::Buffer) };
+    let kind = match (one.role, &*one.kind) {
+        (As::Linear, _) | (_, "linear") => Kind::Linear,
+        (As::Conv { .. }, _) => match rank {
+            3 => Kind::Conv1d,
+            5 => Kind::Conv3d,
+            _ => Kind::Conv2d,
+        },
+        (As::ConvTranspose { .. }, _) | (_, "conv_transpose") => Kind::ConvTranspose,
+        (As::MatmulX { .. } | As::MatmulY { .. } | As::Einsum { .. }, _) => Kind::Matmul,
+        (As::Embedding, _) => Kind::Embedding,
+        (As::Normalization, _) => Kind::Norm,
+        (_, "lstm") => Kind::Lstm,
+        (_, "gru") => Kind::Gru,
+        (_, "rnn") => Kind::Rnn,
         _ => Kind::Other,
     };
     let role = match one.role {
-        weights::Role::Bias => Role::Bias,
-        _ if !constant.ty.element.is_float() => Role::Buffer,
+        As::Bias => Role::Bias,
+        _ if !constant.first.ty.element.is_float() => Role::Buffer,
         _ => Role::Weight,
     };
     (kind, role)
@@ -232,7 +286,7 @@ impl PackageModel {
     pub(super) fn plain(&self, model: &Model) -> Result<HashMap<String, Bytes>, ModelError> {
         let mut all = HashMap::new();
         for (weight, constant) in model.weights.iter().zip(&self.constants) {
-            let Stored::Plain(literal) = &constant.stored else { continue };
+            let Some(literal) = &constant.first.literal else { continue };
             let bytes = match &literal.content {
                 Content::Blob(blob) => {
                     let reference = BlobFileValue { file_name: blob.file.to_string(), offset: blob.offset };
@@ -261,7 +315,7 @@ impl PackageModel {
     /// If its operators do not fit each other, or a blob is missing.
     pub fn decompress(&self, index: usize) -> Result<Option<Values>, ConstexprError> {
         let Some(constant) = self.constants.get(index) else { return Ok(None) };
-        let (Stored::Compressed(_), Some(place)) = (&constant.stored, constant.places.first()) else { return Ok(None) };
+        let (Some(_), Some(place)) = (constant.compression(), constant.places.first()) else { return Ok(None) };
         self.evaluate(place, 0).map(|mut outputs| outputs.pop())
     }
 

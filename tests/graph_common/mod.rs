@@ -45,24 +45,41 @@ impl Blobs for Package {
     }
 }
 
+/// A file of an archive, as JSON.
+pub fn json(archive: &str, file: &str) -> serde_json::Value {
+    let mut found = None;
+    each_entry(archive, |path, bytes| {
+        if path.file_name().is_some_and(|name| name == file) {
+            found = Some(serde_json::from_slice(bytes).unwrap());
+        }
+    });
+    found.unwrap_or_else(|| panic!("{file} is missing"))
+}
+
 /// All models of an archive, by name.
 pub fn archive(name: &str) -> Vec<Package> {
+    let mut packages = Vec::new();
+    each_entry(name, |path, bytes| {
+        if path.extension().is_some_and(|ending| ending == "mlmodel") {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            packages.push(Package { name, model: Kept::decode(bytes).unwrap(), weights: None });
+        }
+    });
+    assert!(!packages.is_empty());
+    packages
+}
+
+fn each_entry(name: &str, mut visit: impl FnMut(&Path, &[u8])) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/graph").join(format!("{name}.tar.gz"));
     let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
-    let mut packages = Vec::new();
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
         let path = entry.path().unwrap().into_owned();
-        if path.extension().is_some_and(|ending| ending == "mlmodel") {
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).unwrap();
-            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            packages.push(Package { name, model: Kept::decode(&bytes[..]).unwrap(), weights: None });
-        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        visit(&path, &bytes);
     }
-    assert!(!packages.is_empty());
-    packages
 }
 
 /// The packages of the full set, with their weights; none where the set is not there.

@@ -7,14 +7,17 @@ Each program uses one operator, or one family, in one operator set; `tests/graph
 which follow from our rules are the declared ones. Pack the directory as `tests/common/golden.rs` says.
 """
 
+import json
 import os
 import sys
 
 import coremltools as ct
 import numpy as np
 from coremltools.converters.mil.mil import Builder as mb
-from coremltools.converters.mil.mil import Function, Program, types
+from coremltools.converters.mil.mil import types
 from coremltools.converters.mil.mil import get_new_symbol
+from coremltools.converters.mil.backend.mil.load import should_use_weight_file
+from coremltools.optimize._utils import select_input_output_channel_axis
 
 TARGETS = {
     "CoreML5": ct.target.iOS15,
@@ -460,6 +463,27 @@ def activations(x):
         yield mb.dequantize(input=q, **parameters)
 
 
+@case((F32, (5, 16)), (F32, (2, 5, 16)), (F32, (16,)), (F32, (1, 16, 9, 9)), sets="CoreML5 CoreML7")
+def constants(x, y, v, image):
+    shared = mb.const(val=weights(16, 16), name="shared")
+    yield mb.linear(x=x, weight=shared, name="first")
+    yield mb.linear(x=x, weight=shared, name="second")
+    tied = mb.const(val=weights(40, 16), name="tied")
+    yield mb.gather(x=tied, indices=np.array([1, 2, 3], np.int32), axis=0)
+    yield mb.linear(x=x, weight=tied)
+    conflict = mb.const(val=weights(16, 16), name="conflict")
+    yield mb.matmul(x=x, y=conflict)
+    yield mb.matmul(x=x, y=conflict, transpose_y=True)
+    yield mb.matmul(x=weights(7, 5), y=x)
+    yield mb.matmul(x=weights(5, 7), y=x, transpose_x=True)
+    yield mb.matmul(x=y, y=weights(2, 16, 3))
+    yield mb.conv(x=image, weight=weights(8, 4, 3, 3), groups=4, bias=np.zeros(8, np.float32))
+    yield mb.conv_transpose(x=image, weight=weights(16, 2, 3, 3), groups=2)
+    yield mb.add(x=y, y=weights(5, 16))
+    yield mb.layer_norm(x=x, axes=[-1], gamma=np.ones(16, np.float32), beta=np.ones(16, np.float32))
+    yield mb.gather(x=weights(16, 5), indices=np.array([1, 2], np.int32), axis=1)
+
+
 def state_program():
     @mb.program(
         input_specs=[mb.TensorSpec((2, 3), dtype=F16), mb.StateTensorSpec((2, 3), dtype=F16)],
@@ -470,6 +494,30 @@ def state_program():
         return mb.coreml_update_state(state=state, value=mb.add(x=old, y=x))
 
     return prog
+
+
+def large_constants(block):
+    """What coremltools' compression looks at: constants that go to the file of weights, and their channel axes."""
+    found = []
+    for op in block.operations:
+        for inner in op.blocks:
+            found += large_constants(inner)
+        if op.op_type != "const" or not should_use_weight_file(op.outputs[0].val):
+            continue
+        users = op.outputs[0].child_ops
+        if any(user.op_type.startswith("constexpr_") for user in users):
+            continue
+        axes = select_input_output_channel_axis(op)
+        found.append(
+            {
+                "name": op.name,
+                "shape": list(op.outputs[0].shape),
+                "input_axis": axes[0],
+                "output_axis": axes[1],
+                "users": sorted(user.op_type for user in users),
+            }
+        )
+    return found
 
 
 def program(set_name, inputs, body):
@@ -496,8 +544,10 @@ def main():
     failed = 0
     for name, set_name, make in programs:
         try:
+            prog = make()
+            constants = large_constants(prog.functions["main"])
             model = ct.convert(
-                make(),
+                prog,
                 source="milinternal",
                 convert_to="mlprogram",
                 minimum_deployment_target=TARGETS[set_name],
@@ -511,6 +561,8 @@ def main():
             spec.mlProgram.attributes.clear()
             with open(os.path.join(out, name + ".mlmodel"), "wb") as file:
                 file.write(spec.SerializeToString(deterministic=True))
+            with open(os.path.join(out, name + ".weights.json"), "w") as file:
+                json.dump(constants, file)
         except Exception as error:
             failed += 1
             print(f"{name}: {type(error).__name__}: {str(error)[:300]}", file=sys.stderr)

@@ -120,7 +120,7 @@ impl Interner {
         values
             .iter()
             .map(|value| {
-                let ty = types::required(value.r#type.as_ref().map(|ty| &**ty), 0)?;
+                let ty = types::required(value.r#type.as_deref(), 0)?;
                 Ok(NamedType { name: self.name(&value.name), ty })
             })
             .collect()

@@ -17,7 +17,7 @@ impl Interner {
         if depth >= MAX_VALUE_DEPTH {
             return Err(Fault::ValueTooDeep);
         }
-        let ty = required(value.r#type.as_ref().map(|ty| &**ty), 0)?;
+        let ty = required(value.r#type.as_deref(), 0)?;
         let content = match value.value.as_ref().ok_or(Fault::NoValue)? {
             ValueKind::BlobFile(blob) => {
                 Content::Blob(BlobRef { file: self.name(&blob.file_name), offset: blob.offset })

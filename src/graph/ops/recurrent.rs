@@ -98,13 +98,13 @@ const ONE_WAY: &[&str] = &["forward", "reverse"];
 fn gru(call: &Call<'_>) -> One {
     let hidden = weights(call, "weight_ih", "weight_hh", 3)?;
     call.word("direction", ONE_WAY)?;
-    Ok(outputs(call, hidden, 2)?)
+    outputs(call, hidden, 2)
 }
 
 fn rnn(call: &Call<'_>) -> One {
     let hidden = weights(call, "weight_ih", "weight_hh", 1)?;
     call.word("direction", ONE_WAY)?;
-    Ok(outputs(call, hidden, 2)?)
+    outputs(call, hidden, 2)
 }
 
 fn lstm(call: &Call<'_>) -> One {

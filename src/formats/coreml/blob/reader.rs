@@ -19,7 +19,7 @@ impl Blob<'_> {
     /// How many elements it has.
     pub fn elements(&self) -> u64 {
         let bits = (self.bytes.len() as u64) * 8 - u64::from(self.padding_bits);
-        bits / u64::from(self.element.bits())
+        bits / self.element.bits()
     }
 }
 
