@@ -47,6 +47,8 @@ pub enum Command {
     Why(WhyArgs),
     /// Quantize a model as a recipe says
     Run(RunArgs),
+    /// Write a model with its compressed weights as plain ones
+    Decompress(DecompressArgs),
     /// Show the tensors of a model
     Inspect(InspectArgs),
     /// Explain a code of a finding, or any word of the language
@@ -211,6 +213,23 @@ pub struct RunArgs {
     /// How many of the worst weights to list
     #[arg(long, value_name = "N")]
     pub worst: Option<usize>,
+}
+
+/// Arguments of `decompress`.
+#[derive(Debug, Args)]
+pub struct DecompressArgs {
+    /// A Core ML package, or a checkpoint that `run --format packed` wrote
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub model: PathBuf,
+    /// Where to write; `NAME-decompressed` in the current directory when nothing is named
+    #[arg(long, short, value_hint = ValueHint::AnyPath)]
+    pub output: Option<PathBuf>,
+    /// Replace what is at the output
+    #[arg(long)]
+    pub force: bool,
+    /// Write the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `inspect`.

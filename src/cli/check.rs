@@ -8,7 +8,7 @@ use super::args::{CheckArgs, Deny, Format};
 use super::draw::{Artist, summary};
 use super::failure::{Failure, error};
 use super::terminal::{Painter, Style, Terminal};
-use super::{Exit, diff, is_stdin, read, recipes, watch};
+use super::{Exit, edit, is_stdin, read, recipes, watch};
 use crate::check::report::{self, Checked, Failed};
 use crate::check::{Finding, words};
 use crate::project::{Counts, Disk, Project, mend};
@@ -97,7 +97,7 @@ impl Round {
             terminal.text(&mended.text)?;
             self.out_taken = true;
         } else if mended.text != text
-            && let Err(failure) = diff::replace(path, &text, &mended.text)
+            && let Err(failure) = edit::replace(path, &text, &mended.text)
         {
             self.fail(path, failure);
             return Ok(text);
@@ -209,7 +209,7 @@ fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> R
         let mended = mend(&project.path, project.text(), &Disk, &args.project.given(), args.unsafe_fixes)?;
         if mended.text != project.text() {
             changes += mended.applied.len();
-            terminal.text(&diff::unified(&project.path, project.text(), &mended.text, terminal.paint))?;
+            terminal.text(&edit::unified(&project.path, project.text(), &mended.text, terminal.paint))?;
         }
     }
     let counts = Counts::of(round.projects.iter().flat_map(|project| project.findings()));

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::FmtArgs;
 use super::failure::{Failure, error};
 use super::terminal::Terminal;
-use super::{Exit, diff, is_stdin, read, recipes};
+use super::{Exit, edit, is_stdin, read, recipes};
 use crate::check::words::count;
 use crate::syntax::format;
 
@@ -45,7 +45,7 @@ fn file(args: &FmtArgs, path: &Path, terminal: &mut Terminal) -> Result<bool, Fa
         terminal.line(shown.display())?;
     }
     if args.diff && changes {
-        terminal.text(&diff::unified(&shown, &text, &formatted, terminal.paint))?;
+        terminal.text(&edit::unified(&shown, &text, &formatted, terminal.paint))?;
     }
     if args.check || args.diff {
         return Ok(changes);
@@ -53,7 +53,7 @@ fn file(args: &FmtArgs, path: &Path, terminal: &mut Terminal) -> Result<bool, Fa
     if is_stdin(path) {
         terminal.text(&formatted)?;
     } else if changes {
-        diff::replace(path, &text, &formatted)?;
+        edit::replace(path, &text, &formatted)?;
     }
     Ok(changes)
 }

@@ -2,8 +2,9 @@
 
 mod args;
 mod check;
-mod diff;
+mod decompress;
 mod draw;
+mod edit;
 mod explain;
 mod failure;
 mod fmt;
@@ -13,6 +14,7 @@ mod markdown;
 mod new;
 mod plan;
 mod presets;
+mod progress;
 mod rules;
 mod run;
 mod shell;
@@ -121,6 +123,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(args, terminal),
         Command::Why(args) => why::run(args, terminal),
         Command::Run(args) => run::run(args, terminal),
+        Command::Decompress(args) => decompress::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
         Command::Rules(args) => rules::run(args, terminal),

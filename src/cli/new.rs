@@ -6,7 +6,7 @@ use super::args::NewArgs;
 use super::failure::Failure;
 use super::presets::by_name;
 use super::terminal::Terminal;
-use super::{Exit, diff};
+use super::{Exit, edit};
 use crate::model::Model;
 use crate::project::relative;
 use crate::recipe::starter::{Form, starter};
@@ -27,7 +27,7 @@ pub fn run(args: &NewArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match &args.output {
         Some(path) => {
             let inputs: Vec<PathBuf> = args.model.iter().cloned().collect();
-            diff::create(path, &text, args.force, &inputs)?;
+            edit::create(path, &text, args.force, &inputs)?;
             terminal.note(format!("{} written", path.display()));
         }
         None => terminal.text(&text)?,

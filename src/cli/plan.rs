@@ -9,7 +9,7 @@ use super::check::draw_errors;
 use super::failure::Failure;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Painter, Style, Terminal, clean};
-use super::{Exit, diff, heading, json, open};
+use super::{Exit, edit, heading, json, open};
 use crate::check::targets::{ForTarget, for_every_target};
 use crate::check::words::{count, counted};
 use crate::check::{FixKind, Severity, report::Texts};
@@ -262,7 +262,7 @@ fn write_lock(
         }
         Err(error) => return Err(Failure::unreadable(path, &error)),
     }
-    diff::create(path, &text, true, &project.files())?;
+    edit::create(path, &text, true, &project.files())?;
     terminal.note(format!("{}: {} written", path.display(), count(plan.decisions.len(), "decision")));
     Ok(Exit::Fine)
 }

@@ -1,17 +1,15 @@
 //! `bitmill run`
 
-use std::io::{IsTerminal, stderr};
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::RunArgs;
 use super::check::draw_errors;
 use super::draw::Artist;
 use super::failure::Failure;
 use super::plan::planned;
+use super::progress::watched;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal};
 use super::{Exit, heading, json, open};
@@ -20,7 +18,7 @@ use crate::check::words::count;
 use crate::check::{Severity, expectation};
 use crate::plan::words::{percent, size, thousands};
 use crate::project::{AfterRun, Project};
-use crate::run::{self, Job, OutputFormat, Progress, Quiet, Report, RunError, outcome};
+use crate::run::{self, Job, OutputFormat, Report, RunError, outcome};
 
 /// Weights of the lowest quality that the report lists.
 const WORST: usize = 5;
@@ -47,10 +45,7 @@ pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     };
     // A signal ends the process, and what is half written goes with it: nobody has to ask in between.
     let cancel = AtomicBool::new(false);
-    let bar = Bar::new(terminal);
-    let progress: &dyn Progress = if stderr().is_terminal() && !args.json { &bar } else { &Quiet };
-    let report = run::run(&job, progress, &cancel);
-    bar.0.finish_and_clear();
+    let report = watched(terminal, args.json, |progress| run::run(&job, progress, &cancel));
     let report = report?;
     let after = project.after_run(&report.facts());
     if args.json {
@@ -73,35 +68,8 @@ impl From<RunError> for Failure {
     }
 }
 
-/// A bar with rate and remaining time.
-struct Bar(ProgressBar);
-
-impl Bar {
-    fn new(terminal: &Terminal) -> Bar {
-        let template = "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {wide_msg}";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let style = style.progress_chars(if terminal.unicode { "█▌ " } else { "=> " });
-        let bar = ProgressBar::hidden().with_style(style);
-        Bar(bar)
-    }
-}
-
-impl Progress for Bar {
-    fn begin(&self, bytes: u64) {
-        self.0.set_draw_target(indicatif::ProgressDrawTarget::stderr());
-        self.0.set_length(bytes);
-        self.0.reset();
-        self.0.enable_steady_tick(Duration::from_millis(200));
-    }
-
-    fn done(&self, name: &str, bytes: u64) {
-        self.0.inc(bytes);
-        self.0.set_message(super::terminal::clean(name).into_owned());
-    }
-}
-
 /// A ratio in dB, `exact` where nothing is lost.
-fn decibels(sqnr: f64) -> String {
+pub fn decibels(sqnr: f64) -> String {
     if sqnr.is_infinite() && sqnr > 0.0 { "exact".into() } else { format!("{sqnr:.1} dB") }
 }
 

@@ -36,6 +36,9 @@ pub enum ConstexprError {
     /// A parameter is of another type, shape or length than it must be.
     #[error("its parameter `{0}` has a type, a shape or a length that does not fit")]
     Wrong(&'static str),
+    /// What comes out is not what the program declares.
+    #[error("its values have another type or shape than the program declares")]
+    Declared,
 }
 
 impl Constant {
@@ -243,13 +246,16 @@ fn old_look_up(get: impl Fn(&'static str) -> Result<Constant, ConstexprError>) -
     look_up(&indices, &Constant { shape: table, ..lut }, None)
 }
 
+/// Longest vectors of palettes. A file of a stranger could make a few indices into more than memory holds.
+const MAX_VECTOR: usize = 64;
+
 fn look_up(indices: &Constant, lut: &Constant, axis: Option<i64>) -> Result<Constant, ConstexprError> {
     let rank = indices.shape.len();
     let wrong = ConstexprError::Wrong("lut");
     let [tables @ .., entries, vector] = &lut.shape[..] else { return Err(wrong) };
     let (entries, vector) = (*entries, *vector);
     let width = lut.element.bits() as usize / 8;
-    if tables.len() != rank || width == 0 || vector == 0 {
+    if tables.len() != rank || width == 0 || !(1..=MAX_VECTOR).contains(&vector) {
         return Err(wrong);
     }
     let axis = match (axis, vector) {

@@ -25,6 +25,8 @@ pub struct Edits {
     pub replace: HashMap<Path, usize>,
     /// The chains, by number of weight.
     pub chains: HashMap<usize, Chain>,
+    /// The operations that go: what only replaced ones took.
+    pub drop: HashSet<Path>,
 }
 
 /// Why a program cannot be edited.
@@ -126,6 +128,9 @@ impl Editor<'_> {
         block.operations.reserve(old.len());
         for (index, mut operation) in old.into_iter().enumerate() {
             path.index = index as u32;
+            if self.edits.drop.contains(path) {
+                continue;
+            }
             if let Some(&weight) = self.edits.replace.get(path)
                 && let Some(chain) = self.edits.chains.get(&weight)
             {

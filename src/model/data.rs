@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::package::PackageModel;
 use super::{Model, ModelError, Weight};
 use crate::dtype::DType;
+use crate::exec::constexpr::Constant;
 use crate::formats::safetensors::{Fault, Reader, SafetensorsError, TensorInfo};
 
 /// The open files of a model.
@@ -19,13 +22,23 @@ pub struct ModelData {
     stored: HashMap<String, Vec<(usize, usize)>>,
     /// The bytes of a package's plain constants, by full name.
     constants: HashMap<String, Bytes>,
+    /// The package, and the numbers of its compressed constants by full name.
+    compressed: Option<(Arc<PackageModel>, HashMap<String, usize>)>,
 }
 
 impl ModelData {
     pub(super) fn open(model: &Model) -> Result<ModelData, ModelError> {
         if let Some(program) = &model.program {
             let constants = program.plain(model)?;
-            return Ok(ModelData { path: model.path.clone(), readers: Vec::new(), stored: HashMap::new(), constants });
+            let compressed = model.weights.iter().enumerate().filter(|(_, weight)| weight.compressed.is_some());
+            let compressed = compressed.map(|(index, weight)| (weight.name.clone(), index)).collect();
+            return Ok(ModelData {
+                path: model.path.clone(),
+                readers: Vec::new(),
+                stored: HashMap::new(),
+                constants,
+                compressed: Some((Arc::clone(program), compressed)),
+            });
         }
         let readers = model.files.iter().map(|path| Reader::open(path)).collect::<Result<Vec<_>, _>>()?;
         let mut stored: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
@@ -38,7 +51,7 @@ impl ModelData {
                 stored.entry(owner.to_string()).or_default().push((file, index));
             }
         }
-        Ok(ModelData { path: model.path.clone(), readers, stored, constants: HashMap::new() })
+        Ok(ModelData { path: model.path.clone(), readers, stored, constants: HashMap::new(), compressed: None })
     }
 
     /// The bytes of a weight that is stored plainly, as they are in the file.
@@ -63,6 +76,17 @@ impl ModelData {
             .into());
         }
         Ok(reader.tensor(&weight.name)?)
+    }
+
+    /// The values of a constant that a program holds compressed; `None` for other weights.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the constant's parts do not fit each other.
+    pub fn decompressed(&self, weight: &Weight) -> Result<Option<Constant>, ModelError> {
+        let Some((program, indices)) = &self.compressed else { return Ok(None) };
+        let Some(&index) = indices.get(&weight.name) else { return Ok(None) };
+        let broken = |source| ModelError::Compressed { weight: weight.name.clone(), source };
+        program.decompress(index).map_err(broken)
     }
 
     /// The bytes of a stored tensor of one file.

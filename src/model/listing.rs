@@ -98,6 +98,7 @@ impl Model {
                 shape: shape.clone(),
                 dtype: *dtype,
                 bytes: elements * dtype.bits() as u64 / 8,
+                compressed: None,
                 location: Location::default(),
             };
             let mut uses = uses.clone();

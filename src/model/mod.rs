@@ -4,6 +4,7 @@
 mod facts;
 pub mod layers;
 
+mod compressed;
 mod data;
 mod error;
 mod kinds;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::kind::Kind;
+pub use compressed::{Compressed, Method, Sharing, Stored};
 pub use data::ModelData;
 pub use error::ModelError;
 pub use near::nearest_names;
@@ -85,8 +87,11 @@ pub struct Weight {
     pub shape: Vec<usize>,
     /// Element type in the file.
     pub dtype: DType,
-    /// Size of the data in bytes.
+    /// Size of what is stored, in bytes: with scales and tables where it is compressed.
     pub bytes: u64,
+    /// How a program holds it compressed; `None` for what is plain and for packed checkpoints:
+    /// [`Model::compressed`] tells both.
+    pub compressed: Option<Compressed>,
     /// Where the data is.
     pub location: Location,
 }
@@ -142,7 +147,9 @@ impl Weight {
 
     /// Why no scheme could ever apply to this tensor, if none could.
     pub fn never_quantized(&self) -> Option<&'static str> {
-        if !self.dtype.is_quantizable() {
+        if self.compressed.is_some() {
+            Some("it is compressed already")
+        } else if !self.dtype.is_quantizable() {
             Some("values that are not floats of 8 to 32 bits stay as they are")
         } else if self.role == Role::Bias {
             Some("biases stay in float")

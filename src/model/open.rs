@@ -288,6 +288,7 @@ fn weight(names: &Names, file: usize, info: &TensorInfo) -> Weight {
         shape: info.shape.clone(),
         dtype: info.dtype.dtype(),
         bytes: info.bytes,
+        compressed: None,
         location: Location { file, offset: info.offset },
     }
 }
@@ -307,6 +308,7 @@ fn packed_weight(names: &Names, packed: &PackedWeight, parts: &[(usize, &TensorI
         shape: packed.shape.clone(),
         dtype: packed.dtype().unwrap_or(crate::dtype::DType::F32),
         bytes: parts.iter().map(|(_, info)| info.bytes).sum(),
+        compressed: None,
         location,
     }
 }

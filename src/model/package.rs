@@ -1,13 +1,14 @@
 //! A Core ML package as a model: its constants as weights.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use super::program::{self, ProgramFault};
-use super::{KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight, share_kinds};
+use super::{Compressed, KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight, share_kinds};
 use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::exec::constexpr::{self, Constant as Values, ConstexprError};
@@ -136,7 +137,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
     all.sort_by(|a, b| natural_order(&a.0.name, &b.0.name));
     let (mut weights, constants): (Vec<Weight>, Vec<Constant>) = all.into_iter().unzip();
     share_kinds(&mut weights);
-    let files = files(&package, &constants)?;
+    let files = files(&package, &program)?;
     let compressed = compressed(&program);
     let program = PackageModel { package, program, constants, compressed, faults: Default::default() };
     let facts = program::facts(&program);
@@ -152,12 +153,25 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
     })
 }
 
-fn files(package: &Package, constants: &[Constant]) -> Result<Vec<std::path::PathBuf>, ModelError> {
+/// The file of the model, and every file of weights that its program names.
+fn files(package: &Package, program: &Program) -> Result<Vec<PathBuf>, ModelError> {
     let mut files = vec![package.model_path().to_owned()];
-    for blob in constants.iter().filter_map(Constant::blob) {
-        let path = package.weight_file(&blob.file)?.path().to_owned();
-        if !files.contains(&path) {
-            files.push(path);
+    let mut seen = HashSet::new();
+    for function in &program.functions {
+        for (_, operation) in Index::new(function).operations() {
+            let bound = operation.inputs.iter().flat_map(|input| &input.bindings).filter_map(|binding| match binding {
+                Binding::Literal(literal) => Some(literal),
+                Binding::Value(_) => None,
+            });
+            for literal in operation.attributes.iter().map(|attribute| &attribute.value).chain(bound) {
+                let Content::Blob(blob) = &literal.content else { continue };
+                if seen.insert(&blob.file) {
+                    let path = package.weight_file(&blob.file)?.path().to_owned();
+                    if !files.contains(&path) {
+                        files.push(path);
+                    }
+                }
+            }
         }
     }
     Ok(files)
@@ -200,6 +214,7 @@ fn weight(package: &Package, constant: &Constant, names: &mut HashSet<String>) -
     let module_len = full.rfind('.').unwrap_or(0);
     let (kind, role) = kind(constant, shape.len());
     let transposed = kind == Kind::Matmul && constant.axes().is_some_and(|axes| axes.output < axes.input);
+    let compressed = constant.compression().map(|found| Compressed::of_constant(&shape, found));
     Ok(Some(Weight {
         name: full,
         tied: Vec::new(),
@@ -211,6 +226,7 @@ fn weight(package: &Package, constant: &Constant, names: &mut HashSet<String>) -
         shape,
         dtype: dtype(constant.first.ty.element),
         bytes: constant.first.bytes.unwrap_or(bytes),
+        compressed,
         location: Location::default(),
     }))
 }
@@ -292,6 +308,9 @@ fn compressed(program: &Program) -> HashMap<(Name, Name), GraphPath> {
 /// Operators of a chain; longer ones are no compressed weights.
 const MAX_CHAIN: usize = 16;
 
+/// The outputs of operations, by place. Tensors are shared, not copied.
+type Known = HashMap<GraphPath, Vec<Values>>;
+
 impl PackageModel {
     /// The bytes of the constants that are not compressed, by full name.
     pub(super) fn plain(&self, model: &Model) -> Result<HashMap<String, Bytes>, ModelError> {
@@ -327,14 +346,27 @@ impl PackageModel {
     pub fn decompress(&self, index: usize) -> Result<Option<Values>, ConstexprError> {
         let Some(constant) = self.constants.get(index) else { return Ok(None) };
         let (Some(_), Some(place)) = (constant.compression(), constant.places.first()) else { return Ok(None) };
-        self.evaluate(place, 0).map(|mut outputs| outputs.pop())
+        let outputs = self.evaluate(place, 0, &mut HashMap::new())?;
+        let operation = self.operation(place).ok_or_else(|| ConstexprError::Operator(place.to_string()))?;
+        let at = operation.outputs.iter().position(|output| output.name == constant.first.name);
+        let values = at.and_then(|at| outputs.get(at)).cloned().ok_or(ConstexprError::Declared)?;
+        let declared = &constant.first.ty;
+        let same = |(size, found): (&u64, &usize)| *size == *found as u64;
+        let fits = declared.sizes().is_some_and(|sizes| {
+            sizes.len() == values.shape.len() && sizes.iter().zip(&values.shape).all(same)
+        });
+        if fits && declared.element == values.element { Ok(Some(values)) } else { Err(ConstexprError::Declared) }
     }
 
-    fn evaluate(&self, place: &GraphPath, depth: usize) -> Result<Vec<Values>, ConstexprError> {
+    /// The outputs of an operation of a chain; `known` are those of the operations before, each evaluated once.
+    fn evaluate(&self, place: &GraphPath, depth: usize, known: &mut Known) -> Result<Vec<Values>, ConstexprError> {
+        if let Some(outputs) = known.get(place) {
+            return Ok(outputs.clone());
+        }
         let operation = self.operation(place).filter(|_| depth < MAX_CHAIN);
         let operation = operation.ok_or_else(|| ConstexprError::Operator(place.to_string()))?;
         let blobs = PackageBlobs(&self.package);
-        let failed = std::cell::RefCell::new(None);
+        let (failed, inside) = (RefCell::new(None), RefCell::new(known));
         let literal = |literal: &Literal| -> Option<Values> {
             let ty = literal.ty.as_tensor()?;
             let shape = ty.sizes()?.into_iter().map(|size| usize::try_from(size).ok()).collect::<Option<_>>()?;
@@ -351,7 +383,8 @@ impl PackageModel {
                 Binding::Literal(value) => literal(value),
                 Binding::Value(value) => {
                     let inner = self.compressed.get(&(place.function.clone(), value.clone()))?;
-                    match self.evaluate(inner, depth + 1) {
+                    let outputs = self.evaluate(inner, depth + 1, &mut inside.borrow_mut());
+                    match outputs {
                         Ok(outputs) => {
                             let producer = self.operation(inner)?;
                             let at = producer.outputs.iter().position(|output| output.name == *value)?;
@@ -366,10 +399,12 @@ impl PackageModel {
             },
         };
         let outputs = constexpr::evaluate(&operation.kind, &bound);
-        match failed.into_inner() {
-            Some(error) => Err(error),
-            None => outputs,
+        if let Some(error) = failed.into_inner() {
+            return Err(error);
         }
+        let outputs = outputs?;
+        inside.into_inner().insert(place.clone(), outputs.clone());
+        Ok(outputs)
     }
 
     /// What is wrong with the program as it would be in an operator set, its own or a newer one.

@@ -126,6 +126,7 @@ mod tests {
             shape: shape.to_vec(),
             dtype,
             bytes: (shape.iter().product::<usize>() * dtype.bits() / 8) as u64,
+            compressed: None,
             location: Location::default(),
         };
         let recipe = resolve("r.bitmill".as_ref(), &format!("target none\nlinear => {scheme}\n"), &NoImports);

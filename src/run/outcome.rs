@@ -23,6 +23,17 @@ pub fn default_output(recipe: &Recipe, model: &Model, format: OutputFormat) -> P
     PathBuf::from(if is_directory { name } else { format!("{name}.safetensors") })
 }
 
+/// A name made of the model's and a word, in the current directory: `digits-decompressed.safetensors`.
+pub fn beside(model: &Model, word: &str) -> PathBuf {
+    if model.program.is_some() {
+        return PathBuf::from(format!("{}-{word}.mlpackage", stem(&model.path)));
+    }
+    match model.path.is_dir() || model.files.len() > 1 {
+        true => PathBuf::from(format!("{}-{word}", whole_name(&model.path))),
+        false => PathBuf::from(format!("{}-{word}.safetensors", stem(&model.path))),
+    }
+}
+
 /// `digits-int8` for a model `digits`, whether the recipe is called so or just `int8`. A recipe that is called as
 /// its model is must not write over it.
 fn joined(model: &str, recipe: &str, format: OutputFormat) -> String {

@@ -275,6 +275,7 @@ mod tests {
             shape: shape.to_vec(),
             dtype: DType::F16,
             bytes: shape.iter().product::<usize>() as u64 * 2,
+            compressed: None,
             location: Location::default(),
         }
     }

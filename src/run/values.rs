@@ -50,6 +50,15 @@ impl Values<'_> {
         }
     }
 
+    /// The values without what they were read from.
+    pub fn into_owned(self) -> Values<'static> {
+        match self {
+            Values::F32(values) => Values::F32(values.into_owned().into()),
+            Values::F16(values) => Values::F16(values.into_owned().into()),
+            Values::Bf16(values) => Values::Bf16(values.into_owned().into()),
+        }
+    }
+
     /// Each value as binary32, exactly.
     pub fn to_f32(&self) -> Vec<f32> {
         match self {
@@ -68,7 +77,14 @@ pub fn read<'d>(data: &'d ModelData, model: &Model, weight: &Weight) -> Result<V
     if let Some(packed) = model.packed_weight(&weight.name) {
         return super::unpack::unpack(data, packed);
     }
-    let bytes = data.bytes(weight)?;
+    if let Some(constant) = data.decompressed(weight)? {
+        return Ok(typed(weight, &constant.bytes)?.into_owned());
+    }
+    typed(weight, data.bytes(weight)?)
+}
+
+/// The bytes of a weight as elements of its type.
+fn typed<'d>(weight: &Weight, bytes: &'d [u8]) -> Result<Values<'d>, ModelError> {
     Ok(match weight.dtype {
         DType::F32 => Values::F32(elements(bytes, f32::from_le_bytes)),
         DType::F16 => Values::F16(elements(bytes, f16::from_le_bytes)),

@@ -4,14 +4,17 @@
 //! - `check --format json`: [`Document`](crate::check::report::Document), all recipes in one.
 //! - `plan --json`: [`PlanShape`]; with `--targets` [`TargetsShape`].
 //! - `run --json`: [`RunShape`].
+//! - `decompress --json`: [`DecompressShape`].
 //! - `inspect --json`: [`ModelShape`].
 //! - `rules --json`: [`RulesShape`]; `presets --json`: [`PresetsShape`], `presets NAME --json`: [`PresetShape`].
 
+mod decompress;
 mod model;
 mod plan;
 mod rules;
 mod run;
 
+pub use decompress::DecompressShape;
 pub use model::ModelShape;
 pub use plan::{PlanShape, TargetsShape};
 pub use rules::{PresetShape, PresetsShape, RulesShape};

@@ -2,7 +2,7 @@
 
 use crate::check::report::json::VERSION;
 use crate::inspect::{Sum, Values};
-use crate::model::{Model, Weight};
+use crate::model::{Compressed, Method, Model, Weight};
 use serde::Serialize;
 
 /// The head of a model.
@@ -39,7 +39,7 @@ pub struct Tensor<'a> {
     pub dtype: &'static str,
     /// Its elements.
     pub elements: u64,
-    /// Its bytes in the file.
+    /// Its bytes in the file, with scales and tables where it is compressed.
     pub bytes: u64,
 }
 
@@ -90,9 +90,46 @@ pub struct InspectedTensor<'a> {
     /// The tensor.
     #[serde(flatten)]
     pub tensor: Tensor<'a>,
+    /// How it is compressed, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<CompressionShape>,
     /// What its values are like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub values: Option<ValuesShape>,
+}
+
+/// How a tensor is compressed.
+#[derive(Debug, Serialize)]
+pub struct CompressionShape {
+    /// In the words of recipes, as far as these reach: `int4 per-group(32)`.
+    pub scheme: String,
+    /// `integers`, `palette` or `floats`.
+    pub method: &'static str,
+    /// Bits of each code, index or value that is stored.
+    pub bits: u64,
+    /// What shares a scale or a table, in the words of recipes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<String>,
+    /// The share of zeros, where only the other values are stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sparsity: Option<f64>,
+}
+
+impl CompressionShape {
+    /// The shape of a compression.
+    pub(super) fn new(compressed: &Compressed) -> Self {
+        CompressionShape {
+            scheme: compressed.to_string(),
+            method: match compressed.method {
+                Method::Integers { .. } => "integers",
+                Method::Palette { .. } => "palette",
+                Method::Floats => "floats",
+            },
+            bits: compressed.bits,
+            granularity: Some(compressed.sharing.to_string()).filter(|words| !words.is_empty()),
+            sparsity: compressed.sparse.map(|stored| stored.sparsity()),
+        }
+    }
 }
 
 /// What the values of a tensor are like; NaN and infinities count only as such.
@@ -132,6 +169,7 @@ impl<'a> ModelShape<'a> {
     pub fn new(model: &'a Model, weights: &[&'a Weight], values: &[Option<Values>]) -> Self {
         let tensor = |(index, weight): (usize, &&'a Weight)| InspectedTensor {
             tensor: Tensor::new(weight),
+            compression: model.compressed(weight).as_ref().map(CompressionShape::new),
             values: values.get(index).and_then(Option::as_ref).map(|values| ValuesShape {
                 min: values.min,
                 max: values.max,

@@ -63,7 +63,7 @@ pub enum Granularity {
 
 impl Granularity {
     /// Of a grid of scales or tables over a tensor of this shape.
-    fn of(shape: &[u64], grid: &[u64]) -> Granularity {
+    pub fn of(shape: &[u64], grid: &[u64]) -> Granularity {
         if shape.len() != grid.len() || grid.contains(&0) {
             return Granularity::Unknown;
         }

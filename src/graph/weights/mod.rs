@@ -227,7 +227,12 @@ impl Finder<'_> {
             Some(_) => (None, Vec::new(), ty.bytes()),
             None => {
                 let chain = Chain::of(index, id, self.blobs);
-                let key = if chain.all_in_files { chain.stored } else { Vec::new() };
+                // What stands in the program is equal by chance, not one constant in two places.
+                let is_shared = |(_, stored): &(String, Stored)| matches!(stored, Stored::Blob(_));
+                let key = match chain.all_in_files && chain.stored.iter().any(is_shared) {
+                    true => chain.stored,
+                    false => Vec::new(),
+                };
                 (Some(chain.compression), key, chain.bytes)
             }
         };

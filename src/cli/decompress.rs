@@ -1,0 +1,69 @@
+//! `bitmill decompress`
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+use super::args::DecompressArgs;
+use super::failure::Failure;
+use super::progress::watched;
+use super::table::{Cell, Column, Table};
+use super::terminal::{Terminal, clean};
+use super::{Exit, json};
+use crate::check::words::count;
+use crate::model::Model;
+use crate::plan::words::{percent, size, thousands};
+use crate::run::decompress::{Decompress, Decompressed, compressed, decompress};
+use crate::run::outcome;
+
+pub fn run(args: &DecompressArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let model = Model::open(&args.model)?;
+    if compressed(&model).is_empty() {
+        if args.json {
+            terminal.text(&json::text(&json::DecompressShape::nothing()))?;
+        } else {
+            let path = args.model.display().to_string();
+            terminal.line(format!("{}: no weight is compressed; nothing was written", clean(&path)))?;
+        }
+        return Ok(Exit::Fine);
+    }
+    let output = args.output.clone().unwrap_or_else(|| outcome::beside(&model, "decompressed"));
+    let job = Decompress { model: &model, output: &output, overwrite: args.force };
+    // A signal ends the process, and what is half written goes with it.
+    let cancel = AtomicBool::new(false);
+    let done = watched(terminal, args.json, |progress| decompress(&job, progress, &cancel))?;
+    if args.json {
+        terminal.text(&json::text(&json::DecompressShape::new(&done)))?;
+    } else {
+        show(&done, terminal)?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn show(done: &Decompressed, terminal: &mut Terminal) -> Result<(), Failure> {
+    let mut kinds: BTreeMap<String, (usize, u64, u64)> = BTreeMap::new();
+    for weight in &done.weights {
+        let sum = kinds.entry(weight.was.to_string()).or_default();
+        *sum = (sum.0 + 1, sum.1 + weight.before, sum.2 + weight.after);
+    }
+    let mut table = Table::new(&[
+        Column::text("was", 0),
+        Column::number("weights", 0),
+        Column::number("before", 1),
+        Column::number("after", 0),
+    ]);
+    for (was, (weights, before, after)) in kinds {
+        table.row([was, thousands(weights as u64), size(before), size(after)].map(Cell::from));
+    }
+    terminal.text(&table.draw(terminal.width, terminal.paint))?;
+    terminal.line(format!(
+        "\n{} decompressed, {} copied: {} to {}, {}",
+        count(done.weights.len(), "weight"),
+        count(done.copied, "tensor"),
+        size(done.before),
+        size(done.after),
+        percent(done.after as f64 / done.before.max(1) as f64)
+    ))?;
+    let written = clean(&done.output.display().to_string()).into_owned();
+    terminal.line(format!("wrote {written} in {:.2} s", done.elapsed.as_secs_f64()))?;
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! Compressed weights back to plain ones: a package without `constexpr_` operators, a checkpoint of floats. Nothing
+//! else changes: operator set, operators, what is plain already.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{Job, OutputFormat, Progress, RunError};
+use crate::exec::constexpr::Constant as Values;
+use crate::formats::coreml::proto::BlobFileValue;
+use crate::formats::coreml::{Package, PackageWriter};
+use crate::formats::output::Destination;
+use crate::graph::function::Program;
+use crate::graph::index::{Consumer, Index, OpId, Path as Place};
+use crate::lower::encode::{Shaped, plain};
+use crate::lower::layout::{Placed, Source};
+use crate::lower::rewrite::{Edits, Immediates, rewrite};
+use crate::model::package::PackageModel;
+use crate::model::{Compressed, Model, ModelError, Weight};
+use crate::plan;
+use crate::recipe::{self, source::NoImports};
+
+/// What is to be decompressed, and where to.
+#[derive(Debug, Clone, Copy)]
+pub struct Decompress<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Where to: a file; a directory for a package, and for a checkpoint that is one.
+    pub output: &'a Path,
+    /// Whether what is there may be replaced.
+    pub overwrite: bool,
+}
+
+/// What was decompressed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decompressed {
+    /// What was written.
+    pub output: PathBuf,
+    /// Every weight that was compressed, in the model's order.
+    pub weights: Vec<Plain>,
+    /// Tensors that were copied as they are.
+    pub copied: usize,
+    /// Bytes of all tensors before.
+    pub before: u64,
+    /// Bytes of all tensors after.
+    pub after: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// A weight that was compressed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plain {
+    /// Its full name.
+    pub name: String,
+    /// How it was compressed.
+    pub was: Compressed,
+    /// Its bytes before.
+    pub before: u64,
+    /// Its bytes after.
+    pub after: u64,
+}
+
+/// Which weights [`decompress`] would decompress, as indices.
+pub fn compressed(model: &Model) -> Vec<usize> {
+    let weights = model.weights.iter().enumerate();
+    let is = |index: usize, weight: &Weight| match &model.program {
+        Some(program) => is_single(program, index),
+        None => model.packed_weight(&weight.name).is_some(),
+    };
+    weights.filter(|(index, weight)| is(*index, weight)).map(|(index, _)| index).collect()
+}
+
+/// Whether a constant is compressed and the only output of the operations that define it. Operators with a mask
+/// beside their values hand both to the next one of a chain; where a program takes them apart, they stay.
+fn is_single(program: &PackageModel, index: usize) -> bool {
+    let Some(constant) = program.constants.get(index) else { return false };
+    let single = |place| program.operation(place).is_some_and(|operation| operation.outputs.len() == 1);
+    constant.compression().is_some() && constant.places.iter().all(single)
+}
+
+/// Decompresses a model. Memory is bounded by its largest weight, for a checkpoint by the largest few.
+///
+/// # Errors
+/// See [`RunError`]. Whatever the error, no output is left behind, and what was at its place is still there.
+pub fn decompress(
+    job: &Decompress,
+    progress: &dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<Decompressed, RunError> {
+    let begun = Instant::now();
+    let chosen = compressed(job.model);
+    match &job.model.program {
+        Some(program) => package(job, program, &chosen, progress, cancel)?,
+        None => checkpoint(job, progress, cancel)?,
+    }
+    let plain = |&index: &usize| {
+        let weight = &job.model.weights[index];
+        let was = job.model.compressed(weight)?;
+        let of_program = job.model.program.as_ref().and_then(|program| program.constants.get(index)?.first.ty.bytes());
+        let floats = || weight.elements().saturating_mul(weight.dtype.bits() as u64 / 8);
+        let after = of_program.unwrap_or_else(floats);
+        Some(Plain { name: weight.name.clone(), was, before: weight.bytes, after })
+    };
+    let weights: Vec<Plain> = chosen.iter().filter_map(plain).collect();
+    let before: u64 = job.model.weights.iter().map(|weight| weight.bytes).sum();
+    let sum = |of: fn(&Plain) -> u64| weights.iter().map(of).sum::<u64>();
+    Ok(Decompressed {
+        output: job.output.to_owned(),
+        copied: job.model.weights.len() - weights.len(),
+        before,
+        after: before - sum(|weight| weight.before) + sum(|weight| weight.after),
+        weights,
+        elapsed: begun.elapsed(),
+    })
+}
+
+/// A checkpoint is one that a recipe without rules writes as floats.
+fn checkpoint(job: &Decompress, progress: &dyn Progress, cancel: &AtomicBool) -> Result<(), RunError> {
+    let recipe = recipe::resolve(Path::new("decompress"), "", &NoImports);
+    let job = Job {
+        recipe: &recipe,
+        model: job.model,
+        plan: &plan::plan(&recipe, job.model),
+        format: OutputFormat::Dequantized,
+        output: job.output,
+        overwrite: job.overwrite,
+        inputs: &[],
+    };
+    super::run(&job, progress, cancel).map(|_| ())
+}
+
+fn package(
+    job: &Decompress,
+    program: &PackageModel,
+    chosen: &[usize],
+    progress: &dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<(), RunError> {
+    let work = Work { model: job.model, program, progress, cancel };
+    let edits = work.edits(chosen);
+    let mut inputs = job.model.files.clone();
+    inputs.push(job.model.path.clone());
+    let destination = Destination { path: job.output, overwrite: job.overwrite, inputs: &inputs };
+    let mut writer = PackageWriter::create(&destination)?;
+    progress.begin(chosen.iter().map(|&index| job.model.weights[index].bytes).sum());
+    let mut immediates = Immediates::new();
+    for &index in chosen {
+        if edits.chains[&index].data().any(|data| data.is_immediate()) {
+            immediates.insert((index, 0), work.values(index)?.bytes.to_vec());
+        }
+    }
+    let mut message = program.package.model().clone();
+    let layout = rewrite(&mut message, &edits, &immediates)?;
+    for blob in layout.blobs() {
+        let offset = match &blob.source {
+            Source::Copy { file, offset } => copy(&mut writer, &program.package, blob, file, *offset)?,
+            Source::Made { weight, .. } => writer.push(blob.element, blob.count, &work.values(*weight)?.bytes)?,
+        };
+        if offset != blob.offset {
+            return Err(RunError::Layout);
+        }
+    }
+    writer.keep_extras(&program.package)?;
+    writer.commit(&message)?;
+    Ok(())
+}
+
+/// Copies a blob that the program names as what it is.
+fn copy(
+    writer: &mut PackageWriter,
+    package: &Package,
+    blob: &Placed,
+    file: &str,
+    offset: u64,
+) -> Result<u64, RunError> {
+    let reference = BlobFileValue { file_name: file.to_string(), offset };
+    let stored = package.blob(&reference).map_err(ModelError::from)?;
+    if stored.element != blob.element || stored.elements() != blob.count {
+        let value = format!("{file} at {offset}");
+        return Err(ModelError::Blob { path: package.path().to_owned(), value }.into());
+    }
+    Ok(writer.copy(&stored.as_blob())?)
+}
+
+struct Work<'a> {
+    model: &'a Model,
+    program: &'a PackageModel,
+    progress: &'a dyn Progress,
+    cancel: &'a AtomicBool,
+}
+
+impl Work<'_> {
+    fn edits(&self, chosen: &[usize]) -> Edits {
+        let mut edits = Edits::default();
+        for &index in chosen {
+            let (weight, constant) = (&self.model.weights[index], &self.program.constants[index]);
+            let shaped = Shaped { shape: &weight.shape, element: constant.first.ty.element, survivors: 0 };
+            edits.replace.extend(constant.places.iter().map(|place| (place.clone(), index)));
+            edits.chains.insert(index, plain(shaped));
+        }
+        edits.drop = unused(&self.program.program, &edits.replace);
+        edits
+    }
+
+    fn values(&self, index: usize) -> Result<Values, RunError> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(RunError::Cancelled);
+        }
+        let weight = &self.model.weights[index];
+        let broken = |source| ModelError::Compressed { weight: weight.name.clone(), source };
+        let values = self.program.decompress(index).map_err(broken)?.ok_or(RunError::Layout)?;
+        self.progress.done(&weight.name, weight.bytes);
+        Ok(values)
+    }
+}
+
+/// The operations of chains, and constants, that nothing takes any more once others are replaced.
+fn unused(program: &Program, replaced: &HashMap<Place, usize>) -> HashSet<Place> {
+    let mut drop = HashSet::new();
+    for function in &program.functions {
+        let index = Index::new(function);
+        let operations: Vec<OpId> = index.operations().map(|(id, _)| id).collect();
+        let mut gone: HashSet<OpId> =
+            operations.iter().copied().filter(|id| replaced.contains_key(&index.path(*id))).collect();
+        // From the end: what takes a value comes behind what gives it.
+        for &id in operations.iter().rev() {
+            let operation = index.operation(id);
+            if gone.contains(&id) || !(operation.is_constexpr() || operation.is_const()) {
+                continue;
+            }
+            let outputs = (0..operation.outputs.len()).filter_map(|output| index.output(id, output));
+            let mut consumers = outputs.flat_map(|value| index.consumers(value)).peekable();
+            let is_gone = |consumer: &Consumer| match consumer {
+                Consumer::Operation { operation, .. } => gone.contains(operation),
+                Consumer::Output { .. } => false,
+            };
+            // What nothing takes already is none of ours.
+            if consumers.peek().is_some() && consumers.all(is_gone) {
+                gone.insert(id);
+                drop.insert(index.path(id));
+            }
+        }
+    }
+    drop
+}
