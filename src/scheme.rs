@@ -173,6 +173,20 @@ pub enum Granularity {
     Block(Vec<Option<usize>>),
 }
 
+impl Granularity {
+    /// The plainest word for it: a block that covers every axis is the whole tensor, one of single elements along one
+    /// axis and all of the others a channel.
+    pub fn plain(&self) -> Granularity {
+        let Granularity::Block(extents) = self else { return self.clone() };
+        let mut parts = extents.iter().enumerate().filter(|(_, extent)| extent.is_some());
+        match (parts.next(), parts.next()) {
+            (None, _) => Granularity::PerTensor,
+            (Some((axis, Some(1))), None) => Granularity::PerChannel(Some(axis)),
+            _ => self.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Granularity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -81,20 +81,103 @@ fn no_edit_leaves_a_scheme_empty() {
     }
 }
 
-/// Every misfit of a ratio is an error, whatever the numbers.
+fn severities(text: &'static str, model: &'static str) -> Vec<(&'static str, Severity)> {
+    let example = Example::with_model(model, text, "");
+    analyze(&example, text).findings.iter().map(|finding| (finding.code, finding.severity)).collect()
+}
+
+/// What no shape can do is an error in experiments as well: a run would refuse it.
 #[test]
-fn ratios_that_do_not_fit_are_errors() {
-    let model = "a.proj.weight  linear  64x50  fp16\nb.conv.weight  conv2d  32x3x3x3  fp16\n";
-    for text in [
-        "target iOS16\nall => sparse 2:4\n",
-        "target iOS16\nall => sparse 4:2\n",
-        "target iOS16\nall => sparse 4:4\n",
-        "target iOS16\nall => sparse 0:4\n",
-        "target iOS16\nall => sparse 7:8\n",
-    ] {
-        let example = Example::with_model(model, text, "");
-        let analysis = analyze(&example, text);
-        let errors = analysis.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-        assert_eq!(errors, 1, "{text}{:?}", analysis.findings);
+fn what_does_not_fit_is_an_error_without_a_target() {
+    let model = "fc.weight  linear  66x50  fp16\n";
+    let cases = [
+        ("target none\nlinear => int8 per-group(32)\n", "affine-block-divides"),
+        ("target none\nlinear => int8 block[1, 7]\n", "affine-block-divides"),
+        ("target none\nlinear => lut4 per-grouped-channel(16)\n", "lut-group-divides"),
+        ("target none\nlinear => lut4 vector(4)\n", "lut-vector-divides"),
+        ("target none\nlinear => lut4 per-group(32)\n", "lut-granularity"),
+        ("target none\nlinear => int8 per-channel(2)\n", "granularity-rank"),
+        ("target none\nlinear => int8 block[1, 2, 3]\n", "granularity-rank"),
+        ("target none\nlinear => sparse 7:4\n", "sparse-ratio"),
+    ];
+    for (text, code) in cases {
+        assert_eq!(severities(text, model), [(code, Severity::Error)], "{text}");
     }
+}
+
+/// Blocks that are whole tensors or channels need no newer system than those do.
+#[test]
+fn blocks_that_are_channels_are_channels() {
+    for granularity in ["block[1, -1]", "block[-1, -1]", "block[-1, 1]"] {
+        let text: &'static str = format!("target iOS16\ncompute cpu-and-ne\nlinear => int8 {granularity}\n").leak();
+        assert_eq!(codes(text, "fc.weight  linear  64x64  fp16\n"), [""; 0], "{text}");
+    }
+    assert_eq!(codes("target iOS16\nlinear => int8 block[1, 32]\n", ""), ["affine-block-target"]);
+    assert_eq!(codes("target iOS18\nlinear => int4 block[-1, -1]\n", ""), ["int4-per-tensor"]);
+    assert_eq!(codes("target iOS18\narithmetic torchao\nlinear => int4 block[1, 32]\n", ""), [""; 0]);
+}
+
+/// iOS17 is of use for whatever is compressed, and nothing is said of what exists on no target.
+#[test]
+fn newer_targets_that_are_of_use() {
+    assert_eq!(codes("target iOS17\nlinear => int8 per-channel\n", ""), [""; 0]);
+    assert_eq!(codes("target iOS17\nlinear => sparse 75%\n", ""), [""; 0]);
+    assert_eq!(codes("target iOS18\nlinear => sparse 75%\n", ""), ["target-higher-than-needed"]);
+    assert_eq!(codes("target iOS18\nlinear => int5\n", ""), ["affine-bits"]);
+}
+
+/// Ratios without sense are told once, and groups that do not divide the channels are pruned as upstream does it.
+#[test]
+fn ratios_are_told_once() {
+    let model = "a.proj.weight  linear  64x50  fp16\nb.conv.weight  conv2d  32x3x3x3  fp16\n";
+    let cases: [(&str, &[(&str, Severity)]); 6] = [
+        ("target iOS16\nlinear => sparse 2:4\n", &[]),
+        ("target iOS16\nconv => sparse 2:4\n", &[("sparse-ratio-channels", Severity::Warning)]),
+        ("target iOS16\nall => sparse 4:2\n", &[("sparse-ratio", Severity::Error)]),
+        ("target iOS16\nall => sparse 4:4\n", &[("sparse-everything", Severity::Warning)]),
+        ("target iOS16\nall => sparse 0:4\n", &[("sparse-ratio", Severity::Error)]),
+        ("target iOS16\nlinear => sparse 7:8\n", &[]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(severities(text, model), expected, "{text}");
+    }
+}
+
+/// Whether zeros pay for their mask depends on the bits of the values.
+#[test]
+fn few_zeros() {
+    let wide = "fc.weight  linear  64x64  fp32\n";
+    assert_eq!(codes("target iOS16\nlinear => sparse 5%\n", wide), [""; 0]);
+    assert_eq!(codes("target iOS16\nlinear => sparse 3%\n", wide), ["sparse-low"]);
+    assert_eq!(codes("target iOS16\nlinear => sparse 5%\n", "fc.weight  linear  64x64  fp16\n"), ["sparse-low"]);
+    assert_eq!(codes("target iOS18\nlinear => lut1 sparse 90%\n", ""), ["sparse-low"]);
+    let engine = "target iOS18\ncompute cpu-and-ne\nlinear => int8 per-channel sparse 20%\n";
+    assert_eq!(codes(engine, ""), ["sparse-neural-engine"]);
+}
+
+/// Where a table or a scale is for too few elements, one rule says so, weight by weight.
+#[test]
+fn weights_that_hardly_shrink() {
+    let small = "a.weight  linear  64x64  fp16\nb.weight  linear  512x512  fp16\n";
+    let grouped = "target iOS18\nlinear => lut8 per-grouped-channel(16)\n";
+    let example = Example::with_model(small, grouped, "");
+    let findings = analyze(&example, grouped).findings;
+    assert_eq!(
+        (findings.len(), findings[0].code, &findings[0].weights[..]),
+        (1, "lut-table-size", &["a.weight".to_string()][..])
+    );
+    assert_eq!(codes("target iOS18\nlinear => lut8 per-channel\n", small), ["lut-many-tables"]);
+    assert_eq!(codes("target iOS18\nlinear => int8 per-group(1)\n", small), ["weight-grows"]);
+}
+
+/// Nothing of the Neural Engine where it is not meant.
+#[test]
+fn large_models_without_the_neural_engine() {
+    let model = "head.weight  linear  32000x64  fp16\nfc.weight  linear  40000x40000  fp16\n";
+    assert_eq!(codes("target none\nlinear => int8 per-channel\n", model), [""; 0]);
+    assert_eq!(codes("target iOS16\ncompute cpu-and-gpu\nlinear => fp16\n", model), [""; 0]);
+    let both = |severity| vec![("model-over-2gib", severity), ("weight-over-16384", severity)];
+    assert_eq!(severities("target iOS16\nlinear => fp16\n", model), both(Severity::Hint));
+    let asked = "target iOS16\ncompute all\nlinear => fp16\n";
+    assert_eq!(severities(asked, model), both(Severity::Warning));
 }

@@ -11,7 +11,17 @@ use crate::model::Weight;
 use crate::plan::fit::{better_extents, block};
 use crate::plan::{Misfit, Outcome};
 use crate::recipe::{Field, Place, Rule};
-use crate::scheme::Granularity;
+use crate::scheme::{Granularity, Scheme, WeightScheme};
+
+/// Elements of a group below which scales cost too much to be worth offering.
+pub const SMALLEST_GROUP: usize = 16;
+
+/// Channels of a table below which palettes are slow and large.
+const SMALLEST_TABLE: usize = 8;
+
+fn compresses_to_palette(scheme: &Scheme) -> bool {
+    matches!(scheme.weights, WeightScheme::Palette(_))
+}
 
 /// Axis, length and extent of each weight of a share whose block does not divide.
 fn failing(share: &Share) -> Vec<(usize, usize, usize)> {
@@ -51,6 +61,7 @@ pub fn suggest_extents(context: &Context, share: &Share, granularity: &Granulari
     let Some(place) = share.rule.origins.get(Field::Granularity) else { return };
     let failing = failing(share);
     let Some(&(axis, _, extent)) = failing.first() else { return };
+    let least = if compresses_to_palette(share.scheme) { SMALLEST_TABLE } else { SMALLEST_GROUP };
     let users = users_of(context, place);
     let lengths = users.iter().filter_map(|weight| match granularity {
         Granularity::PerGroup(_) => weight.in_features(),
@@ -58,7 +69,7 @@ pub fn suggest_extents(context: &Context, share: &Share, granularity: &Granulari
         _ => weight.shape.get(axis).copied(),
     });
     let suits = |candidate: &Granularity| users.iter().all(|weight: &&Weight| block(weight, candidate).is_ok());
-    let candidates = better_extents(common_divisor(lengths), extent).into_iter();
+    let candidates = better_extents(common_divisor(lengths), extent, least).into_iter();
     let candidates = candidates.filter_map(|extent| with_extent(granularity, axis, extent));
     for candidate in candidates.filter(suits).take(2) {
         finding.suggest(format!("use {candidate}: it divides all of them"), place, candidate.to_string());

@@ -9,6 +9,7 @@ pub mod fix;
 pub mod needs;
 pub mod pages;
 pub mod places;
+pub mod programs;
 pub mod report;
 pub mod rule;
 pub mod rules;
@@ -76,8 +77,10 @@ pub fn analyze(path: &Path, text: &str, loader: &dyn Loader, known: Known) -> An
 /// As [`analyze`], for a recipe that is resolved already, and with what a run has measured.
 pub fn analyze_recipe(mut recipe: Recipe, known: Known, run: Option<&Facts>) -> Analysis {
     recipe.defaults = match known {
-        Known::Model(model) if model.program.is_some() => Defaults::PACKAGE,
-        Known::Model(_) => Defaults::CHECKPOINT,
+        Known::Model(model) => match &model.facts {
+            Some(facts) => Defaults { set: facts.set.map(needs::set_of), ..Defaults::PACKAGE },
+            None => Defaults::CHECKPOINT,
+        },
         _ => recipe.model.as_ref().map_or(Defaults::CHECKPOINT, |named| Defaults::of_path(Path::new(&named.value))),
     };
     let (model, model_error) = match known {

@@ -7,10 +7,12 @@
 
 use super::Context;
 use super::finding::{Edit, Finding};
+use super::words;
 use crate::coreml::feature::{Feature, features, lowest_set};
-use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Target};
+use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Platform, Target};
+use crate::graph::function::Opset;
 use crate::recipe::{Extend, Place, Placed, Recipe, Rule, TargetChoice};
-use crate::scheme::{ActivationScheme, Scheme, WeightScheme};
+use crate::scheme::{ActivationScheme, FloatType, Granularity, Scheme, WeightScheme};
 
 /// Specification version of CoreML5: ML Programs without compression.
 pub const MLPROGRAM: i32 = 6;
@@ -18,10 +20,17 @@ pub const MLPROGRAM: i32 = 6;
 pub const COMPRESSION: i32 = 7;
 /// Specification version of CoreML7: quantized activations.
 pub const ACTIVATIONS: i32 = 8;
+/// Specification version of CoreML7: weights are decompressed just in time, and not when a model is loaded.
+const FASTER_KERNELS: i32 = 8;
 /// Specification version of CoreML8: 4-bit integers, blocks, many tables.
 pub const BLOCKS: i32 = 9;
 /// Specification version of CoreML9: int8 tables scaled after the look-up.
 pub const SCALED_TABLES: i32 = 10;
+
+/// The row of a program's operator set.
+pub fn set_of(opset: Opset) -> &'static OperatorSet {
+    set(opset.specification())
+}
 
 /// An operator set that is known to exist.
 pub fn set(spec: i32) -> &'static OperatorSet {
@@ -41,7 +50,9 @@ pub fn in_preset(recipe: &Recipe, place: Place) -> bool {
 /// The operator set that a feature of a rule's scheme needs, when the target has none of it and no other rule
 /// tells so in general.
 pub fn lacks(context: &Context, rule: &Rule, feature: Feature) -> Option<&'static OperatorSet> {
-    let told_in_general = match context.recipe.operator_set()?.spec {
+    let is_too_old = context.recipe.operator_set().is_some_and(|target| target.spec < MLPROGRAM);
+    let told_in_general = match context.recipe.written_set()?.spec {
+        _ if is_too_old => true,
         ..MLPROGRAM => true,
         MLPROGRAM => rule.scheme.as_ref().is_some_and(compresses),
         _ => told_by_preset(context.recipe, rule),
@@ -51,14 +62,15 @@ pub fn lacks(context: &Context, rule: &Rule, feature: Feature) -> Option<&'stati
 
 /// The operator set that a feature needs, when the target is older.
 fn beyond(context: &Context, feature: Feature) -> Option<&'static OperatorSet> {
-    let have = context.recipe.operator_set()?;
+    let have = context.recipe.written_set()?;
     Some(feature.set()).filter(|need| have.spec < need.spec)
 }
 
 /// As [`lacks`], of any compressed weights: a target without any compression is told about in general. Which
 /// rules are told about by their preset is for the caller, who has not looked at one yet.
 pub fn compression_lacks(context: &Context, feature: Feature) -> Option<&'static OperatorSet> {
-    let has_compression = context.recipe.operator_set()?.spec >= COMPRESSION;
+    let is_too_old = context.recipe.operator_set().is_some_and(|target| target.spec < MLPROGRAM);
+    let has_compression = !is_too_old && context.recipe.written_set()?.spec >= COMPRESSION;
     beyond(context, feature).filter(|_| has_compression)
 }
 
@@ -72,17 +84,20 @@ pub fn quantizes(scheme: &Scheme) -> bool {
     compresses(scheme) || scheme.sparse.is_some() || scheme.activations.is_some()
 }
 
-/// The first operator set that has everything a recipe asks for, its presets' own targets included.
+/// The first operator set that has everything a recipe asks for, its presets' own targets and the package that is
+/// the model included.
 pub fn lowest(recipe: &Recipe) -> &'static OperatorSet {
     let schemes = recipe.rules.iter().filter_map(|rule| rule.scheme.as_ref());
-    let specs = schemes.map(|scheme| lowest_set(scheme).spec).chain(preset_specs(recipe));
+    let own = recipe.defaults.set.map(|set| set.spec);
+    let specs = schemes.map(|scheme| lowest_set(scheme).spec).chain(preset_specs(recipe)).chain(own);
     set(specs.max().unwrap_or(MLPROGRAM))
 }
 
 /// The first operator set on which a recipe is at its best; `None` when it quantizes nothing, or when it holds
 /// something that could not be told.
 ///
-/// A palette may need no more than iOS16, but ExecuTorch's lowering takes codebooks from iOS18 only; int8 entries
+/// Whatever is compressed runs faster from iOS17 on, which decompresses weights as they are needed. A palette may
+/// need no more than iOS16, but ExecuTorch's lowering takes codebooks from iOS18 only; int8 entries
 /// are scaled in the better order from iOS26.
 pub fn useful(recipe: &Recipe) -> Option<&'static OperatorSet> {
     if !recipe.problems.is_empty() {
@@ -90,19 +105,31 @@ pub fn useful(recipe: &Recipe) -> Option<&'static OperatorSet> {
     }
     let mut spec = preset_specs(recipe).max();
     for rule in &recipe.rules {
-        let scheme = rule.scheme.as_ref()?;
+        let scheme = rule.scheme.as_ref().filter(|scheme| exists(scheme))?;
         if quantizes(scheme) && !in_preset(recipe, rule.place) {
             spec = spec.max(Some(useful_spec(scheme)));
         }
     }
-    spec.map(set)
+    spec.max(recipe.defaults.set.filter(|_| spec.is_some()).map(|set| set.spec)).map(set)
+}
+
+/// Whether Core ML has such weights on any target.
+fn exists(scheme: &Scheme) -> bool {
+    match &scheme.weights {
+        WeightScheme::Affine(affine) => {
+            matches!(affine.bits, 4 | 8) && !matches!(affine.granularity, Granularity::PerGroupedChannel(_))
+        }
+        WeightScheme::Palette(palette) => !matches!(palette.granularity, Granularity::PerGroup(_)),
+        WeightScheme::Float(float) => matches!(float, FloatType::Fp16 | FloatType::Fp32),
+        WeightScheme::Keep | WeightScheme::Sparse => true,
+    }
 }
 
 fn useful_spec(scheme: &Scheme) -> i32 {
     let special = match &scheme.weights {
         WeightScheme::Palette(palette) if palette.int8_entries => SCALED_TABLES,
         WeightScheme::Palette(_) => BLOCKS,
-        _ => MLPROGRAM,
+        _ => FASTER_KERNELS,
     };
     let dynamic = if scheme.activations == Some(ActivationScheme::Dynamic) { ACTIVATIONS } else { MLPROGRAM };
     features(scheme).iter().map(|feature| feature.need().spec).fold(special.max(dynamic), i32::max)
@@ -115,7 +142,7 @@ fn preset_specs(recipe: &Recipe) -> impl Iterator<Item = i32> + '_ {
 /// Whether a rule is a preset's and asks for more than the target has: `preset-target-too-low` tells so at the
 /// `extend` statement, and the target must be mended before anything else of the preset is worth a word.
 pub fn told_by_preset(recipe: &Recipe, rule: &Rule) -> bool {
-    let (Some(have), Some(scheme)) = (recipe.operator_set(), &rule.scheme) else { return false };
+    let (Some(have), Some(scheme)) = (recipe.written_set(), &rule.scheme) else { return false };
     in_preset(recipe, rule.place) && have.spec < lowest_set(scheme).spec
 }
 
@@ -123,6 +150,27 @@ pub fn told_by_preset(recipe: &Recipe, rule: &Rule) -> bool {
 pub fn preset_set(extend: &Extend) -> Option<&'static OperatorSet> {
     let target = Target::parse(extend.preset?.target?).ok()?;
     Some(target.set)
+}
+
+/// Where the operator set comes from when no target is given and the model is a package: its statement, else the
+/// place of what asks for more.
+pub fn package_place(recipe: &Recipe, asks: Place) -> Place {
+    recipe.model.as_ref().map_or(asks, |model| model.place)
+}
+
+/// "the package is of CoreML6 (iOS16)"
+pub fn package_is_of(set: &OperatorSet) -> String {
+    format!("the package is of {} ({})", set.name, set.on(Platform::Ios).unwrap_or_default())
+}
+
+/// Offers a target where none is given and the model is a package, which is then written for that.
+pub fn offer_first_target(finding: &mut Finding, context: &Context, set: &OperatorSet) {
+    if context.recipe.target.is_none()
+        && let Some(system) = set.on(Platform::Ios)
+    {
+        let edit = words::insert_setting(context.recipe, &format!("target {system}"));
+        finding.fix_target(format!("add `target {system}`: the package is written for it"), vec![edit]);
+    }
 }
 
 /// Offers to move every target that `moves` selects to an operator set, where their platforms have it.

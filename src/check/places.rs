@@ -4,16 +4,32 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Context;
-use super::finding::{Edit, Finding};
+use super::finding::{Edit, Finding, Severity};
 use super::rule::Fact;
 use super::words;
-use crate::recipe::{Field, Place, Recipe, Rule, TargetChoice};
+use crate::recipe::{ComputeUnits, Field, Place, Recipe, Rule, TargetChoice};
 use crate::scheme::{ActivationScheme, Scheme};
 use crate::syntax::Span;
 
 /// The place of a part of a rule's scheme; where a default holds, that of what the weights become.
 pub fn part(rule: &Rule, field: Field) -> Place {
     rule.origins.get(field).or_else(|| rule.origins.get(Field::Base)).unwrap_or(rule.scheme_place)
+}
+
+/// Where to tell what the Neural Engine does not take, and how much it matters; `None` where it is left out, or nothing
+/// is deployed. A recipe that does not say `compute` may use it, so that there it is a hint at the target.
+pub fn neural_engine(context: &Context) -> Option<(Place, Severity)> {
+    let recipe = context.recipe;
+    match recipe.compute {
+        _ if recipe.is_experiment() => None,
+        Some(compute) if matches!(compute.value, ComputeUnits::Cpu | ComputeUnits::CpuAndGpu) => None,
+        Some(compute) => Some((compute.place, Severity::Warning)),
+        None => {
+            let target = recipe.target.as_ref().and_then(TargetChoice::place);
+            let place = target.or_else(|| recipe.rules.first().map(|rule| rule.place))?;
+            Some((place, Severity::Hint))
+        }
+    }
 }
 
 /// Static activations of a scheme.

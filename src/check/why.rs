@@ -1,5 +1,6 @@
 //! Why a weight is treated as it is, and what other schemes would make of it.
 
+use super::divides::SMALLEST_GROUP;
 use super::{Context, Severity, check};
 use crate::coreml::feature::lowest_set;
 use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Platform, Target};
@@ -89,7 +90,7 @@ const CANDIDATES: &[&str] = &[
 /// the recipe are told apart from whether a scheme fits at all.
 pub fn alternatives(recipe: &Recipe, model: &Model, weight: &Weight, chosen: Option<&Scheme>) -> Vec<Alternative> {
     let mut schemes: Vec<Scheme> = CANDIDATES.iter().filter_map(|text| fragment::scheme(text).ok()).collect();
-    let nearby = weight.in_features().filter(|n| n % 32 != 0).map(|n| better_extents(n, 32));
+    let nearby = weight.in_features().filter(|n| n % 32 != 0).map(|n| better_extents(n, 32, SMALLEST_GROUP));
     if let Some(&extent) = nearby.as_ref().and_then(|extents| extents.first()) {
         schemes.extend(fragment::scheme(&format!("int4 per-group({extent})")));
     }
@@ -132,6 +133,7 @@ impl Trial {
                 weights: vec![weight.clone()],
                 packed: Default::default(),
                 program: None,
+                facts: None,
             },
             target: recipe.operator_set(),
         }

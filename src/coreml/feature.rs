@@ -135,7 +135,7 @@ pub fn features(scheme: &Scheme) -> Vec<Feature> {
 fn affine_features(affine: &Affine) -> Vec<Feature> {
     let mut all = vec![if affine.bits <= 4 { Feature::Int4 } else { Feature::Int8 }];
     if matches!(
-        affine.granularity,
+        affine.granularity.plain(),
         Granularity::PerGroup(_) | Granularity::PerGroupedChannel(_) | Granularity::Block(_)
     ) {
         all.push(Feature::Blocks);
@@ -145,11 +145,7 @@ fn affine_features(affine: &Affine) -> Vec<Feature> {
 
 fn palette_features(palette: &Palette) -> Vec<Feature> {
     let mut all = vec![Feature::Palette];
-    let one_table = match &palette.granularity {
-        Granularity::PerTensor => true,
-        Granularity::Block(extents) => extents.iter().all(Option::is_none),
-        _ => false,
-    };
+    let one_table = palette.granularity.plain() == Granularity::PerTensor;
     let more = [
         (palette.bits == 3, Feature::Palette3),
         (!one_table, Feature::PaletteGroups),

@@ -15,6 +15,8 @@ pub mod mil;
 pub mod op;
 pub mod ops;
 mod scope;
+#[cfg(test)]
+mod testing;
 pub mod types;
 pub mod value;
 pub mod weights;

@@ -7,6 +7,9 @@ use crate::element::ElementType;
 /// How deeply types may nest; deeper ones are refused when a program is read.
 pub const MAX_TYPE_DEPTH: usize = 16;
 
+/// Most dimensions of a tensor; what has more is refused when a program is read. Core ML itself has five.
+pub const MAX_DIMENSIONS: usize = 64;
+
 /// One dimension of a shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dim {

@@ -13,7 +13,7 @@ use crate::element::ElementType;
 pub const MAX_VALUE_DEPTH: usize = 16;
 
 /// Most elements that [`Literal::ints`] and its like read: parameters are short, weights are not parameters.
-pub const MAX_PARAMETER_ELEMENTS: u64 = 1 << 16;
+pub const MAX_PARAMETER_ELEMENTS: u64 = 1 << 14;
 
 /// Where a constant's bytes lie: the file as the program names it, and the offset of the record there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

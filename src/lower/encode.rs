@@ -75,7 +75,7 @@ pub fn encode(weight: Shaped, fitted: &Fitted, set: Opset) -> Result<Chain, Enco
             };
             encoder.same_type(palette.entry)?.palette(&palette)
         }
-        Fitted::Sparse(_) => encoder.sparse(),
+        Fitted::Sparse { float, .. } => encoder.sparse(element(*float)),
         Fitted::Float(float) => encoder.float(element(*float)),
     }
 }
@@ -343,8 +343,16 @@ impl Encoder<'_> {
         self.step("constexpr_sparse_to_dense", parameters, vec![output])
     }
 
-    fn sparse(mut self) -> Result<Chain, EncodeError> {
-        let element = self.weight.element;
+    /// Pruned values; fp16 ones in a program of fp32 are cast afterwards.
+    fn sparse(mut self, element: ElementType) -> Result<Chain, EncodeError> {
+        let has = self.weight.element;
+        let is_cast = (element, has) == (ElementType::Fp16, ElementType::Fp32);
+        if element != has && !is_cast {
+            return Err(EncodeError::Type { would: element, has });
+        }
+        if is_cast && self.set < Opset::CoreML8 {
+            return self.missing("pruned fp16 weights in a program of fp32");
+        }
         let values = data(Content::Values, element, vec![self.weight.survivors]);
         let mut parameters = vec![("nonzero_data", values)];
         match self.set {
@@ -357,13 +365,21 @@ impl Encoder<'_> {
             _ => parameters.push(("mask", data(Content::Mask, ElementType::Uint1, self.shape()))),
         }
         let output = (element, self.shape());
-        self.step("constexpr_sparse_to_dense", parameters, vec![output]);
+        let dense = self.step("constexpr_sparse_to_dense", parameters, vec![output]);
+        if is_cast {
+            let parameters = vec![("source_val", dense), ("output_dtype", Operand::Word("fp32"))];
+            let output = (has, self.shape());
+            self.step("constexpr_cast", parameters, vec![output]);
+        }
         self.done()
     }
 
     /// fp16 values in a program of fp32.
     fn float(mut self, float: ElementType) -> Result<Chain, EncodeError> {
         let has = self.weight.element;
+        if float == has {
+            return Ok(plain(self.weight));
+        }
         if (float, has) != (ElementType::Fp16, ElementType::Fp32) {
             return Err(EncodeError::Type { would: float, has });
         }

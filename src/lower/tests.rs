@@ -103,7 +103,7 @@ fn palettes() {
 
 #[test]
 fn sparse_and_floats() {
-    let sparse = Fitted::Sparse(Sparsity::Share(0.5));
+    let sparse = Fitted::Sparse { sparse: Sparsity::Share(0.5), float: FloatType::Fp16 };
     insta::assert_snapshot!(chain(&sparse, Opset::CoreML7), @"constexpr_sparse_to_dense(nonzero_data: Values fp16[1000], mask: Mask uint8[384], shape: [64, 48]) -> fp16[64, 48]");
     insta::assert_snapshot!(chain(&sparse, Opset::CoreML8), @"constexpr_sparse_to_dense(nonzero_data: Values fp16[1000], mask: Mask uint1[64, 48]) -> fp16[64, 48]");
     let weight = Shaped { shape: &SHAPE, element: ElementType::Fp32, survivors: 0 };

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use super::kinds::Names;
+use super::program::{Feature, ProgramFacts, ProgramFault, Shapes, Uses};
 use super::{KnownBy, Location, Model, ModelFormat, Weight, share_kinds};
 use crate::dtype::DType;
+use crate::element::ElementType;
 use crate::formats::natural::natural_order;
+use crate::graph::function::Opset;
 use crate::kind::Kind;
 
 /// A tensor as it is written down.
@@ -15,6 +18,7 @@ struct Row {
     shape: Vec<usize>,
     dtype: DType,
     tied: Vec<String>,
+    uses: Uses,
 }
 
 impl Model {
@@ -26,20 +30,42 @@ impl Model {
     /// layers.{0..3}.mlp.up_proj.weight            192x64  fp16
     /// ```
     ///
+    /// A listing that begins with `program`, an operator set and perhaps `fp32` describes a Core ML package. Further
+    /// lines may then say what else there is to its program, and weights how it takes them:
+    ///
+    /// ```text
+    /// program CoreML6
+    /// input tokens int32 range          # or `enumerated`; also `output` and `state`
+    /// functions 2
+    /// classifier
+    /// operator my_attention             # one that is not known
+    /// long logits 32000                 # an operation and the longest dimension of what it computes
+    /// fault CoreML7,CoreML8 resize upsample: `mode` is unknown
+    /// head.weight  linear  64x64  fp16  also=embedding  axes=1,0  handed-out  by=constexpr_lut_to_dense
+    /// ```
+    ///
     /// # Errors
     /// Says which line cannot be read and why.
     pub fn listing(text: &str) -> Result<Model, String> {
         let mut rows: Vec<Row> = Vec::new();
+        let mut program: Option<ProgramFacts> = None;
         for (number, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or("").trim();
             if line.is_empty() {
                 continue;
             }
-            let why = |what: String| format!("line {}: {what}", number + 1);
+            let why = move |what: String| format!("line {}: {what}", number + 1);
+            if read_program_line(&mut program, line).map_err(why)? {
+                continue;
+            }
             let mut words = line.split_whitespace();
             let name = words.next().unwrap_or("");
             let (mut kind, mut shape, mut dtype, mut tied) = (None, None, DType::F32, Vec::new());
+            let mut uses = Uses::default();
             for word in words {
+                if program.is_some() && read_use(word, &mut uses) {
+                    continue;
+                }
                 if let Some(other) = word.strip_prefix("tied=") {
                     tied.push(other.to_string());
                 } else if let Some((known, ..)) = Kind::ALL.iter().find(|(_, w, ..)| *w == word) {
@@ -54,19 +80,19 @@ impl Model {
             }
             let shape = shape.ok_or_else(|| why("there is no shape such as 64x64".into()))?;
             for name in expand(name).map_err(why)? {
-                rows.push(Row { name, kind, shape: shape.clone(), dtype, tied: tied.clone() });
+                rows.push(Row { name, kind, shape: shape.clone(), dtype, tied: tied.clone(), uses: uses.clone() });
             }
         }
         let names = Names::new(None, rows.iter().map(|row| row.name.as_str()));
-        let of_row = |Row { name, kind, shape, dtype, tied }: &Row| {
+        let of_row = |Row { name, kind, shape, dtype, tied, uses }: &Row| {
             let told = names.tell(name, shape);
             let elements: u64 = shape.iter().map(|&d| d as u64).product();
-            Weight {
+            let weight = Weight {
                 name: name.clone(),
                 tied: tied.clone(),
                 module_len: name.rfind('.').unwrap_or(0),
                 kind: kind.unwrap_or(told.kind),
-                known_by: if kind.is_some() { KnownBy::Program } else { told.known_by },
+                known_by: if kind.is_some() || program.is_some() { KnownBy::Program } else { told.known_by },
                 role: told.role,
                 transposed: false,
                 shape: shape.clone(),
@@ -74,21 +100,107 @@ impl Model {
                 bytes: elements * dtype.bits() as u64 / 8,
                 compressed: None,
                 location: Location::default(),
-            }
+            };
+            let mut uses = uses.clone();
+            uses.kinds.insert(0, weight.kind);
+            uses.axes.splice(..0, weight.channel_axis().zip(weight.input_axis()));
+            (weight, uses)
         };
-        let mut weights: Vec<Weight> = rows.iter().map(of_row).collect();
-        weights.sort_by(|a, b| natural_order(&a.name, &b.name));
+        let mut all: Vec<(Weight, Uses)> = rows.iter().map(of_row).collect();
+        all.sort_by(|a, b| natural_order(&a.0.name, &b.0.name));
+        let (mut weights, uses): (Vec<Weight>, Vec<Uses>) = all.into_iter().unzip();
         share_kinds(&mut weights);
+        if let Some(program) = &mut program {
+            program.uses = uses;
+        }
         Ok(Model {
             path: PathBuf::from("listing"),
-            format: ModelFormat::Listing,
+            format: if program.is_some() { ModelFormat::MlPackage } else { ModelFormat::Listing },
             files: Vec::new(),
             architecture: None,
             weights,
             packed: Default::default(),
             program: None,
+            facts: program,
         })
     }
+}
+
+/// Reads a line that says something about a program; whether it is one. Such lines begin with `program`.
+fn read_program_line(program: &mut Option<ProgramFacts>, line: &str) -> Result<bool, String> {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let Some(facts) = program else {
+        let mut words = rest.split_whitespace();
+        if word != "program" {
+            return Ok(false);
+        }
+        let set = words.next().unwrap_or("");
+        let mut facts = ProgramFacts { set: Opset::by_name(set), functions: 1, ..ProgramFacts::default() };
+        if facts.set.is_none() {
+            facts.unknown_sets.push(set.to_owned());
+        }
+        facts.has_fp16 = words.next() != Some("fp32");
+        *program = Some(facts);
+        return Ok(true);
+    };
+    let wrong = || format!("`{rest}` is nothing that `{word}` takes");
+    match word {
+        "input" => facts.inputs.push(read_feature(rest).ok_or_else(wrong)?),
+        "output" => facts.outputs.push(read_feature(rest).ok_or_else(wrong)?),
+        "state" => facts.states.push(read_feature(rest).ok_or_else(wrong)?),
+        "functions" => facts.functions = rest.parse().map_err(|_| wrong())?,
+        "classifier" => facts.is_classifier = true,
+        "operator" => facts.unknown_operators.push(rest.to_owned()),
+        "long" => {
+            let (operation, length) = rest.split_once(' ').ok_or_else(wrong)?;
+            facts.long.push((operation.to_owned(), length.parse().map_err(|_| wrong())?));
+        }
+        "fault" => {
+            let mut words = rest.splitn(3, ' ');
+            let (sets, operator, what) =
+                (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().ok_or_else(wrong)?);
+            let sets = sets.split(',').map(Opset::by_name).collect::<Option<_>>().ok_or_else(wrong)?;
+            let operation = what.split(':').next().unwrap_or("").to_owned();
+            let what = format!("function `main`: {operator} {what}");
+            facts.listed_faults.push((sets, ProgramFault { operation, operator: operator.to_owned(), what }));
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// `tokens int32 range`
+fn read_feature(text: &str) -> Option<Feature> {
+    let mut words = text.split_whitespace();
+    let name = words.next()?.to_owned();
+    let element = ElementType::by_name(words.next()?);
+    let shapes = match words.next() {
+        None => Shapes::Fixed,
+        Some("enumerated") => Shapes::Enumerated,
+        Some("range") => Shapes::Range,
+        Some(_) => return None,
+    };
+    Some(Feature { name, element, shapes })
+}
+
+/// Reads how a program takes a weight; whether the word says that.
+fn read_use(word: &str, uses: &mut Uses) -> bool {
+    if word == "handed-out" {
+        uses.is_output = true;
+    } else if let Some(operator) = word.strip_prefix("by=") {
+        uses.compressed = Some(operator.to_owned());
+    } else if let Some(also) = word.strip_prefix("also=")
+        && let Some((kind, ..)) = Kind::ALL.iter().find(|(_, word, ..)| *word == also)
+    {
+        uses.kinds.push(*kind);
+    } else if let Some((output, input)) = word.strip_prefix("axes=").and_then(|axes| axes.split_once(','))
+        && let (Ok(output), Ok(input)) = (output.parse(), input.parse())
+    {
+        uses.axes.push((output, input));
+    } else {
+        return false;
+    }
+    true
 }
 
 /// `64x64`; `scalar` for no dimensions. At most 2^40 elements, so that sizes never overflow.

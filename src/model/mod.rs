@@ -13,6 +13,7 @@ mod near;
 mod open;
 pub mod package;
 pub mod packed;
+pub mod program;
 mod tied;
 mod words;
 
@@ -44,6 +45,8 @@ pub struct Model {
     pub packed: HashMap<String, packed::PackedWeight>,
     /// The program, where the model has one.
     pub program: Option<Arc<package::PackageModel>>,
+    /// What rules ask of the program, where the model has one.
+    pub facts: Option<program::ProgramFacts>,
 }
 
 /// How a model is stored.

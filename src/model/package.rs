@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::program::{self, ProgramFault};
 use super::{Compressed, KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight, share_kinds};
 use crate::dtype::DType;
 use crate::element::ElementType;
@@ -93,6 +94,8 @@ pub struct PackageModel {
     pub constants: Vec<Constant>,
     /// Where each compressed constant is defined, by function and value.
     compressed: HashMap<(Name, Name), GraphPath>,
+    /// Faults by operator set, once they were asked for.
+    faults: [OnceLock<Vec<ProgramFault>>; Opset::ALL.len()],
 }
 
 /// Two openings of one package are the same model.
@@ -136,7 +139,8 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
     share_kinds(&mut weights);
     let files = files(&package, &program)?;
     let compressed = compressed(&program);
-    let program = Arc::new(PackageModel { package, program, constants, compressed });
+    let program = PackageModel { package, program, constants, compressed, faults: Default::default() };
+    let facts = program::facts(&program);
     Ok(Model {
         path: path.to_owned(),
         format: ModelFormat::MlPackage,
@@ -144,7 +148,8 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         architecture: None,
         weights,
         packed: HashMap::new(),
-        program: Some(program),
+        program: Some(Arc::new(program)),
+        facts: Some(facts),
     })
 }
 
@@ -257,7 +262,18 @@ fn kind(constant: &Constant, rank: usize) -> (Kind, Role) {
         _ => 0,
     };
     let Some(one) = constant.uses.iter().min_by_key(rank_of) else { return (Kind::Other, Role::Buffer) };
-    let kind = match (one.role, &*one.kind) {
+    let role = match one.role {
+        As::Bias => Role::Bias,
+        _ if !constant.first.ty.element.is_float() => Role::Buffer,
+        _ => Role::Weight,
+    };
+    (kind_of(one, rank), role)
+}
+
+/// The kind of module that an operation is to a constant of some rank that it takes.
+pub(super) fn kind_of(one: &Use, rank: usize) -> Kind {
+    use weights::Role as As;
+    match (one.role, &*one.kind) {
         (As::Linear, _) | (_, "linear") => Kind::Linear,
         (As::Conv { .. }, _) => match rank {
             3 => Kind::Conv1d,
@@ -272,13 +288,7 @@ fn kind(constant: &Constant, rank: usize) -> (Kind, Role) {
         (_, "gru") => Kind::Gru,
         (_, "rnn") => Kind::Rnn,
         _ => Kind::Other,
-    };
-    let role = match one.role {
-        As::Bias => Role::Bias,
-        _ if !constant.first.ty.element.is_float() => Role::Buffer,
-        _ => Role::Weight,
-    };
-    (kind, role)
+    }
 }
 
 /// Every operation that gives a compressed constant, or a part of one.
@@ -395,6 +405,11 @@ impl PackageModel {
         let outputs = outputs?;
         inside.into_inner().insert(place.clone(), outputs.clone());
         Ok(outputs)
+    }
+
+    /// What is wrong with the program as it would be in an operator set, its own or a newer one.
+    pub fn faults(&self, set: Opset) -> &[ProgramFault] {
+        self.faults[set as usize].get_or_init(|| program::faults(&self.program, set, &PackageBlobs(&self.package)))
     }
 
     /// The operator set of its functions; `None` for one that is not known.

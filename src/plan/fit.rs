@@ -53,8 +53,13 @@ pub enum Fitted {
     },
     /// Another float type.
     Float(FloatType),
-    /// Pruned only.
-    Sparse(Sparsity),
+    /// Pruned only, or pruned in another float type.
+    Sparse {
+        /// What is pruned.
+        sparse: Sparsity,
+        /// Type of the values that stay.
+        float: FloatType,
+    },
 }
 
 impl Fitted {
@@ -62,7 +67,7 @@ impl Fitted {
     pub fn sparse(&self) -> Option<Sparsity> {
         match self {
             Fitted::Affine { sparse, .. } | Fitted::Palette { sparse, .. } => *sparse,
-            Fitted::Sparse(sparse) => Some(*sparse),
+            Fitted::Sparse { sparse, .. } => Some(*sparse),
             Fitted::Float(_) => None,
         }
     }
@@ -103,10 +108,10 @@ pub enum Misfit {
         /// Values of a vector.
         vector: usize,
     },
-    /// The group of `sparse n:m` does not divide the input channels.
+    /// `sparse n:m` asks for more zeros than a group has elements.
     Ratio {
-        /// The length of the axis.
-        length: usize,
+        /// Zeros of a group.
+        n: usize,
         /// The group.
         m: usize,
     },
@@ -131,24 +136,47 @@ pub const fn storage_bits(bits: u8) -> u8 {
     }
 }
 
+/// The settings of a recipe that decide how a scheme is made concrete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Whose formulas hold.
+    pub arithmetic: Arithmetic,
+    /// Whether a Core ML file is to come of it, whose scales are fp16 or fp32.
+    pub is_deployed: bool,
+}
+
 /// Makes a scheme concrete for a weight that can be quantized.
 ///
 /// # Errors
 /// Why it cannot be.
-pub fn fit(weight: &Weight, scheme: &Scheme, arithmetic: Arithmetic) -> Result<Fitted, Misfit> {
-    if let Some(Sparsity::Ratio { m, .. }) = scheme.sparse {
-        let axis = weight.input_axis().ok_or(Misfit::NoChannels)?;
-        let length = weight.shape[axis];
-        if m == 0 || !length.is_multiple_of(m) {
-            return Err(Misfit::Ratio { length, m });
+pub fn fit(weight: &Weight, scheme: &Scheme, settings: Settings) -> Result<Fitted, Misfit> {
+    if let Some(Sparsity::Ratio { n, m }) = scheme.sparse {
+        weight.input_axis().ok_or(Misfit::NoChannels)?;
+        if n > m || m == 0 {
+            return Err(Misfit::Ratio { n, m });
         }
     }
     match &scheme.weights {
-        WeightScheme::Affine(affine) => fit_affine(weight, affine, scheme.sparse, arithmetic),
+        WeightScheme::Affine(affine) => fit_affine(weight, affine, scheme.sparse, settings),
         WeightScheme::Palette(palette) => fit_palette(weight, palette, scheme.sparse),
-        WeightScheme::Float(float) => Ok(Fitted::Float(*float)),
-        WeightScheme::Sparse => Ok(Fitted::Sparse(scheme.sparse.unwrap_or(Sparsity::Share(0.0)))),
+        WeightScheme::Float(float) => Ok(match scheme.sparse {
+            Some(sparse) => Fitted::Sparse { sparse, float: *float },
+            None => Fitted::Float(*float),
+        }),
+        WeightScheme::Sparse => {
+            let sparse = scheme.sparse.unwrap_or(Sparsity::Share(0.0));
+            Ok(Fitted::Sparse { sparse, float: working_type(weight.dtype) })
+        }
         WeightScheme::Keep => Ok(Fitted::Float(working_type(weight.dtype))),
+    }
+}
+
+/// The type of scales where a recipe names none: that of the weight, as torchao has it. Core ML has no bfloat16, so
+/// scales of such weights are fp16 in what is made for it, like those of fp16 weights.
+fn default_scale(weight: &Weight, settings: Settings) -> FloatType {
+    match working_type(weight.dtype) {
+        FloatType::Bf16 if settings.is_deployed => FloatType::Fp16,
+        other => other,
     }
 }
 
@@ -156,15 +184,15 @@ fn fit_affine(
     weight: &Weight,
     affine: &Affine,
     sparse: Option<Sparsity>,
-    arithmetic: Arithmetic,
+    settings: Settings,
 ) -> Result<Fitted, Misfit> {
     Ok(Fitted::Affine {
         block: block(weight, &affine.granularity)?,
         bits: affine.bits,
         signed: affine.signed,
         mapping: affine.mapping,
-        arithmetic,
-        scale: affine.scale.unwrap_or(working_type(weight.dtype)),
+        arithmetic: settings.arithmetic,
+        scale: affine.scale.unwrap_or_else(|| default_scale(weight, settings)),
         by: affine.by,
         sparse,
     })
@@ -234,8 +262,8 @@ pub fn block(weight: &Weight, granularity: &Granularity) -> Result<Vec<usize>, M
 }
 
 /// Divisors of a length that could stand for an extent that does not divide it, best first: the nearest,
-/// multiples of 16 before others.
-pub fn better_extents(length: usize, wish: usize) -> Vec<usize> {
+/// multiples of 16 before others, none below `least`.
+pub fn better_extents(length: usize, wish: usize, least: usize) -> Vec<usize> {
     let mut divisors = Vec::new();
     let mut d = 1;
     while d * d <= length && d <= 1 << 20 {
@@ -245,7 +273,7 @@ pub fn better_extents(length: usize, wish: usize) -> Vec<usize> {
         }
         d += 1;
     }
-    divisors.retain(|&d| d > 1 || length == 1);
+    divisors.retain(|&d| d >= least);
     divisors.sort_by_key(|&d| (!d.is_multiple_of(16), d.abs_diff(wish), d));
     divisors.dedup();
     divisors
@@ -352,11 +380,12 @@ mod tests {
 
     #[test]
     fn extents_that_divide_are_near_and_round() {
-        assert_eq!(better_extents(96, 36)[..3], [32, 48, 16]);
-        assert_eq!(better_extents(1000, 64)[..2], [50, 40]);
-        assert_eq!(better_extents(7, 32), [7]);
-        assert_eq!(better_extents(1, 32), [1]);
-        assert!(better_extents(0, 32).is_empty());
+        assert_eq!(better_extents(96, 36, 16)[..3], [32, 48, 16]);
+        assert_eq!(better_extents(1000, 64, 8)[..2], [50, 40]);
+        assert_eq!(better_extents(50, 32, 16), [25, 50]);
+        assert!(better_extents(7, 32, 16).is_empty());
+        assert!(better_extents(1, 32, 8).is_empty());
+        assert!(better_extents(0, 32, 8).is_empty());
     }
 
     fn granularities() -> impl Strategy<Value = Granularity> {
@@ -401,7 +430,8 @@ mod tests {
         ) {
             let mut weight = weight(kind.0, &shape);
             weight.transposed = transposed;
-            let Ok(fitted) = fit(&weight, &scheme, Arithmetic::Torchao) else { return Ok(()) };
+            let settings = Settings { arithmetic: Arithmetic::Torchao, is_deployed: true };
+            let Ok(fitted) = fit(&weight, &scheme, settings) else { return Ok(()) };
             if let Fitted::Affine { block, .. } | Fitted::Palette { block, .. } = &fitted {
                 prop_assert_eq!(block.len(), shape.len());
                 for (extent, length) in block.iter().zip(&shape) {

@@ -165,7 +165,8 @@ pub fn outcome(recipe: &Recipe, weight: &Weight, scheme: &Scheme) -> Outcome {
     if weight.elements() <= recipe.threshold_or_default() {
         return Outcome::Keep(Reason::BelowThreshold);
     }
-    match fit::fit(weight, scheme, recipe.arithmetic_or_default()) {
+    let settings = fit::Settings { arithmetic: recipe.arithmetic_or_default(), is_deployed: !recipe.is_experiment() };
+    match fit::fit(weight, scheme, settings) {
         Ok(fitted) => Outcome::Change(fitted),
         Err(misfit) => Outcome::Misfit(misfit),
     }

@@ -25,11 +25,24 @@ pub fn survivors(elements: u64, sparse: Option<Sparsity>) -> u64 {
     match sparse {
         None | Some(Sparsity::Below(_)) => elements,
         Some(Sparsity::Share(share)) => elements - pruned(elements, share).min(elements),
-        Some(Sparsity::Ratio { n, m }) => {
-            let kept = m.saturating_sub(n) as u128;
-            u64::try_from(u128::from(elements) * kept / (m.max(1) as u128)).unwrap_or(elements)
-        }
+        Some(Sparsity::Ratio { n, m }) => of_ratio(elements, elements, n, m),
     }
+}
+
+/// As [`survivors`], of a weight: groups of `n:m` lie along its input channels, and where they do not divide them
+/// the last is filled up with zeros, which go first.
+fn survivors_of(weight: &Weight, sparse: Option<Sparsity>) -> u64 {
+    match (sparse, weight.in_features()) {
+        (Some(Sparsity::Ratio { n, m }), Some(length)) => of_ratio(weight.elements(), length as u64, n, m),
+        _ => survivors(weight.elements(), sparse),
+    }
+}
+
+/// Elements that `n:m` leaves of lines of some length.
+fn of_ratio(elements: u64, length: u64, n: usize, m: usize) -> u64 {
+    let (length, kept, m) = (length.max(1), m.saturating_sub(n) as u64, m.max(1) as u64);
+    let of_line = u128::from(length / m) * u128::from(kept) + u128::from((length % m).min(kept));
+    u64::try_from(u128::from(elements / length) * of_line).unwrap_or(elements)
 }
 
 /// Values that become zero for a share of the elements, as coremltools counts them. Zeros that are there
@@ -55,12 +68,12 @@ pub fn bytes(weight: &Weight, fitted: &Fitted) -> u64 {
 /// As [`bytes()`], with the number of elements that pruning really left, where it is known.
 pub fn bytes_with(weight: &Weight, fitted: &Fitted, kept: Option<u64>) -> u64 {
     let elements = weight.elements();
-    let survivors = |sparse| kept.unwrap_or_else(|| survivors(elements, sparse));
+    let survivors = |sparse| kept.unwrap_or_else(|| survivors_of(weight, sparse));
     match fitted {
         Fitted::Float(float) => elements.saturating_mul(float_bytes(*float)),
-        Fitted::Sparse(sparse) => {
+        Fitted::Sparse { sparse, float } => {
             let kept = survivors(Some(*sparse));
-            stream(elements, 1) + stream(kept, weight.dtype.bits() as u64)
+            stream(elements, 1) + kept.saturating_mul(float_bytes(*float))
         }
         Fitted::Affine { block, bits, signed, mapping, scale, sparse, .. } => {
             let groups = blocks(&weight.shape, block);
@@ -95,7 +108,7 @@ mod tests {
     use crate::dtype::DType;
     use crate::kind::Kind;
     use crate::model::{KnownBy, Location, Role};
-    use crate::plan::fit::fit;
+    use crate::plan::fit::{Settings, fit};
     use crate::recipe::{NoImports, resolve};
     use crate::scheme::Arithmetic;
 
@@ -118,7 +131,8 @@ mod tests {
         };
         let recipe = resolve("r.bitmill".as_ref(), &format!("target none\nlinear => {scheme}\n"), &NoImports);
         let scheme = recipe.rules[0].scheme.as_ref().unwrap_or_else(|| panic!("{:?}", recipe.problems));
-        bytes(&weight, &fit(&weight, scheme, Arithmetic::Torchao).unwrap())
+        let settings = Settings { arithmetic: Arithmetic::Torchao, is_deployed: true };
+        bytes(&weight, &fit(&weight, scheme, settings).unwrap())
     }
 
     #[test]
@@ -153,6 +167,10 @@ mod tests {
         let of = |scheme| size_of(&[64, 48], DType::F16, scheme);
         assert_eq!(of("sparse 50%"), 384 + 1536 * 2);
         assert_eq!(of("sparse 2:4"), 384 + 1536 * 2);
+        assert_eq!(of("fp32 sparse 50%"), 384 + 1536 * 4);
+        assert_eq!(size_of(&[64, 48], DType::F32, "fp16 sparse 50%"), 384 + 1536 * 2);
+        assert_eq!(size_of(&[64, 6], DType::F16, "sparse 2:4"), 48 + 64 * 4 * 2);
+        assert_eq!(size_of(&[64, 48], DType::BF16, "int8 per-channel scale fp32"), 64 * 48 + 64 * 4);
         assert_eq!(of("sparse 100%"), 384);
         assert_eq!(of("sparse-below 0.1"), 384 + 3072 * 2);
         assert_eq!(of("int8 per-channel sparse 50%"), 384 + 1536 + 64 * 2);

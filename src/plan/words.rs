@@ -30,8 +30,8 @@ impl fmt::Display for Misfit {
             Misfit::Vector { length, vector } => {
                 write!(f, "{} cannot be split into vectors of {vector}", count(*length, "channel"))
             }
-            Misfit::Ratio { length, m } => {
-                write!(f, "{} cannot be split into groups of {m}", count(*length, "input channel"))
+            Misfit::Ratio { n, m } => {
+                write!(f, "a group of {m} has no room for {}", count(*n, "zero"))
             }
         }
     }

@@ -69,14 +69,24 @@ pub struct Defaults {
     pub threshold: u64,
     /// The models that have these, in the plural.
     pub models: &'static str,
+    /// Whether the model is a Core ML package, which has an operator set of its own.
+    pub is_package: bool,
+    /// That operator set, where it is known.
+    pub set: Option<&'static OperatorSet>,
 }
 
 impl Defaults {
     /// For PyTorch checkpoints: what torchao does.
-    pub const CHECKPOINT: Defaults = Defaults { arithmetic: Arithmetic::Torchao, threshold: 0, models: "checkpoints" };
+    pub const CHECKPOINT: Defaults =
+        Defaults { arithmetic: Arithmetic::Torchao, threshold: 0, models: "checkpoints", is_package: false, set: None };
     /// For Core ML packages: what coremltools does.
-    pub const PACKAGE: Defaults =
-        Defaults { arithmetic: Arithmetic::Coremltools, threshold: 2048, models: "Core ML packages" };
+    pub const PACKAGE: Defaults = Defaults {
+        arithmetic: Arithmetic::Coremltools,
+        threshold: 2048,
+        models: "Core ML packages",
+        is_package: true,
+        set: None,
+    };
 
     /// For a model that is named by a path and may not be there.
     pub fn of_path(path: &Path) -> Defaults {
@@ -310,6 +320,17 @@ impl Recipe {
         self.target.as_ref()?.oldest().map(|t| t.value.set)
     }
 
+    /// The operator set that a model is written in: the oldest target's, or that of the package that is the model
+    /// where none is given or the target is older, since a newer set cannot be taken back. `None` where neither
+    /// says.
+    pub fn written_set(&self) -> Option<&'static OperatorSet> {
+        match (self.operator_set(), self.defaults.set) {
+            _ if self.is_experiment() => None,
+            (Some(target), Some(own)) if own.spec > target.spec => Some(own),
+            (target, own) => target.or(own),
+        }
+    }
+
     /// Whether it is for experiments that will not be deployed.
     pub fn is_experiment(&self) -> bool {
         matches!(self.target, Some(TargetChoice::None(_)))
@@ -322,7 +343,7 @@ impl Recipe {
 
     /// Whether fp32 programs become fp16: where the recipe says so, and the model is a package.
     pub fn halves(&self) -> bool {
-        self.defaults == Defaults::PACKAGE && self.precision.is_some_and(|p| p.value == FloatType::Fp16)
+        self.defaults.is_package && self.precision.is_some_and(|p| p.value == FloatType::Fp16)
     }
 
     /// Weights with no more elements than this stay as they are.

@@ -153,7 +153,7 @@ fn packed_weight(job: &Job, item: &Item) -> Option<PackedWeight> {
     };
     let encoding = match fitted {
         Fitted::Float(_) => return None,
-        Fitted::Sparse(_) => Encoding::Sparse { survivors: item.survivors? },
+        Fitted::Sparse { .. } => Encoding::Sparse { survivors: item.survivors? },
         Fitted::Affine { block, bits, signed, mapping, arithmetic, .. } => Encoding::Affine {
             bits: *bits,
             signed: *signed,
@@ -173,7 +173,11 @@ fn packed_weight(job: &Job, item: &Item) -> Option<PackedWeight> {
         },
     };
     let rule = job.plan.decisions[item.weight].rule?;
-    let dtype = parts::dtype(working_type(weight.dtype));
+    let float = match fitted {
+        Fitted::Sparse { float, .. } => *float,
+        _ => working_type(weight.dtype),
+    };
+    let dtype = parts::dtype(float);
     Some(PackedWeight {
         name: weight.name.clone(),
         shape: weight.shape.clone(),

@@ -163,6 +163,9 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
         (Some(_), OutputFormat::Torchao | OutputFormat::Packed) => Err(RunError::Format(
             "a Core ML package is written as `mlpackage`, or as `dequantized`: a package of plain weights",
         )),
+        (Some(_), OutputFormat::MlPackage) if job.recipe.is_experiment() => Err(RunError::Format(
+            "with `target none` no compressed package is written: leave the target out, or write it as `dequantized`",
+        )),
         (Some(program), _) => package::run(job, program, progress, cancel),
         (None, OutputFormat::MlPackage) => Err(RunError::Format(
             "a checkpoint holds no program, so no Core ML package can be made of it: convert the model with coremltools \

@@ -149,14 +149,14 @@ impl<'a> Work<'a> {
         let mut batches = self.batches(&order).into_iter();
         let mut made: HashMap<usize, Made> = HashMap::new();
         loop {
-            // What is ready goes out in the order of the layout.
-            while let Some(blob) = blobs.peek() {
+            // What is ready goes out in the order of the layout. Once a weight must stay, the pass is only about finding
+            // others like it.
+            while let (true, Some(blob)) = (keep.is_empty(), blobs.peek()) {
                 match &blob.source {
                     Source::Copy { file, offset } => self.copy(&mut writer, blob, file, *offset)?,
                     Source::Made { weight, data } => match made.get(weight) {
                         Some(weight_made) => self.put(&mut writer, blob, *weight, *data, weight_made)?,
-                        None if keep.is_empty() => break,
-                        None => {}
+                        None => break,
                     },
                 }
                 if cancel.load(Ordering::Relaxed) {

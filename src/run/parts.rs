@@ -137,7 +137,7 @@ pub fn parts(format: OutputFormat, weight: &Weight, fitted: &Fitted, survivors: 
 
 fn dense(weight: &Weight, fitted: &Fitted) -> Part {
     let float = match fitted {
-        Fitted::Float(float) => *float,
+        Fitted::Float(float) | Fitted::Sparse { float, .. } => *float,
         _ => working_type(weight.dtype),
     };
     Part::new(Content::Values, weight.name.clone(), dtype(float), weight.shape.clone())
@@ -174,7 +174,7 @@ fn torchao(weight: &Weight, fitted: &Fitted) -> Vec<Part> {
     };
     let part = |content, suffix: &str, dtype, shape| Part::new(content, format!("{prefix}{suffix}"), dtype, shape);
     match fitted {
-        Fitted::Float(_) | Fitted::Sparse(_) => vec![dense(weight, fitted)],
+        Fitted::Float(_) | Fitted::Sparse { .. } => vec![dense(weight, fitted)],
         Fitted::Affine { block, scale, .. } => {
             let groups = groups(&weight.shape, block);
             vec![
@@ -212,9 +212,9 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
     let mut parts = Vec::new();
     match fitted {
         Fitted::Float(_) => parts.push(dense(weight, fitted)),
-        Fitted::Sparse(_) => {
+        Fitted::Sparse { float, .. } => {
             let kept = survivors.unwrap_or(elements);
-            parts.push(part(Content::Values, "values", dtype(working_type(weight.dtype)), vec![kept]));
+            parts.push(part(Content::Values, "values", dtype(*float), vec![kept]));
             parts.push(mask());
         }
         Fitted::Affine { block, bits, signed, mapping, scale, sparse, .. } => {
@@ -317,7 +317,7 @@ mod tests {
             (palette(5, 1, false, true, None), None),
             (palette(4, 2, true, false, None), None),
             (palette(6, 1, false, false, half), Some(64 * 48)),
-            (Fitted::Sparse(Sparsity::Ratio { n: 2, m: 4 }), Some(64 * 48)),
+            (Fitted::Sparse { sparse: Sparsity::Ratio { n: 2, m: 4 }, float: FloatType::Fp16 }, Some(64 * 48)),
             (Fitted::Float(FloatType::Fp32), None),
         ];
         for (fitted, survivors) in cases {

@@ -157,10 +157,8 @@ impl<T: Element> Task<'_, T> {
                 };
                 self.palette(&pruned, &spec, mask.as_ref().filter(|_| parts::is_masked(fitted)))?
             }
-            Fitted::Sparse(_) => {
-                Worked { kind: Kind::Dense(to_bytes(&pruned)), decoded: pruned.into_owned(), facts: Vec::new() }
-            }
-            Fitted::Float(float) => self.float(*float),
+            Fitted::Sparse { float, .. } => self.float(&pruned, *float),
+            Fitted::Float(float) => self.float(self.values, *float),
         };
         let error = Power::between(self.values, &decoded).map_err(refused)?;
         let survivors = mask.as_ref().map(|mask| mask.present() as u64);
@@ -209,16 +207,16 @@ impl<T: Element> Task<'_, T> {
         Ok(Worked { kind: Kind::Palette(Box::new(palettized)), decoded, facts: Vec::new() })
     }
 
-    fn float(&self, float: FloatType) -> Worked<T> {
+    fn float(&self, values: &[T], float: FloatType) -> Worked<T> {
         let mut facts = Vec::new();
         if float == FloatType::Fp16 {
-            let beyond = count(self.values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
+            let beyond = count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
             if beyond > 0 {
                 facts.push(Fact::BeyondFp16(beyond));
             }
         }
-        let decoded = self.values.par_iter().map(|v| T::from_f32(cast(v.to_f32(), float))).collect();
-        Worked { kind: Kind::Dense(encode(self.values, float)), decoded, facts }
+        let decoded = values.par_iter().map(|v| T::from_f32(cast(v.to_f32(), float))).collect();
+        Worked { kind: Kind::Dense(encode(values, float)), decoded, facts }
     }
 }
 

@@ -7,6 +7,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use bitmill::formats::coreml;
 use bitmill::formats::coreml::proto::{Kept, Model, ModelKind, Program as Message};
 use bitmill::graph::{BlobRef, Blobs, Program, TensorType, mil};
 use bytes::Bytes;
@@ -18,8 +19,8 @@ pub struct Package {
     pub name: String,
     /// The bytes of `model.mlmodel`.
     pub model: Kept<Model>,
-    /// The bytes of `weight.bin`.
-    pub weights: Option<Vec<u8>>,
+    /// The package on disk, for its weights.
+    pub opened: Option<coreml::Package>,
 }
 
 impl Package {
@@ -33,15 +34,11 @@ impl Package {
     }
 }
 
-/// Reads blobs by the format's description; the product has its own reader.
 impl Blobs for Package {
-    fn bytes(&self, blob: &BlobRef, _: &TensorType) -> Option<Bytes> {
-        let weights = self.weights.as_ref()?;
-        let at = usize::try_from(blob.offset).ok()?;
-        let record = weights.get(at..at + 64)?;
-        assert_eq!(record[..4], 0xdead_beef_u32.to_le_bytes());
-        let word = |i: usize| u64::from_le_bytes(record[i..i + 8].try_into().unwrap()) as usize;
-        Some(Bytes::copy_from_slice(&weights[word(16)..word(16) + word(8)]))
+    fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Bytes> {
+        let bytes = self.opened.as_ref()?.bytes(blob, ty);
+        assert!(bytes.is_some(), "{}: no {ty} at {blob:?}", self.name);
+        bytes
     }
 }
 
@@ -62,7 +59,7 @@ pub fn archive(name: &str) -> Vec<Package> {
     each_entry(name, |path, bytes| {
         if path.extension().is_some_and(|ending| ending == "mlmodel") {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            packages.push(Package { name, model: Kept::decode(bytes).unwrap(), weights: None });
+            packages.push(Package { name, model: Kept::decode(bytes).unwrap(), opened: None });
         }
     });
     assert!(!packages.is_empty());
@@ -88,11 +85,12 @@ pub fn full_set() -> Vec<Package> {
     let lowered = PathBuf::from(root).join("lowered");
     let mut packages = Vec::new();
     for entry in std::fs::read_dir(&lowered).unwrap() {
-        let data = entry.unwrap().path().join("model.mlpackage/Data/com.apple.CoreML");
-        let Ok(bytes) = std::fs::read(data.join("model.mlmodel")) else { continue };
-        let weights = std::fs::read(data.join("weights/weight.bin")).ok();
-        let name = data.display().to_string();
-        packages.push(Package { name, model: Kept::decode(&bytes[..]).unwrap(), weights });
+        let path = entry.unwrap().path().join("model.mlpackage");
+        if path.is_dir() {
+            let opened = coreml::Package::open(&path).unwrap();
+            let name = path.display().to_string();
+            packages.push(Package { name, model: opened.model().clone(), opened: Some(opened) });
+        }
     }
     assert!(!packages.is_empty());
     packages.sort_by(|a, b| a.name.cmp(&b.name));

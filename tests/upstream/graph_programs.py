@@ -326,6 +326,7 @@ def blocks(x):
     yield mb.space_to_depth(x=x, block_size=2)
     yield mb.pixel_shuffle(x=x, upscale_factor=2)
     yield mb.batch_to_space(x=x, block_shape=[2, 2], crops=[[1, 0], [0, 2]])
+    yield mb.space_to_batch(x=x, block_shape=[2, 2], paddings=[[1, 1], [0, 2]])
 
 
 @case((F32, (4, 12, 6, 4)), sets="CoreML6")
@@ -343,6 +344,11 @@ def attention(q, k, v, m, f):
 @case((F32, (5, 2, 3)), (F32, (2, 4)), sets="CoreML8")
 def gru_reset_after(x, h):
     yield from mb.gru(x=x, initial_h=h, weight_ih=weights(12, 3), weight_hh=weights(12, 4), reset_after=True)
+
+
+@case((F32, (1, 3)), sets="CoreML5 CoreML7")
+def classify(x):
+    return mb.softmax(x=x, name="probabilities")
 
 
 @case((F32, (2, 3)), (BOOL, (1,)))
@@ -553,6 +559,7 @@ def main():
                 minimum_deployment_target=TARGETS[set_name],
                 compute_precision=ct.precision.FLOAT32,
                 pass_pipeline=ct.PassPipeline.EMPTY,
+                classifier_config=ct.ClassifierConfig(["a", "b", "c"]) if name.startswith("classify") else None,
                 skip_model_load=True,
             )
             spec = model.get_spec()

@@ -4,6 +4,7 @@ use crate::check::divides;
 use crate::check::schemes::misfits;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::plan::Misfit;
+use crate::recipe::Field;
 use crate::scheme::{Granularity, WeightScheme};
 
 /// The rule.
@@ -11,7 +12,7 @@ pub const RULE: Rule = Rule {
     code: "affine-block-divides",
     severity: Severity::Error,
     title: "groups or blocks that do not divide an axis of a weight",
-    binds: Binds::CoreMl,
+    binds: Binds::Model,
     needs: Needs::Model,
     page: "
 Core ML tells the size of a block from the shape of the scales: `data.shape[i] % scale.shape[i] == 0` on every axis. A
@@ -62,6 +63,8 @@ fn check(context: &Context, report: &mut Report) {
         divides::suggest_extents(context, &share, granularity, finding);
         if let Granularity::PerGroup(size) = granularity {
             divides::suggest_exception(context, share.rule, "in_features", *size, "int8 per-channel", finding);
+        } else if let Some(place) = share.rule.origins.get(Field::Granularity) {
+            finding.suggest("use one scale for each channel", place, "per-channel");
         }
         finding.weights(share.names());
     }

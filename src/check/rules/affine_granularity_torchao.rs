@@ -29,8 +29,11 @@ by name (`arithmetic torchao`), since such a recipe is usually meant to be compa
 
 fn check(context: &Context, report: &mut Report) {
     let Some(arithmetic) = context.recipe.arithmetic.filter(|a| a.value == Arithmetic::Torchao) else { return };
-    let has_none = |granularity: &Granularity| {
-        matches!(granularity, Granularity::PerTensor | Granularity::PerChannel(Some(1..)) | Granularity::Block(_))
+    let has_none = |granularity: &Granularity| match granularity.plain() {
+        Granularity::PerTensor | Granularity::PerChannel(Some(1..)) => true,
+        // So many neighbours within one row: `PerGroup` of a matrix.
+        Granularity::Block(extents) => !matches!(extents[..], [Some(1), Some(_)]),
+        _ => false,
     };
     for (part, affine) in affine_parts(context.recipe, Field::Granularity, |a| has_none(&a.granularity)) {
         let finding = report.add(part.place, format!("torchao has no `{}` for integers", affine.granularity));

@@ -25,7 +25,7 @@ bitmill's own lowering has no such limit. The hint appears only where the recipe
     examples: &[Example::with_model(
         "stem.conv.weight  conv2d  64x32x3x3  fp16\nhead.weight  linear  64x64  fp16\n",
         "target iOS16\narithmetic torchao\nconv or linear => int8 per-channel\n",
-        "target iOS16\narithmetic torchao\nconv => lut8\nlinear => int8 per-channel\n",
+        "target iOS16\nconv or linear => int8 per-channel\n",
     )],
     sources: &["ExecuTorch: backends/apple/coreml/compiler/torch_ops.py:144-152"],
     check,
@@ -47,7 +47,7 @@ fn check(context: &Context, report: &mut Report) {
         finding
             .label(arithmetic.place, "torchao's arithmetic is asked for here")
             .upstream("lowering fails with `dequantize_affine only supports rank 2 inputs`")
-            .help("bitmill's own lowering does it; for ExecuTorch use PT2E (with `, activations uint8`) or a palette")
+            .help("bitmill's own lowering does it; for ExecuTorch use PT2E (with `, activations uint8`)")
             .weights(names);
     }
 }

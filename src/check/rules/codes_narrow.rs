@@ -32,7 +32,7 @@ values may have stretched the scale.
 
 fn check(context: &Context, report: &mut Report) {
     // Older operator sets have no 4-bit integers to store them in.
-    if context.recipe.operator_set().is_some_and(|set| set.spec < BLOCKS) {
+    if context.recipe.written_set().is_some_and(|set| set.spec < BLOCKS) {
         return;
     }
     let narrow = places::measured(context, |fact| match fact {

@@ -28,6 +28,10 @@ How a model computes is said by `precision`, not by the type of its weights.
 };
 
 fn check(context: &Context, report: &mut Report) {
+    // In a program it is more than a hint: `weight-type-of-program`.
+    if context.recipe.defaults.is_package {
+        return;
+    }
     let grown = shares(context, |rule, _, decision| {
         let float = rule.scheme.as_ref().is_some_and(|scheme| matches!(scheme.weights, WeightScheme::Float(_)));
         float && decision.after > decision.before

@@ -29,7 +29,7 @@ than 4-bit integers do.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let is_wanted = |bits: u8, granularity: &Granularity| bits == 4 && *granularity == Granularity::PerTensor;
+    let is_wanted = |bits: u8, granularity: &Granularity| bits == 4 && granularity.plain() == Granularity::PerTensor;
     for (part, _) in affine_parts(context.recipe, Field::Granularity, |a| is_wanted(a.bits, &a.granularity)) {
         let finding = report.add(part.place, "4 bits with one scale for the whole weight usually lose much accuracy");
         finding.here("one scale").help("use `per-group(32)`, or at least `per-channel`");

@@ -31,11 +31,7 @@ same test decides what is compressed.
 const FEWEST: u32 = 10;
 
 fn check(context: &Context, report: &mut Report) {
-    let is_one = |granularity: &Granularity| match granularity {
-        Granularity::PerTensor => true,
-        Granularity::Block(extents) => extents.iter().all(Option::is_none),
-        _ => false,
-    };
+    let is_one = |granularity: &Granularity| granularity.plain() == Granularity::PerTensor;
     let values = |palette: &Palette| (1u32 << palette.bits) * palette.vector;
     let is_small = |p: &Palette| p.int8_entries && is_one(&p.granularity) && values(p) < FEWEST;
     for (part, palette) in palette_parts(context.recipe, Field::Entries, is_small) {

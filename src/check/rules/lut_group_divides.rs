@@ -12,7 +12,7 @@ pub const RULE: Rule = Rule {
     code: "lut-group-divides",
     severity: Severity::Error,
     title: "tables for groups of channels that do not divide the weight",
-    binds: Binds::CoreMl,
+    binds: Binds::Model,
     needs: Needs::Model,
     page: "
 A table serves as many channels as every other: the number of channels must be a multiple of the group. The usual

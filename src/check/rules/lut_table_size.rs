@@ -1,12 +1,13 @@
 //! Tables that are large beside the indices.
 
+use super::lut_many_tables::has_many_tables;
 use crate::check::schemes::{shares, weights_named};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::model::Weight;
 use crate::plan::fit::storage_bits;
 use crate::plan::size::float_bytes;
-use crate::plan::{Fitted, Outcome};
-use crate::recipe::Field;
+use crate::plan::{Decision, Fitted, Outcome};
+use crate::recipe::{self, Field};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -44,19 +45,26 @@ fn sizes(weight: &Weight, outcome: &Outcome) -> Option<(u64, u64)> {
     Some((weight.elements().saturating_mul(bits) / vector / 8, tables))
 }
 
+/// Bytes of indices and tables, where the tables are large for them.
+fn large(weight: &Weight, decision: &Decision) -> Option<(u64, u64)> {
+    sizes(weight, &decision.outcome).filter(|(indices, tables)| *tables > indices / 4)
+}
+
 fn check(context: &Context, report: &mut Report) {
-    for share in shares(context, |_, weight, decision| sizes(weight, &decision.outcome).is_some()) {
-        let (mut indices, mut tables, mut elements) = (0u64, 0u64, 0u64);
-        for (weight, decision) in &share.weights {
-            let Some((of_indices, of_tables)) = sizes(weight, &decision.outcome) else { continue };
-            indices = indices.saturating_add(of_indices);
-            tables = tables.saturating_add(of_tables);
-            elements = elements.saturating_add(weight.elements());
-        }
-        if tables <= indices / 4 || elements == 0 {
-            continue;
-        }
-        let bits = |bytes: u64| bytes as f64 * 8.0 / elements as f64;
+    // Tables for a few channels are told by `lut-many-tables`, weights that grow by `weight-grows`.
+    let is_told = |rule: &recipe::Rule, decision: &Decision| {
+        decision.after >= decision.before || rule.scheme.as_ref().is_some_and(has_many_tables)
+    };
+    let wanted = |rule: &recipe::Rule, weight: &Weight, decision: &Decision| {
+        large(weight, decision).is_some() && !is_told(rule, decision)
+    };
+    for share in shares(context, wanted) {
+        // The worst of them is shown.
+        let all = share.weights.iter().filter_map(|(weight, decision)| Some((weight, large(weight, decision)?)));
+        let per_element = |bytes: u64, weight: &Weight| bytes as f64 * 8.0 / weight.elements().max(1) as f64;
+        let worst = all.max_by(|(a, (_, x)), (b, (_, y))| per_element(*x, a).total_cmp(&per_element(*y, b)));
+        let Some((worst, (indices, tables))) = worst else { continue };
+        let bits = |bytes: u64| per_element(bytes, worst);
         let names = share.names();
         let message = format!(
             "tables take {:.1} bits per weight beside {:.1} for the indices, in {}",

@@ -12,7 +12,7 @@ pub const RULE: Rule = Rule {
     code: "lut-vector-divides",
     severity: Severity::Error,
     title: "vectors that do not divide the channels of a table",
-    binds: Binds::CoreMl,
+    binds: Binds::Model,
     needs: Needs::Model,
     page: "
 With `vector(4)` one index stands for four neighbours along the channel axis. So the channels that share a table must be

@@ -1,7 +1,6 @@
 //! Weight files beyond what the Neural Engine loads.
 
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
-use crate::recipe::{ComputeUnits, TargetChoice};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -15,7 +14,7 @@ The Neural Engine is reported to refuse weight files of more than 2 147 483 648 
 in older versions, and wrong results are reported for very large files.
 
 What counts is the size after quantization. Use fewer bits, or split the model into several packages. If the Neural
-Engine is not meant, say so with `compute cpu-and-gpu`.
+Engine is not meant, say so with `compute cpu-and-gpu`; without a word on `compute` it is a hint.
 ",
     examples: &[Example::with_model(
         "layers.{0..31}.mlp.up_proj.weight  linear  8192x8192  fp16\n",
@@ -31,12 +30,8 @@ const MOST: u64 = 1 << 31;
 fn check(context: &Context, report: &mut Report) {
     let Some((_, plan)) = context.model else { return };
     let recipe = context.recipe;
-    if matches!(recipe.compute.map(|c| c.value), Some(ComputeUnits::Cpu | ComputeUnits::CpuAndGpu)) {
-        return;
-    }
+    let Some((place, severity)) = places::neural_engine(context) else { return };
     let after = plan.decisions.iter().fold(0u64, |sum, decision| sum.saturating_add(decision.after));
-    let place = recipe.compute.map(|c| c.place).or_else(|| recipe.target.as_ref().and_then(TargetChoice::place));
-    let Some(place) = place.or_else(|| recipe.rules.first().map(|rule| rule.place)) else { return };
     if after <= MOST {
         return;
     }
@@ -44,7 +39,7 @@ fn check(context: &Context, report: &mut Report) {
         "{:.1} GiB of weights after quantization: the Neural Engine is reported to refuse more than 2",
         after as f64 / (1u64 << 30) as f64
     );
-    let finding = report.add(place, message);
+    let finding = report.add_as(severity, place, message);
     finding
         .upstream("Core ML reports it when the model is loaded on the device")
         .help("use fewer bits, split the model, or leave the Neural Engine out: `compute cpu-and-gpu`");

@@ -35,7 +35,7 @@ macOS15: measure on the device.
 
 fn check(context: &Context, report: &mut Report) {
     let Some(compute) = context.recipe.compute.filter(|c| c.value == ComputeUnits::CpuAndNe) else { return };
-    let is_block = |granularity: &Granularity| matches!(granularity, Granularity::PerGroup(_) | Granularity::Block(_));
+    let is_block = |granularity: &Granularity| matches!(granularity.plain(), Granularity::PerGroup(_) | Granularity::Block(_));
     for (part, affine) in affine_parts(context.recipe, Field::Granularity, |a| a.bits == 4 && is_block(&a.granularity)) {
         let written = &affine.granularity;
         let message = format!("4-bit integers with `{written}` are reported not to run on the Neural Engine");

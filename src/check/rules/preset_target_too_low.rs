@@ -3,6 +3,7 @@
 use crate::check::needs::{self, MLPROGRAM};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::coreml::feature::lowest_set;
+use crate::coreml::target::Platform;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -41,26 +42,36 @@ warning, and a plain rule instead of the built-in recipe avoids it.
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    let Some(oldest) = needs::oldest(context).filter(|target| target.value.set.spec >= MLPROGRAM) else { return };
-    let given = oldest.value;
+    let oldest = needs::oldest(context);
+    if oldest.is_some_and(|target| target.value.set.spec < MLPROGRAM) {
+        return;
+    }
+    // Without a target, a package is written for its own operator set.
+    let Some(set) = recipe.written_set() else { return };
+    let platform = oldest.map_or(Platform::Ios, |target| target.value.platform);
+    let system = set.on(platform).unwrap_or_else(|| set.systems());
+    let given = match oldest {
+        Some(_) => format!("the target is {system}"),
+        None => needs::package_is_of(set),
+    };
     for extend in &recipe.extends {
         let Some((preset, own)) = extend.preset.zip(needs::preset_set(extend)) else { continue };
-        if given.set.spec >= own.spec {
+        if set.spec >= own.spec {
             continue;
         }
         let expanded = recipe.rules.iter().filter(|rule| Some(rule.place.file) == extend.expansion);
         let schemes = expanded.filter_map(|rule| rule.scheme.as_ref());
-        let refused = schemes.into_iter().any(|scheme| lowest_set(scheme).spec > given.set.spec);
+        let refused = schemes.into_iter().any(|scheme| lowest_set(scheme).spec > set.spec);
         let severity = if refused { Severity::Error } else { Severity::Warning };
         let entry = needs::parameter(extend, "minimum_deployment_target")
-            .filter(|_| extend.expansion == Some(oldest.place.file));
-        let minimum = own.on(given.platform).unwrap_or_else(|| own.systems());
+            .filter(|_| oldest.is_some_and(|oldest| extend.expansion == Some(oldest.place.file)));
+        let minimum = own.on(platform).unwrap_or_else(|| own.systems());
         let finding = report.add_as(
             severity,
             entry.unwrap_or(extend.name.place),
-            format!("`{}` needs {minimum}, and the target is {given}", preset.name),
+            format!("`{}` needs {minimum}, and {given}", preset.name),
         );
-        finding.label(oldest.place, format!("{given} has the operators of {}", given.set.name));
+        finding.label_if(oldest.map(|oldest| oldest.place), format!("{system} has the operators of {}", set.name));
         finding.upstream(format!("ExecuTorch raises a ValueError: the recipe's minimum is {minimum}")).help(if refused {
             format!("the first systems that have what it asks for are {}", own.systems())
         } else {
@@ -68,7 +79,10 @@ fn check(context: &Context, report: &mut Report) {
         });
         match entry {
             Some(entry) => needs::offer_parameter(finding, context, entry, "raise", &minimum),
-            None => needs::offer_target(finding, context, "raise", own, |target| target.set.spec < own.spec),
+            None => {
+                needs::offer_first_target(finding, context, own);
+                needs::offer_target(finding, context, "raise", own, |target| target.set.spec < own.spec);
+            }
         }
     }
 }

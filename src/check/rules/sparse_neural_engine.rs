@@ -1,9 +1,10 @@
 //! The Neural Engine gains from many zeros only.
 
+use super::sparse_low::has_too_few;
 use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::{ComputeUnits, Field};
-use crate::scheme::{Scheme, Sparsity, WeightScheme};
+use crate::scheme::{Scheme, Sparsity};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -30,10 +31,9 @@ device.
 /// Enough for the Neural Engine.
 const ENOUGH: f64 = 0.75;
 
-/// Shares from which nothing is gained at all are told by `sparse-low`: a quarter is above all its bounds.
+/// Shares from which nothing is gained at all are told by `sparse-low`.
 fn is_low(scheme: &Scheme) -> bool {
-    let floor = if matches!(scheme.weights, WeightScheme::Affine(_) | WeightScheme::Palette(_)) { 0.25 } else { 0.0625 };
-    matches!(scheme.sparse, Some(Sparsity::Share(share)) if share > floor && share < ENOUGH)
+    matches!(scheme.sparse, Some(Sparsity::Share(share)) if share < ENOUGH) && !has_too_few(scheme, None)
 }
 
 fn check(context: &Context, report: &mut Report) {

@@ -14,22 +14,22 @@ pub const RULE: Rule = Rule {
     needs: Needs::Recipe,
     page: "
 `sparse 2:4` sets 2 of every 4 neighbours along the input channels to zero, those of the smallest magnitude. So the
-first number is at least 1, or nothing is pruned, and below the second, or nothing is left.
+first number is at least 1, or nothing is pruned, and no more than the second.
 
-coremltools demands n ≤ m, and takes n = m, which zeroes the whole weight.
+coremltools demands n ≤ m as well. Of n = m, which leaves nothing, `sparse-everything` speaks.
 ",
     examples: &[
         Example::recipe("target iOS16\nlinear => sparse 4:2\n", "target iOS16\nlinear => sparse 2:4\n"),
-        Example::recipe("target iOS16\nlinear => sparse 4:4\n", "target iOS16\nlinear => sparse 2:4\n"),
+        Example::recipe("target iOS16\nlinear => sparse 0:4\n", "target iOS16\nlinear => sparse 2:4\n"),
     ],
     sources: &["coremltools: optimize/coreml/_config.py, OpMagnitudePrunerConfig"],
     check,
 };
 
-/// The numbers of a ratio that prunes nothing, or leaves nothing.
+/// The numbers of a ratio that prunes nothing, or more than there is.
 fn wrong(scheme: &Scheme) -> Option<(usize, usize)> {
     match scheme.sparse {
-        Some(Sparsity::Ratio { n, m }) if n == 0 || n >= m => Some((n, m)),
+        Some(Sparsity::Ratio { n, m }) if n == 0 || n > m => Some((n, m)),
         _ => None,
     }
 }
@@ -41,7 +41,6 @@ fn check(context: &Context, report: &mut Report) {
             asked.place,
             match n {
                 0 => "0 zeros in a group prune nothing".to_string(),
-                n if n == m => format!("{n} zeros in a group of {m} leave nothing of the weight"),
                 n => format!("a group of {m} has no room for {n} zeros"),
             },
         );

@@ -1,7 +1,8 @@
 //! A newer target than the schemes need helps no device.
 
+use super::package_feature_target;
 use crate::check::needs;
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -14,7 +15,8 @@ pub const RULE: Rule = Rule {
 The target is the *oldest* system a model must run on. One that is newer than the schemes need shuts out devices and
 gains nothing: a model for iOS 16 runs on iOS 26 too.
 
-There are exceptions, and nothing is said of them. Palettes may be for iOS 18 although one table per weight is known
+There are exceptions, and nothing is said of them. iOS 17 brought faster kernels: compressed weights are decompressed as
+they are needed, where iOS 16 does it once and gains on disk only. Palettes may be for iOS 18 although one table per weight is known
 from iOS 16, since ExecuTorch lowers codebooks for iOS 18 only; int8 entries of palettes may be for iOS 26, which scales
 them after the look-up. What the rest of a model needs is not seen from its recipe: a model with state, such as a cache
 of keys and values, needs iOS 18 whatever its weights become. Then `# bitmill: allow(target-higher-than-needed)` says so.
@@ -22,7 +24,7 @@ of keys and values, needs iOS 18 whatever its weights become. Then `# bitmill: a
     examples: &[
         Example::recipe(
             "target iOS18\nlinear => int8 per-channel\n",
-            "target iOS16\nlinear => int8 per-channel\n",
+            "target iOS17\nlinear => int8 per-channel\n",
         ),
         Example::recipe(
             "target iOS26, macOS26\nlinear => int4 per-group(32)\n",
@@ -38,14 +40,21 @@ of keys and values, needs iOS 18 whatever its weights become. Then `# bitmill: a
 
 fn check(context: &Context, report: &mut Report) {
     let (Some(oldest), Some(useful)) = (needs::oldest(context), needs::useful(context.recipe)) else { return };
+    let of_model = programs::facts(context).map(package_feature_target::features).unwrap_or_default();
+    let useful = needs::set(of_model.iter().map(|feature| feature.spec).fold(useful.spec, i32::max));
     // With a preset that has a target of its own it is more than a hint: `target-recipe-override`.
     if oldest.value.set.spec <= useful.spec || context.recipe.extends.iter().any(|e| needs::preset_set(e).is_some()) {
         return;
     }
     let enough = useful.on(oldest.value.platform).unwrap_or_else(|| useful.systems());
-    let finding = report.add(oldest.place, format!("the rules need no more than {enough}"));
+    let lowest = needs::lowest(context.recipe);
+    let message = match lowest.spec < useful.spec {
+        true => format!("the rules gain nothing beyond {enough}"),
+        false => format!("the rules need no more than {enough}"),
+    };
+    let finding = report.add(oldest.place, message);
     finding
         .here("older devices are shut out")
-        .help(format!("all that the schemes ask for is in {}; a model with state needs iOS18", useful.systems()));
+        .help(format!("all that the schemes ask for is in {}; a model with state needs iOS18", lowest.systems()));
     needs::offer_target(finding, context, "lower", useful, |target| target.set.spec > useful.spec);
 }

@@ -23,6 +23,8 @@ ExecuTorch's documentation says that without a target the smallest sufficient on
 default for ML Programs is taken, which is iOS 15, and iOS 15 has no compressed weights at all: every quantized model
 fails, at the very end of the export.
 
+A Core ML package says itself for which system it is: without `target` it is written again for the same.
+
 `target none` is for experiments that will not be deployed: then the limits of Core ML are hints, and only outputs
 that are not Core ML can be written.
 ",
@@ -43,7 +45,8 @@ that are not Core ML can be written.
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    if recipe.target.is_some() {
+    // A package has an operator set of its own, in which it is written again.
+    if recipe.target.is_some() || recipe.defaults.is_package {
         return;
     }
     let quantizing = recipe.rules.iter().filter_map(|rule| {

@@ -20,7 +20,7 @@ CoreML6: iOS 16, macOS 13, watchOS 9 and tvOS 16.
 are quantized), without a word: specification version 6 goes in, 7 comes out, and the promise about old devices is
 broken. ExecuTorch fails at lowering: `No available version for constexpr_affine_dequantize in the iOS15 opset`.
 
-Say the target that the model will really have.
+Say the target that the model will really have. Without one a package stays what it is, of iOS 15 too.
 ",
     examples: &[
         Example::recipe(
@@ -31,6 +31,11 @@ Say the target that the model will really have.
             "target iOS18, macOS12\nscheme w4 = int4 per-group(32)\nlinear => w4\nembedding => w4 asymmetric\n",
             "target iOS18, macOS15\nscheme w4 = int4 per-group(32)\nlinear => w4\nembedding => w4 asymmetric\n",
         ),
+        Example::with_model(
+            "program CoreML5\nfc.weight  linear  64x64  fp16\n",
+            "linear => int8 per-channel\n",
+            "target iOS16  # bitmill: allow(package-raised)\nlinear => int8 per-channel\n",
+        ),
     ],
     sources: &[
         "coremltools: optimize/coreml/_quantization_passes.py",
@@ -40,8 +45,9 @@ Say the target that the model will really have.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let Some(oldest) = needs::oldest(context).filter(|target| target.value.set.spec == MLPROGRAM) else { return };
     let recipe = context.recipe;
+    let is_too_old = recipe.operator_set().is_some_and(|target| target.spec < MLPROGRAM);
+    let Some(set) = recipe.written_set().filter(|set| set.spec == MLPROGRAM && !is_too_old) else { return };
     // A preset's target is told by `preset-target-too-low`.
     let asked = asked(recipe, Field::Base, |rule, scheme| {
         needs::compresses(scheme) && !needs::in_preset(recipe, rule.place)
@@ -54,7 +60,15 @@ fn check(context: &Context, report: &mut Report) {
         1 => "1 rule asks for them".to_string(),
         n => format!("{n} rules ask for them"),
     };
-    let finding = report.add(oldest.place, format!("{} has no compressed weights, and {rules}", oldest.value));
+    let (place, name) = match needs::oldest(context) {
+        Some(oldest) => (oldest.place, oldest.value.to_string()),
+        None => (needs::package_place(recipe, asked[0].place), needs::package_is_of(set)),
+    };
+    let message = match needs::oldest(context) {
+        Some(_) => format!("{name} has no compressed weights, and {rules}"),
+        None => format!("{name}, which has no compressed weights, and {rules}"),
+    };
+    let finding = report.add(place, message);
     for one in asked.iter().take(3) {
         finding.label(one.place, format!("`{}` is stored compressed", recipe.text(one.place)));
     }
@@ -65,5 +79,6 @@ fn check(context: &Context, report: &mut Report) {
             "coremltools.optimize returns a package for iOS16 without saying so; ExecuTorch fails at lowering: \
              `No available version for constexpr_affine_dequantize in the iOS15 opset`",
         );
+    needs::offer_first_target(finding, context, lowest);
     needs::offer_target(finding, context, "raise", lowest, |target| target.set.spec < lowest.spec);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::words::list;
+use crate::check::words::{self, list};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::plan::{Outcome, Reason};
 
@@ -17,8 +17,8 @@ pub const RULE: Rule = Rule {
 `threshold 2048` leaves weights alone that have no more than 2048 elements: scales and tables would take back what
 codes save, and small weights are often sensitive. A weight of exactly as many elements stays too.
 
-2048 is the default of coremltools (`weight_threshold`); torchao has no threshold, and neither has a recipe that does
-not say one. Depthwise convolutions are the usual case.
+2048 is the default of coremltools (`weight_threshold`) and of recipes for Core ML packages; torchao has no threshold,
+and neither has a recipe for a checkpoint that does not say one. Depthwise convolutions are the usual case.
 ",
     examples: &[Example::with_model(
         "layers.{0..3}.q_proj.weight  linear  64x64  fp16\nlayers.{0..3}.gate.weight  linear  8x64  fp16\n",
@@ -30,9 +30,8 @@ not say one. Depthwise convolutions are the usual case.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let (Some((model, plan)), Some(threshold)) = (context.model, context.recipe.threshold) else {
-        return;
-    };
+    let Some((model, plan)) = context.model else { return };
+    let threshold = context.recipe.threshold_or_default();
     let mut small: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     let mut smallest = u64::MAX;
     for (weight, decision) in model.weights.iter().zip(&plan.decisions) {
@@ -46,16 +45,24 @@ fn check(context: &Context, report: &mut Report) {
         let of_all = plan.rules[index].decides;
         let have = if names.len() == 1 { "has" } else { "have" };
         let message = format!(
-            "{} of {of_all} weights that this rule decides {have} no more than {} elements and stay as they are",
-            names.len(),
-            threshold.value
+            "{} of {of_all} weights that this rule decides {have} no more than {threshold} elements and stay as they are",
+            names.len()
         );
         let finding = report.add(rule.selector_place, message);
         finding.here(list(&names, 3));
-        finding.label(threshold.place, format!("weights of up to {} elements stay", threshold.value));
-        finding.help("small weights cost little: keep them, or lower the threshold");
         let lower = smallest.saturating_sub(1);
-        finding.suggest(format!("lower the threshold to {lower}"), threshold.place, format!("threshold {lower}"));
+        match context.recipe.threshold {
+            Some(written) => {
+                finding.label(written.place, format!("weights of up to {threshold} elements stay"));
+                finding.help("small weights cost little: keep them, or lower the threshold");
+                finding.suggest(format!("lower the threshold to {lower}"), written.place, format!("threshold {lower}"));
+            }
+            None => {
+                finding.help(format!("{threshold} is the threshold of Core ML packages where the recipe says none"));
+                let line = words::insert_above(context.recipe, rule.place, &format!("threshold {lower}"));
+                finding.fix_with(format!("say `threshold {lower}`"), false, vec![line]);
+            }
+        }
         finding.weights(names);
     }
 }

@@ -1,10 +1,9 @@
 //! Dimensions beyond what the Neural Engine takes.
 
 use crate::check::schemes::weights_named;
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::kind::Kind;
 use crate::model::{Role, Weight};
-use crate::recipe::ComputeUnits;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -19,7 +18,7 @@ data moves there and back. The output layer of a language model is the usual one
 vocabulary. ONNX Runtime refuses such layers for Core ML altogether.
 
 It is a report, not a document; nothing in the file is wrong. Splitting the layer into several of at most 16384 rows is
-the known remedy. If the model may run elsewhere, say so: `compute cpu-and-gpu`.
+the known remedy. If the model may run elsewhere, say so: `compute cpu-and-gpu`. Without a word on `compute` it is a hint.
 ",
     examples: &[Example::with_model(
         "lm_head.weight  linear  32000x64  fp16\n",
@@ -34,8 +33,7 @@ const LONGEST: usize = 16384;
 
 fn check(context: &Context, report: &mut Report) {
     let Some((model, _)) = context.model else { return };
-    let uses_engine = |units| matches!(units, ComputeUnits::All | ComputeUnits::CpuAndNe);
-    let Some(compute) = context.recipe.compute.filter(|compute| uses_engine(compute.value)) else { return };
+    let Some((place, severity)) = places::neural_engine(context) else { return };
     // The look-up of an embedding is not the Neural Engine's business, unless a layer shares the table.
     let is_looked_up = |weight: &Weight| weight.kind == Kind::Embedding && weight.tied.is_empty();
     let is_too_long = |weight: &&Weight| {
@@ -50,11 +48,13 @@ fn check(context: &Context, report: &mut Report) {
     }
     let has = if names.len() == 1 { "has" } else { "have" };
     let message = format!("{} {has} a dimension above {LONGEST}, which the Neural Engine does not take", weights_named(&names));
-    let finding = report.add(compute.place, message);
+    let finding = report.add_as(severity, place, message);
     finding
         .here("with the Neural Engine")
         .upstream("Core ML runs such layers on the CPU or the GPU without a word")
         .help("split the layer in the model, or allow the GPU instead; measure on the device")
-        .suggest("use cpu-and-gpu", compute.place, "compute cpu-and-gpu")
         .weights(names);
+    if let Some(compute) = context.recipe.compute {
+        finding.suggest("use cpu-and-gpu", compute.place, "compute cpu-and-gpu");
+    }
 }

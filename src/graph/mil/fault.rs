@@ -5,7 +5,7 @@ use std::fmt;
 use crate::formats::shown;
 use crate::graph::Name;
 use crate::graph::op::MAX_BLOCK_DEPTH;
-use crate::graph::types::MAX_TYPE_DEPTH;
+use crate::graph::types::{MAX_DIMENSIONS, MAX_TYPE_DEPTH};
 use crate::graph::value::MAX_VALUE_DEPTH;
 
 /// Why a program's messages make no program.
@@ -53,6 +53,9 @@ pub enum Fault {
         /// The dimensions that are there.
         dimensions: usize,
     },
+    /// A tensor with more dimensions than anything has.
+    #[error("a tensor has {0} dimensions; at most {MAX_DIMENSIONS} can be read")]
+    TooManyDimensions(usize),
     /// A constant without a value.
     #[error("a constant has no value")]
     NoValue,

@@ -2,7 +2,7 @@
 
 use crate::element::ElementType;
 use crate::formats::coreml::proto;
-use crate::graph::types::{Dim, MAX_TYPE_DEPTH, TensorType, Type};
+use crate::graph::types::{Dim, MAX_DIMENSIONS, MAX_TYPE_DEPTH, TensorType, Type};
 
 use super::fault::Fault;
 
@@ -36,6 +36,9 @@ fn from_message(ty: &proto::ValueType, depth: usize) -> Result<Type, Fault> {
 
 fn tensor_type(tensor: &proto::TensorType) -> Result<TensorType, Fault> {
     let element = ElementType::from_number(tensor.data_type).ok_or(Fault::DataType(tensor.data_type))?;
+    if tensor.dimensions.len() > MAX_DIMENSIONS {
+        return Err(Fault::TooManyDimensions(tensor.dimensions.len()));
+    }
     let shape: Vec<Dim> = tensor.dimensions.iter().map(|dimension| dim(dimension)).collect();
     match (tensor.rank, shape.is_empty()) {
         (..=-1, true) => Ok(TensorType::unranked(element)),

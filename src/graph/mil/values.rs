@@ -95,3 +95,65 @@ fn integers(values: &[i32], element: ElementType, ty: &TensorType) -> Result<Byt
     }
     Ok(bytes.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::value::NoBlobs;
+
+    fn literal(element: ElementType, count: u64, elements: Option<TensorElements>) -> Result<Literal, Fault> {
+        let size = proto::ConstantDimension { size: count };
+        let dimension = proto::Dimension { dimension: Some(proto::DimensionKind::Constant(size.into())) };
+        let tensor = proto::TensorType {
+            data_type: element.number(),
+            rank: 1,
+            dimensions: vec![dimension.into()],
+            attributes: Vec::new(),
+        };
+        let ty = proto::ValueType { kind: Some(proto::ValueTypeKind::Tensor(tensor.into())) };
+        let immediate =
+            proto::ImmediateValue { value: Some(ImmediateKind::Tensor(proto::TensorValue { value: elements }.into())) };
+        let value = proto::Value {
+            doc_string: std::string::String::new(),
+            r#type: Some(ty.into()),
+            value: Some(ValueKind::Immediate(immediate.into())),
+        };
+        Interner::default().literal(&value, 0)
+    }
+
+    fn ints(values: &[i32]) -> Option<TensorElements> {
+        Some(TensorElements::Ints(proto::RepeatedInts { values: values.to_vec() }.into()))
+    }
+
+    #[test]
+    fn every_list_of_elements() {
+        let long = proto::RepeatedLongInts { values: vec![-1, 1 << 40] };
+        let read = literal(Int64, 2, Some(TensorElements::LongInts(long.into()))).unwrap();
+        assert_eq!(read.ints(&NoBlobs).unwrap(), [-1, 1 << 40]);
+        let bools = proto::RepeatedBools { values: vec![true, false] };
+        let read = literal(Bool, 2, Some(TensorElements::Bools(bools.into()))).unwrap();
+        assert_eq!(read.ints(&NoBlobs).unwrap(), [1, 0]);
+        let doubles = proto::RepeatedDoubles { values: vec![0.25] };
+        let read = literal(Fp64, 1, Some(TensorElements::Doubles(doubles.into()))).unwrap();
+        assert_eq!(read.floats(&NoBlobs).unwrap(), [0.25]);
+        let bytes = proto::RepeatedBytes { values: vec![0xe1, 0x83, 0x07, 0xf5, 0x02].into() };
+        let read = literal(Int4, 9, Some(TensorElements::Bytes(bytes.into()))).unwrap();
+        assert_eq!(read.ints(&NoBlobs).unwrap(), [1, -2, 3, -8, 7, 0, 5, -1, 2]);
+        assert_eq!(literal(Uint16, 2, ints(&[0, 65_535])).unwrap().ints(&NoBlobs).unwrap(), [0, 65_535]);
+        assert_eq!(literal(Int16, 1, ints(&[-32_768])).unwrap().ints(&NoBlobs).unwrap(), [-32_768]);
+        assert_eq!(literal(Fp32, 0, None).unwrap().floats(&NoBlobs).unwrap(), [0.0; 0]);
+    }
+
+    #[test]
+    fn values_that_are_not_of_their_type() {
+        let error = |result: Result<Literal, Fault>| result.unwrap_err().to_string();
+        assert_eq!(error(literal(Uint8, 1, ints(&[256]))), "a constant of uint8[1] holds 256, which is out of range");
+        assert_eq!(error(literal(Int8, 1, ints(&[-129]))), "a constant of int8[1] holds -129, which is out of range");
+        assert_eq!(error(literal(Fp16, 1, ints(&[1]))), "a constant of fp16[1] holds values of another kind");
+        let wanted = "a constant of int32[3]: the number of values is not that of the shape";
+        assert_eq!(error(literal(Int32, 3, ints(&[1, 2]))), wanted);
+        let bytes = proto::RepeatedBytes { values: vec![1].into() };
+        let text = literal(String, 1, Some(TensorElements::Bytes(bytes.into())));
+        assert_eq!(error(text), "a constant of string[1] holds values of another kind");
+    }
+}

@@ -247,7 +247,9 @@ impl<'a> Call<'a> {
         if !accepts(tensor.element) {
             return Err(OpError::at(OpRule::DType, parameter, format!("cannot be of {}", tensor.element)));
         }
+        // A constant that is declared as something else is reported; its values are not trusted.
         let literal = self.one(parameter).and_then(|given| given.literal);
+        let literal = literal.filter(|literal| literal.ty.as_tensor() == Some(tensor));
         Ok(literal.and_then(read).map_or(Constant::Unknown, Constant::Known))
     }
 }

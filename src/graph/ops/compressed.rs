@@ -43,7 +43,7 @@ pub(super) static OPERATORS: &[Operator] = &[
             affine,
         )],
     ),
-    operator("constexpr_cast", &[since(CoreML6, CAST, cast)]),
+    operator("constexpr_cast", &[since(CoreML6, CAST, cast), since(CoreML8, CAST, cast)]),
     operator("constexpr_lut_to_dense", &[since(CoreML6, LUT_6, packed_lut), since(CoreML8, LUT_8, lut)]),
     operator("constexpr_sparse_to_dense", &[since(CoreML6, SPARSE_6, packed_sparse), since(CoreML8, SPARSE_8, sparse)]),
     operator(

@@ -77,10 +77,12 @@ pub fn operators() -> impl Iterator<Item = &'static Operator> {
     TABLE.values().copied()
 }
 
-/// Whether an operator's parameters stand among the attributes of an operation: those of `const`, and before
-/// CoreML8 those of every `constexpr_*`. CT:backend/mil/load.py:215-246.
+/// Whether an operator's parameters stand among the attributes of an operation: those of `const`, and those of every
+/// `constexpr_*` whose version is older than CoreML8, whatever the set of the program: coremltools goes by the version
+/// of the operator, and `constexpr_affine_dequantize` has none newer. CT:backend/mil/load.py:215-246.
 pub fn parameters_are_attributes(kind: &str, set: Opset) -> bool {
-    kind == "const" || (kind.starts_with("constexpr_") && set < Opset::CoreML8)
+    let since = operator(kind).and_then(|operator| operator.version(set)).map_or(set, |version| version.since);
+    kind == "const" || (kind.starts_with("constexpr_") && since < Opset::CoreML8)
 }
 
 /// The types of an operation's outputs; `None` for an operator that is not in the table.
@@ -177,3 +179,6 @@ fn check_groups(version: &Version, call: &Call<'_>, errors: &mut Vec<OpError>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

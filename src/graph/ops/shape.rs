@@ -1,7 +1,7 @@
 //! Arithmetic of shapes that the rules share.
 
 use crate::element::ElementType;
-use crate::graph::types::{Dim, ShapeText, TensorType, Type};
+use crate::graph::types::{Dim, MAX_DIMENSIONS, ShapeText, TensorType, Type};
 
 use super::fault::{OpError, OpRule};
 
@@ -11,6 +11,15 @@ pub(super) type One = Result<Vec<Type>, OpError>;
 /// One output of this element type and shape.
 pub(super) fn one(element: ElementType, shape: Vec<Dim>) -> One {
     Ok(vec![Type::Tensor(TensorType { element, shape })])
+}
+
+/// Checks the number of dimensions that a parameter asks for.
+pub(super) fn expect_few(parameter: &'static str, dimensions: usize) -> Result<(), OpError> {
+    if dimensions <= MAX_DIMENSIONS {
+        return Ok(());
+    }
+    let message = format!("asks for {dimensions} dimensions; at most {MAX_DIMENSIONS} can be");
+    Err(OpError::at(OpRule::Rank, parameter, message))
 }
 
 /// One output of the type of an input.

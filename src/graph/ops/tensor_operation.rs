@@ -2,12 +2,14 @@
 
 use crate::element::ElementType::{self, *};
 use crate::graph::function::Opset::*;
-use crate::graph::types::{Dim, ShapeText, TensorType, Type};
+use crate::graph::types::{Dim, MAX_DIMENSIONS, ShapeText, TensorType, Type};
 
 use super::call::{Call, Constant};
 use super::elementwise::like_x;
 use super::fault::{OpError, OpRule};
-use super::shape::{One, add_dims, axis, expect_shape, map_dim, one, open, positive, rank_in, same, size, unknown};
+use super::shape::{
+    One, add_dims, axis, expect_few, expect_shape, map_dim, one, open, positive, rank_in, same, size, unknown,
+};
 use super::table::*;
 
 const AXIS: Parameter = fixed_opt("axis", INT32);
@@ -227,10 +229,11 @@ fn shape_of(call: &Call<'_>, element: ElementType) -> One {
     rank_in("shape", given, 1..=1)?;
     match (call.ints("shape")?, &given.shape[..]) {
         (Constant::Known(sizes), _) => {
+            expect_few("shape", sizes.len())?;
             let dims = sizes.into_iter().map(|given| size("shape", given).map(Dim::Known));
             one(element, dims.collect::<Result<_, _>>()?)
         }
-        (_, [Dim::Known(rank)]) if *rank <= 64 => one(element, unknown(*rank as usize)),
+        (_, [Dim::Known(rank)]) if *rank <= MAX_DIMENSIONS as u64 => one(element, unknown(*rank as usize)),
         _ => open(element),
     }
 }

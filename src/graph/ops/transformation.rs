@@ -2,12 +2,12 @@
 
 use crate::element::ElementType::*;
 use crate::graph::function::Opset::*;
-use crate::graph::types::{Dim, ShapeText, TensorType};
+use crate::graph::types::{Dim, MAX_DIMENSIONS, ShapeText, TensorType};
 
 use super::call::{Call, Constant};
 use super::elementwise::like_x;
 use super::fault::{OpError, OpRule};
-use super::shape::{One, axes, axis, map_dim, one, open, positive, product, rank_in, unknown};
+use super::shape::{One, axes, axis, expect_few, map_dim, one, open, positive, product, rank_in, unknown};
 use super::table::*;
 
 const X_5: Parameter = live("x", t(NUMBERS_AND_BOOL));
@@ -83,6 +83,7 @@ const fn sliding_windows_parameters(x: Parameter) -> [Parameter; 4] {
 fn expand_dims(call: &Call<'_>) -> One {
     let x = call.tensor("x")?;
     let (Some(rank), Some(given)) = (x.rank(), call.ints("axes")?.known()) else { return open(x.element) };
+    expect_few("axes", rank + given.len())?;
     let mut shape = x.shape.clone();
     for at in axes("axes", &given, rank + given.len())? {
         shape.insert(at, Dim::Known(1));
@@ -155,10 +156,11 @@ fn reshape(call: &Call<'_>, zero: impl Fn(&[Dim], usize, usize) -> Result<Dim, (
     let Some(wanted) = call.ints("shape")?.known() else {
         // The number of dimensions is known where that of the entries is.
         return match shape.shape[..] {
-            [Dim::Known(rank)] if rank <= 64 => one(x.element, unknown(rank as usize)),
+            [Dim::Known(rank)] if rank <= MAX_DIMENSIONS as u64 => one(x.element, unknown(rank as usize)),
             _ => open(x.element),
         };
     };
+    expect_few("shape", wanted.len())?;
     let mut rest = None;
     let mut out = Vec::with_capacity(wanted.len());
     for (i, size) in wanted.iter().enumerate() {

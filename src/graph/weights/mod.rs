@@ -227,7 +227,12 @@ impl Finder<'_> {
             Some(_) => (None, Vec::new(), ty.bytes()),
             None => {
                 let chain = Chain::of(index, id, self.blobs);
-                let key = if chain.all_in_files { chain.stored } else { Vec::new() };
+                // What stands in the program is equal by chance, not one constant in two places.
+                let is_shared = |(_, stored): &(String, Stored)| matches!(stored, Stored::Blob(_));
+                let key = match chain.all_in_files && chain.stored.iter().any(is_shared) {
+                    true => chain.stored,
+                    false => Vec::new(),
+                };
                 (Some(chain.compression), key, chain.bytes)
             }
         };
@@ -277,3 +282,6 @@ fn is_weight_like(ty: &TensorType) -> bool {
     let element = ty.element;
     (element.is_float() || matches!(element, Bf16 | Int8 | Uint8)) && ty.count().is_some_and(|n| n >= MIN_ELEMENTS)
 }
+
+#[cfg(test)]
+mod tests;

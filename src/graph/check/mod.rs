@@ -341,3 +341,6 @@ impl<'i, 'f> Checker<'i, 'f> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

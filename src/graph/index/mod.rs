@@ -169,37 +169,46 @@ impl<'f> Index<'f> {
         index
     }
 
+    /// Puts the uses of each value together, in the order of the text.
     fn sort_consumers(&mut self) {
-        let mut all = Vec::with_capacity(self.uses.len());
+        let mut starts = vec![0; self.values.len() + 1];
+        self.each_use(|value, _| starts[value.0 as usize + 1] += 1);
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        let placeholder = Consumer::Output { block: BlockId(0), position: 0 };
+        let mut consumers = vec![placeholder; starts.last().copied().unwrap_or(0) as usize];
+        let mut next = starts.clone();
+        self.each_use(|value, consumer| {
+            let at = &mut next[value.0 as usize];
+            consumers[*at as usize] = consumer;
+            *at += 1;
+        });
+        self.starts = starts;
+        self.consumers = consumers;
+    }
+
+    /// Calls for every use of a value: operations in the order of the text, then outputs of blocks.
+    fn each_use(&self, mut visit: impl FnMut(ValueId, Consumer)) {
         for (i, entry) in self.operations.iter().enumerate() {
             let mut uses = entry.uses.clone();
             for (parameter, input) in entry.operation.inputs.iter().enumerate() {
                 for position in 0..input.bindings.len() {
                     let Some(at) = uses.next() else { break };
-                    let consumer = Consumer::Operation {
-                        operation: OpId(i as u32),
-                        parameter: parameter as u32,
-                        position: position as u32,
-                    };
-                    all.extend(self.uses[at as usize].map(|value| (value, consumer)));
+                    if let Some(value) = self.uses[at as usize] {
+                        let (parameter, position) = (parameter as u32, position as u32);
+                        visit(value, Consumer::Operation { operation: OpId(i as u32), parameter, position });
+                    }
                 }
             }
         }
         for (i, entry) in self.blocks.iter().enumerate() {
             for (position, value) in entry.outputs.iter().enumerate() {
-                let consumer = Consumer::Output { block: BlockId(i as u32), position: position as u32 };
-                all.extend(value.map(|value| (value, consumer)));
+                if let Some(value) = value {
+                    visit(*value, Consumer::Output { block: BlockId(i as u32), position: position as u32 });
+                }
             }
         }
-        all.sort_by_key(|(value, _)| *value);
-        self.starts = vec![0; self.values.len() + 1];
-        for (value, _) in &all {
-            self.starts[value.0 as usize + 1] += 1;
-        }
-        for i in 1..self.starts.len() {
-            self.starts[i] += self.starts[i - 1];
-        }
-        self.consumers = all.into_iter().map(|(_, consumer)| consumer).collect();
     }
 
     /// The function it was made of.
@@ -412,3 +421,6 @@ impl<'f> Parts<'f> {
         self.operations.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! Weights that do not become smaller.
+
+use crate::check::schemes::{shares, weights_named};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
+use super::lut_many_tables::has_many_tables;
+use super::sparse_low::has_too_few;
+use crate::plan::{Fitted, Outcome};
+use crate::recipe::Field;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    code: "weight-grows",
+    severity: Severity::Hint,
+    title: "a weight that takes as much as before, or more",
+    binds: Binds::Model,
+    needs: Needs::Model,
+    page: "
+Scales, tables and masks take space beside the codes. Where few elements share one, they take more than the codes save:
+`lut8` with a table of 256 entries makes a weight of 1024 elements bigger, and so does `int8` with an fp16 scale for every
+two elements.
+
+Use larger groups, fewer bits in an index, integers per channel, or leave small weights as they are with
+`where params < 4096 => keep`.
+",
+    examples: &[
+        Example::with_model(
+            "fc1.weight  linear  64x64  fp16\nhead.weight  linear  8x64  fp16\n",
+            "target iOS16\nthreshold 0\nlinear => lut8\n\"fc1\" => int8 per-channel\n",
+            "target iOS16\nthreshold 0\nlinear => int8 per-channel\n",
+        ),
+        Example::with_model(
+            "fc1.weight  linear  64x64  fp16\n",
+            "target iOS18\nlinear => int8 block[1, 2]\n",
+            "target iOS18\nlinear => int8 block[1, 32]\n",
+        ),
+    ],
+    sources: &[
+        "coremltools: docs-guides/source/opt-palettization-perf.md",
+    ],
+    check,
+};
+
+fn check(context: &Context, report: &mut Report) {
+    let grown = shares(context, |rule, weight, decision| {
+        // Wider floats are told by `float-grows`, tables for a few channels by `lut-many-tables`, masks that cost more
+        // than they save by `sparse-low`.
+        let told = rule.scheme.as_ref().is_none_or(|s| has_many_tables(s) || has_too_few(s, Some(weight)));
+        let is_packed = match &decision.outcome {
+            Outcome::Change(Fitted::Affine { .. } | Fitted::Palette { .. }) => true,
+            Outcome::Change(Fitted::Sparse { .. } | Fitted::Float(_)) | Outcome::Keep(_) | Outcome::Misfit(_) => false,
+        };
+        // 8-bit floats are as small as integers; what is changed of them is changed for another reason.
+        is_packed && !told && weight.dtype.bits() > 8 && decision.after >= decision.before
+    });
+    for share in grown {
+        let names = share.names();
+        let (before, after) = share.weights.iter().fold((0u64, 0u64), |(before, after), (_, decision)| {
+            (before.saturating_add(decision.before), after.saturating_add(decision.after))
+        });
+        let verb = if names.len() == 1 { "does" } else { "do" };
+        let message = format!("{} {verb} not become smaller", weights_named(&names));
+        let finding = report.add(places::part(share.rule, Field::Granularity), message);
+        finding
+            .here(format!("{} before, {} after", crate::words::size(before), crate::words::size(after)))
+            .label(share.rule.selector_place, "these weights are meant")
+            .help("let more elements share a scale or a table, or leave these weights as they are")
+            .weights(names);
+    }
+}

@@ -1,0 +1,270 @@
+//! What rules ask of a program, whether a package holds it or a listing describes it.
+
+use std::collections::BTreeSet;
+
+use super::Model;
+use super::package::{Constant, PackageModel, kind_of};
+use crate::element::ElementType;
+use crate::formats::coreml::proto::{
+    self, ArrayDataType, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
+};
+use crate::formats::shown;
+use crate::graph::Program;
+use crate::graph::check::{CheckFault, Problem};
+use crate::graph::function::Opset;
+use crate::graph::index::{Index, Producer};
+use crate::graph::ops;
+use crate::graph::types::Type;
+use crate::graph::value::Blobs;
+use crate::graph::weights::Role;
+use crate::kind::Kind;
+
+/// What a program asks of the systems that run it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ProgramFacts {
+    /// Its operator set, the newest of its functions'; `None` where none of them is known.
+    pub set: Option<Opset>,
+    /// Operator sets that are not known, as written.
+    pub unknown_sets: Vec<String>,
+    /// How many functions it has.
+    pub functions: usize,
+    /// Whether its outputs are described as those of a classifier.
+    pub is_classifier: bool,
+    /// Whether values that it computes are fp16, beside those at its edges.
+    pub has_fp16: bool,
+    /// What it takes.
+    pub inputs: Vec<Feature>,
+    /// What it gives.
+    pub outputs: Vec<Feature>,
+    /// What it keeps between runs.
+    pub states: Vec<Feature>,
+    /// Operators that are not in the table, sorted.
+    pub unknown_operators: Vec<String>,
+    /// Computed values with their longest dimensions, where these are beyond [`LONGEST`]: by operation.
+    pub long: Vec<(String, u64)>,
+    /// How each of [`Model::weights`] is taken, in their order.
+    pub uses: Vec<Uses>,
+    /// What a listing says is wrong with the program, and in which operator sets; a package is looked at itself.
+    pub listed_faults: Vec<(Vec<Opset>, ProgramFault)>,
+}
+
+/// The longest dimension that the Neural Engine is known to take.
+pub const LONGEST: u64 = 16384;
+
+/// An input, an output or a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feature {
+    /// Its name.
+    pub name: String,
+    /// Its element type; `None` for images, dictionaries and types of later versions.
+    pub element: Option<ElementType>,
+    /// Which shapes it may have.
+    pub shapes: Shapes,
+}
+
+/// The shapes that a feature may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Shapes {
+    /// One.
+    #[default]
+    Fixed,
+    /// A few that are listed.
+    Enumerated,
+    /// Any within bounds, or without.
+    Range,
+}
+
+/// How a program takes a constant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Uses {
+    /// The kinds of modules that take it as their weight, in the program's order.
+    pub kinds: Vec<Kind>,
+    /// The axes of output and input channels that those see, each pair once.
+    pub axes: Vec<(usize, usize)>,
+    /// Whether a block hands it out.
+    pub is_output: bool,
+    /// The operator that gives it, where it is compressed.
+    pub compressed: Option<String>,
+}
+
+/// Something wrong with a program.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProgramFault {
+    /// The operation; empty where it is about a function.
+    pub operation: String,
+    /// Its operator; empty where it is about a function.
+    pub operator: String,
+    /// What is wrong, with its place.
+    pub what: String,
+}
+
+impl ProgramFault {
+    /// Of the checker of programs.
+    fn of(problem: &Problem) -> ProgramFault {
+        let place = problem.operation.as_ref();
+        ProgramFault {
+            operation: place.map_or(String::new(), |place| shown(&place.name)),
+            operator: place.map_or(String::new(), |place| place.kind.to_string()),
+            what: problem.to_string(),
+        }
+    }
+
+    /// Whether it is told elsewhere: sets that are not known stand in [`ProgramFacts::unknown_sets`].
+    fn is_told(problem: &Problem) -> bool {
+        matches!(problem.fault, CheckFault::Opset(_))
+    }
+}
+
+impl Model {
+    /// What is wrong with the program as it would be in an operator set, which is its own or a newer one. Empty
+    /// for models without a program.
+    pub fn program_faults(&self, set: Opset) -> Vec<ProgramFault> {
+        match (&self.program, &self.facts) {
+            (Some(package), _) => package.faults(set).to_vec(),
+            (None, Some(facts)) => {
+                let here = facts.listed_faults.iter().filter(|(sets, _)| sets.contains(&set));
+                here.map(|(_, fault)| fault.clone()).collect()
+            }
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+/// The facts about a package's program.
+pub(super) fn facts(package: &PackageModel) -> ProgramFacts {
+    let program = &package.program;
+    let mut facts = ProgramFacts {
+        set: package.opset(),
+        functions: program.functions.len(),
+        uses: package.constants.iter().map(|constant| uses(package, constant)).collect(),
+        ..ProgramFacts::default()
+    };
+    let unknown: BTreeSet<String> =
+        program.functions.iter().filter(|f| f.set().is_none()).map(|f| f.opset.to_string()).collect();
+    facts.unknown_sets = unknown.into_iter().collect();
+    describe(package.package.model(), &mut facts);
+    let mut operators = BTreeSet::new();
+    for function in &program.functions {
+        let index = Index::new(function);
+        for (_, operation) in index.operations() {
+            if ops::operator(&operation.kind).is_none() {
+                operators.insert(operation.kind.to_string());
+            }
+        }
+        for value in index.values() {
+            let (Type::Tensor(ty), Producer::Operation { operation, .. }) = (index.ty(value), index.producer(value))
+            else {
+                continue;
+            };
+            let operation = index.operation(operation);
+            if operation.is_const() || operation.is_constexpr() {
+                continue;
+            }
+            // Values of the other type at the edges of a program come of a `cast`.
+            if &*operation.kind != "cast" {
+                facts.has_fp16 |= ty.element == ElementType::Fp16;
+            }
+            let longest = ty.shape.iter().filter_map(|dim| dim.known()).max().unwrap_or(0);
+            if longest > LONGEST {
+                facts.long.push((operation.name.to_string(), longest));
+            }
+        }
+    }
+    facts.unknown_operators = operators.into_iter().collect();
+    facts
+}
+
+fn uses(package: &PackageModel, constant: &Constant) -> Uses {
+    let mut uses = Uses { is_output: constant.is_output, ..Uses::default() };
+    if constant.compression().is_some() {
+        let operation = constant.places.first().and_then(|place| package.operation(place));
+        uses.compressed = operation.map(|operation| operation.kind.to_string());
+    }
+    let rank = constant.first.ty.shape.len();
+    for one in &constant.uses {
+        if matches!(one.role, Role::Bias | Role::Normalization | Role::Other) {
+            continue;
+        }
+        let kind = kind_of(one, rank);
+        if !uses.kinds.contains(&kind) {
+            uses.kinds.push(kind);
+        }
+        if let Some(axes) = one.role.axes(rank).map(|axes| (axes.output, axes.input))
+            && !uses.axes.contains(&axes)
+        {
+            uses.axes.push(axes);
+        }
+    }
+    uses
+}
+
+/// What the description says.
+fn describe(model: &proto::Model, facts: &mut ProgramFacts) {
+    let Some(description) = &model.description else { return };
+    facts.is_classifier = !description.predicted_feature_name.is_empty();
+    let of = |features: &[Kept<FeatureDescription>]| features.iter().map(|one| feature(one)).collect::<Vec<_>>();
+    facts.inputs = of(&description.input);
+    facts.outputs = of(&description.output);
+    facts.states = of(&description.state);
+    for function in &description.functions {
+        facts.is_classifier |= !function.predicted_feature_name.is_empty();
+        facts.inputs.extend(of(&function.input));
+        facts.outputs.extend(of(&function.output));
+        facts.states.extend(of(&function.state));
+    }
+}
+
+fn feature(described: &FeatureDescription) -> Feature {
+    let kind = described.r#type.as_ref().and_then(|ty| ty.kind.as_ref());
+    let array = match kind {
+        Some(FeatureKind::MultiArray(array)) => Some(&**array),
+        Some(FeatureKind::State(state)) => state.kind.as_ref().map(|StateKind::Array(array)| &**array),
+        None => None,
+    };
+    Feature {
+        name: shown(&described.name),
+        element: array.and_then(element),
+        shapes: array.map_or(Shapes::Fixed, shapes),
+    }
+}
+
+fn element(array: &ArrayFeatureType) -> Option<ElementType> {
+    Some(match array.array_data_type()? {
+        ArrayDataType::Float16 => ElementType::Fp16,
+        ArrayDataType::Float32 => ElementType::Fp32,
+        ArrayDataType::Double => ElementType::Fp64,
+        ArrayDataType::Int8 => ElementType::Int8,
+        ArrayDataType::Int32 => ElementType::Int32,
+    })
+}
+
+fn shapes(array: &ArrayFeatureType) -> Shapes {
+    match &array.shape_flexibility {
+        None => Shapes::Fixed,
+        Some(ShapeFlexibility::Enumerated(shapes)) if shapes.shapes.len() < 2 => Shapes::Fixed,
+        Some(ShapeFlexibility::Enumerated(_)) => Shapes::Enumerated,
+        Some(ShapeFlexibility::Range(range)) => {
+            let varies = |range: &Kept<proto::SizeRange>| i64::try_from(range.lower_bound) != Ok(range.upper_bound);
+            if range.size_ranges.iter().any(varies) { Shapes::Range } else { Shapes::Fixed }
+        }
+    }
+}
+
+/// Faults of a program in an operator set.
+pub(super) fn faults(program: &Program, set: Opset, blobs: &dyn Blobs) -> Vec<ProgramFault> {
+    let own = program.functions.iter().filter_map(|function| function.set()).max();
+    let raised = own.is_some_and(|own| own < set).then(|| {
+        let mut raised = program.clone();
+        for function in &mut raised.functions {
+            function.opset = set.name().into();
+        }
+        raised
+    });
+    let problems = crate::graph::check::check(raised.as_ref().unwrap_or(program), blobs);
+    // Compressed constants are written in the form of the newer set.
+    let rewritten = |problem: &Problem| {
+        raised.is_some() && problem.operation.as_ref().is_some_and(|place| place.kind.starts_with("constexpr_"))
+    };
+    let told = |problem: &Problem| ProgramFault::is_told(problem) || rewritten(problem);
+    problems.iter().filter(|problem| !told(problem)).map(ProgramFault::of).collect()
+}
