@@ -5,6 +5,7 @@
 pub mod check;
 pub mod cli;
 pub mod coreml;
+pub mod diff;
 pub mod dtype;
 pub mod element;
 pub mod exec;

@@ -49,6 +49,8 @@ pub enum Command {
     Run(RunArgs),
     /// Write a model with its compressed weights as plain ones
     Decompress(DecompressArgs),
+    /// Show what changed between two models, weight by weight
+    Diff(DiffArgs),
     /// Show the tensors of a model
     Inspect(InspectArgs),
     /// Explain a code of a finding, or any word of the language
@@ -232,10 +234,27 @@ pub struct DecompressArgs {
     pub json: bool,
 }
 
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A checkpoint or a Core ML package
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub before: PathBuf,
+    /// What it became, or another like it; exits with 1 if they differ
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub after: PathBuf,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+    /// List every weight, with those that are the same
+    #[arg(long)]
+    pub all: bool,
+}
+
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// A safetensors file, or a directory with shards or a config.json
+    /// A safetensors file, a directory with shards or a config.json, or a Core ML package
     #[arg(value_hint = ValueHint::AnyPath)]
     pub model: PathBuf,
     /// Only these: a selector as in recipes (`linear`, `"*.q_proj" where rank == 2`), or a bare glob over names

@@ -7,8 +7,9 @@ use super::failure::Failure;
 use super::json::{self, ModelShape};
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal, clean};
-use super::{Exit, heading, nearest_help};
+use super::{Exit, heading, inspect_program, nearest_help};
 use crate::check::words::{self, count};
+use crate::inspect::program::ProgramSummary;
 use crate::inspect::{BARS, Sum, Values, values};
 use crate::model::nearest_names;
 use crate::model::{Model, Weight, layers};
@@ -22,18 +23,31 @@ pub fn run(args: &InspectArgs, terminal: &mut Terminal) -> Result<Exit, Failure>
         None => model.weights.iter().collect(),
     };
     let values = if args.values { values(&model, &weights)? } else { Vec::new() };
+    let summary = model.program.as_ref().map(|program| ProgramSummary::of(&model, program));
     if args.json {
-        terminal.text(&json::text(&ModelShape::new(&model, &weights, &values)))?;
+        terminal.text(&json::text(&ModelShape::new(&model, summary.as_ref(), &weights, &values)))?;
         return Ok(Exit::Fine);
     }
     show_head(&args.model, &model, &weights, terminal)?;
+    // Who asks for some tensors, or for values, does not ask for the program.
+    let summary = summary.filter(|_| args.pattern.is_none() && !args.values);
+    if let Some(summary) = &summary {
+        inspect_program::head(summary, terminal)?;
+    }
+    terminal.line("")?;
+    if let Some(summary) = &summary {
+        inspect_program::interface(summary, terminal)?;
+    }
     if args.values {
         let table = values_table(&weights, &values, terminal.unicode);
         terminal.text(&table.draw(terminal.width, terminal.paint))?;
     } else {
-        let table = tree_table(&weights, terminal.unicode);
+        let table = tree_table(&model, &weights, terminal.unicode);
         terminal.text(&table.draw(terminal.width, terminal.paint))?;
-        show_totals(&weights, terminal)?;
+        show_totals(&model, &weights, terminal)?;
+    }
+    if let Some(summary) = &summary {
+        inspect_program::operators(summary, terminal)?;
     }
     Ok(Exit::Fine)
 }
@@ -68,8 +82,7 @@ fn show_head(path: &Path, model: &Model, weights: &[&Weight], terminal: &mut Ter
     facts.push(format!("{}{part} tensors", thousands(sum.tensors as u64)));
     facts.push(format!("{} elements", thousands(sum.elements)));
     facts.push(size(sum.bytes));
-    terminal.line(format!("  {}", facts.join(", ")))?;
-    Ok(terminal.line("")?)
+    Ok(terminal.line(format!("  {}", facts.join(", ")))?)
 }
 
 /// Levels of the tree; what lies deeper stands in one line.
@@ -113,10 +126,11 @@ impl<'m> Node<'m> {
     }
 }
 
-fn tree_table(weights: &[&Weight], unicode: bool) -> Table {
+fn tree_table(model: &Model, weights: &[&Weight], unicode: bool) -> Table {
     let items = weights.iter().map(|weight| {
         let likeness = (weight.kind, weight.role, weight.shape.clone(), weight.dtype, weight.known_by);
-        (weight.name.as_str(), (likeness, weight.transposed, weight.tied.is_empty()))
+        let stored = model.compressed(weight).map(|compressed| compressed.to_string());
+        (weight.name.as_str(), (likeness, stored, weight.transposed, weight.tied.is_empty()))
     });
     let mut root = Node::default();
     for row in layers::collapse(items) {
@@ -135,18 +149,19 @@ fn tree_table(weights: &[&Weight], unicode: bool) -> Table {
         Column::text("kind", 2),
         Column::number("shape", 1),
         Column::text("type", 3),
+        Column::text("compressed", 2),
         Column::number("size", 1),
         Column::text("kind is known", 5),
         Column::text("", 6),
     ]);
     for child in &root.children {
-        add_rows(&mut table, child, "", "", unicode);
+        add_rows(&mut table, model, child, "", "", unicode);
     }
     table
 }
 
 /// Adds a node and what is under it: `first` stands before its own line, `rest` before the others.
-fn add_rows(table: &mut Table, node: &Node, first: &str, rest: &str, unicode: bool) {
+fn add_rows(table: &mut Table, model: &Model, node: &Node, first: &str, rest: &str, unicode: bool) {
     let label = format!("{first}{}", node.label);
     match node.leaf {
         Some((weight, many)) => table.row([
@@ -155,12 +170,14 @@ fn add_rows(table: &mut Table, node: &Node, first: &str, rest: &str, unicode: bo
             Cell::from(weight.kind.word()),
             Cell::from(shape(&weight.shape)),
             Cell::from(weight.dtype.name()),
+            Cell::from(model.compressed(weight).map(|compressed| compressed.to_string()).unwrap_or_default()),
             Cell::from(size(node.sum.bytes)),
             Cell::styled(Style::Dim, format!("by {}", weight.known_by.word())),
             Cell::styled(Style::Dim, notes(weight)),
         ]),
         None => table.row([
             Cell::styled(Style::Bold, label),
+            Cell::default(),
             Cell::default(),
             Cell::default(),
             Cell::default(),
@@ -174,7 +191,7 @@ fn add_rows(table: &mut Table, node: &Node, first: &str, rest: &str, unicode: bo
     for (index, child) in node.children.iter().enumerate() {
         let is_last = index + 1 == node.children.len();
         let (own, under) = if is_last { (last, "  ") } else { (branch, line) };
-        add_rows(table, child, &format!("{rest}{own}"), &format!("{rest}{under}"), unicode);
+        add_rows(table, model, child, &format!("{rest}{own}"), &format!("{rest}{under}"), unicode);
     }
 }
 
@@ -184,7 +201,7 @@ fn notes(weight: &Weight) -> String {
     tied.into_iter().chain(transposed).collect::<Vec<_>>().join("; ")
 }
 
-fn show_totals(weights: &[&Weight], terminal: &mut Terminal) -> Result<(), Failure> {
+fn show_totals(model: &Model, weights: &[&Weight], terminal: &mut Terminal) -> Result<(), Failure> {
     let columns = |title| {
         [Column::text(title, 0), Column::number("tensors", 1), Column::number("elements", 2), Column::number("size", 0)]
     };
@@ -201,7 +218,14 @@ fn show_totals(weights: &[&Weight], terminal: &mut Terminal) -> Result<(), Failu
     for (dtype, sum) in Sum::by(weights.iter().copied(), |weight| weight.dtype) {
         row(&mut types, dtype.name(), sum);
     }
-    for table in [kinds, types] {
+    let mut compressions = Table::new(&columns("compressed"));
+    let sums = Sum::by(weights.iter().copied(), |weight| model.compressed(weight).map(|found| found.to_string()));
+    if sums.keys().any(Option::is_some) {
+        for (compressed, sum) in sums {
+            row(&mut compressions, compressed.as_deref().unwrap_or("not"), sum);
+        }
+    }
+    for table in [kinds, types, compressions].into_iter().filter(|table| !table.is_empty()) {
         terminal.line("")?;
         terminal.text(&table.draw(terminal.width, terminal.paint))?;
     }

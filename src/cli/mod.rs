@@ -3,12 +3,14 @@
 mod args;
 mod check;
 mod decompress;
+mod diff;
 mod draw;
 mod edit;
 mod explain;
 mod failure;
 mod fmt;
 mod inspect;
+mod inspect_program;
 pub mod json;
 mod markdown;
 mod new;
@@ -124,6 +126,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Why(args) => why::run(args, terminal),
         Command::Run(args) => run::run(args, terminal),
         Command::Decompress(args) => decompress::run(args, terminal),
+        Command::Diff(args) => diff::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
         Command::Rules(args) => rules::run(args, terminal),

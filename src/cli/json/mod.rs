@@ -5,16 +5,20 @@
 //! - `plan --json`: [`PlanShape`]; with `--targets` [`TargetsShape`].
 //! - `run --json`: [`RunShape`].
 //! - `decompress --json`: [`DecompressShape`].
+//! - `diff --json`: [`DiffShape`].
 //! - `inspect --json`: [`ModelShape`].
 //! - `rules --json`: [`RulesShape`]; `presets --json`: [`PresetsShape`], `presets NAME --json`: [`PresetShape`].
 
 mod decompress;
+mod diff;
 mod model;
 mod plan;
+mod program;
 mod rules;
 mod run;
 
 pub use decompress::DecompressShape;
+pub use diff::DiffShape;
 pub use model::ModelShape;
 pub use plan::{PlanShape, TargetsShape};
 pub use rules::{PresetShape, PresetsShape, RulesShape};

@@ -1,6 +1,8 @@
 //! Models.
 
 use crate::check::report::json::VERSION;
+use super::program::ProgramShape;
+use crate::inspect::program::ProgramSummary;
 use crate::inspect::{Sum, Values};
 use crate::model::{Compressed, Method, Model, Weight};
 use serde::Serialize;
@@ -10,7 +12,7 @@ use serde::Serialize;
 pub struct ModelHead<'a> {
     /// Its path.
     pub path: String,
-    /// `safetensors`, `shards`, `hugging-face` or `packed`.
+    /// `safetensors`, `shards`, `hugging-face`, `packed` or `mlpackage`.
     pub format: &'static str,
     /// The architecture that its `config.json` names.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +80,9 @@ pub struct ModelShape<'a> {
     /// The model.
     #[serde(flatten)]
     pub head: ModelHead<'a>,
+    /// Its program, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramShape<'a>>,
     /// Its tensors, or those that were asked for.
     pub tensors: Vec<InspectedTensor<'a>>,
     /// Sums over them.
@@ -166,7 +171,12 @@ pub struct SumShape {
 
 impl<'a> ModelShape<'a> {
     /// The shape of some tensors of a model, with their values where they were read.
-    pub fn new(model: &'a Model, weights: &[&'a Weight], values: &[Option<Values>]) -> Self {
+    pub fn new(
+        model: &'a Model,
+        program: Option<&'a ProgramSummary>,
+        weights: &[&'a Weight],
+        values: &[Option<Values>],
+    ) -> Self {
         let tensor = |(index, weight): (usize, &&'a Weight)| InspectedTensor {
             tensor: Tensor::new(weight),
             compression: model.compressed(weight).as_ref().map(CompressionShape::new),
@@ -185,6 +195,7 @@ impl<'a> ModelShape<'a> {
         ModelShape {
             version: VERSION,
             head: ModelHead::new(model),
+            program: program.map(ProgramShape::new),
             tensors: weights.iter().enumerate().map(tensor).collect(),
             totals: SumShape { tensors: sum.tensors, elements: sum.elements, bytes: sum.bytes },
         }

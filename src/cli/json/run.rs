@@ -124,7 +124,7 @@ pub struct RunFindingShape {
 
 /// The signal to noise ratio for JSON, which has no numbers that are infinite or none: nothing where nothing is
 /// lost, null where the values are destroyed.
-fn ratio(sqnr: f64) -> Option<Option<f64>> {
+pub(super) fn ratio(sqnr: f64) -> Option<Option<f64>> {
     (sqnr != f64::INFINITY).then(|| sqnr.is_finite().then_some(sqnr))
 }
 

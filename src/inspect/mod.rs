@@ -1,5 +1,7 @@
 //! What a model holds: its tensors summed up, and the values of its weights.
 
+pub mod program;
+
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
