@@ -233,7 +233,7 @@ fn packages_are_told_once() {
         ),
         (
             "program CoreML6\ninput x fp16\nstate kv fp32\noutput y fp16\n",
-            "target iOS16\nlinear => int8 per-channel  # bitmill: allow(package-faults)\n",
+            "target iOS16\nlinear => int8 per-channel\n",
             &["package-faults", "package-feature-target"],
         ),
         ("program CoreML6\n", "linear => int8 per-channel, activations uint8\n", &["activations-need-export"]),

@@ -145,6 +145,11 @@ impl Weight {
         self.shape.iter().map(|&d| d as u64).product()
     }
 
+    /// Whether kinds and negations in recipes are about it: it can be quantized, or is so already.
+    pub fn is_candidate(&self) -> bool {
+        self.compressed.is_some() || self.never_quantized().is_none()
+    }
+
     /// Why no scheme could ever apply to this tensor, if none could.
     pub fn never_quantized(&self) -> Option<&'static str> {
         if self.compressed.is_some() {

@@ -154,7 +154,7 @@ impl Selector {
         match self {
             Selector::Or(a, b) => a.matches(weight) || b.matches(weight),
             Selector::And(a, b) => a.matches(weight) && b.matches(weight),
-            Selector::Not(inner) => weight.never_quantized().is_none() && !inner.matches(weight),
+            Selector::Not(inner) => weight.is_candidate() && !inner.matches(weight),
             Selector::Where(inner, condition) => inner.matches(weight) && condition.of(weight) == Some(true),
             Selector::Kind(word, _) => kind_matches(*word, weight),
             Selector::Name(pattern, ..) => {
@@ -221,7 +221,7 @@ fn kind_matches(word: KindWord, weight: &Weight) -> bool {
     let weightless = |kind: Kind| Kind::ALL.iter().any(|(k, _, owns, _)| *k == kind && !owns);
     match word {
         KindWord::One(kind) if weightless(kind) => weight.kind == kind && weight.role == Role::Weight,
-        _ => word.covers(weight.kind) && weight.never_quantized().is_none(),
+        _ => word.covers(weight.kind) && weight.is_candidate(),
     }
 }
 

@@ -74,7 +74,7 @@ fn a_package_that_is_kept_is_the_same_package() {
     for package in ["operators", "floats", "functions", "nested"] {
         let at = at.path().join(package);
         std::fs::create_dir(&at).unwrap();
-        let proved = prove(&archive.package(package), "target none\nall => keep\n", &at);
+        let proved = prove(&archive.package(package), "all => keep\n", &at);
         assert_eq!(proved.changed, 0);
         let weights = Path::new("Data/com.apple.CoreML/weights/weight.bin");
         let (before, after) = (files(&archive.package(package)), files(&proved.package));

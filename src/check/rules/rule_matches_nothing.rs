@@ -149,7 +149,7 @@ impl<'a> Explainer<'a> {
 
     fn explain_name(&mut self, finding: &mut Finding, text: &str, place: Place) {
         finding.here("no module and no weight has such a name");
-        let named = |w: &&Weight| w.never_quantized().is_none() && w.module().contains('.');
+        let named = |w: &&Weight| w.is_candidate() && w.module().contains('.');
         let example = self.model.weights.iter().find(named);
         let forms = example.map_or(String::new(), |weight| {
             format!("; names are those of modules (`{}`) and of weights (`{}`)", weight.module(), weight.name)
@@ -190,7 +190,7 @@ impl<'a> Explainer<'a> {
     /// "the model has 12 linear and 1 embedding weights".
     pub fn kinds(&self) -> String {
         let mut kinds: BTreeMap<Kind, usize> = BTreeMap::new();
-        let is_candidate = |weight: &&Weight| weight.never_quantized().is_none();
+        let is_candidate = |weight: &&Weight| weight.is_candidate();
         for weight in self.model.weights.iter().filter(is_candidate) {
             *kinds.entry(weight.kind).or_default() += 1;
         }
