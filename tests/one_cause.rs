@@ -181,3 +181,69 @@ fn large_models_without_the_neural_engine() {
     let asked = "target iOS16\ncompute all\nlinear => fp16\n";
     assert_eq!(severities(asked, model), both(Severity::Warning));
 }
+
+/// Of packages as of recipes: one finding for one cause, and none for a package that is as it should be.
+#[test]
+fn packages_are_told_once() {
+    let fc = "fc.weight  linear  64x64  fp16\n";
+    let cases: &[(&str, &str, &[&str])] = &[
+        // Without a target, the package's own operator set counts.
+        ("program CoreML6\n", "linear => int8 per-channel\n", &[]),
+        ("program CoreML8\n", "linear => int4 per-group(32)\n", &[]),
+        ("program CoreML6\n", "linear => int4 per-channel\n", &["affine-4bit-target"]),
+        ("program CoreML6\n", "linear => int8 per-group(32)\n", &["affine-block-target"]),
+        ("program CoreML6\n", "linear => lut3\n", &["lut3-target"]),
+        ("program CoreML6\n", "linear => int8 per-channel sparse 75%\n", &["sparse-joint-target"]),
+        ("program CoreML5\n", "linear => int8 per-channel\n", &["target-no-compression"]),
+        ("program CoreML5\n", "linear => sparse 75%\n", &["sparse-target"]),
+        // A preset brings its own target.
+        ("program CoreML6\n", "extend \"coreml_torchao_int4_weight_only_per_group\"\n", &["package-raised"]),
+        // A target that is older does not judge the schemes: the package's own set does.
+        ("program CoreML8\n", "target iOS16\nlinear => int4 per-group(32)\n", &["target-older-than-package"]),
+        ("program CoreML6\n", "target iOS14\nlinear => int4 per-group(32)\n", &["target-no-mlprogram"]),
+        ("program CoreML8\n", "target iOS18\nlinear => int8 per-channel\n", &[]),
+        ("program CoreML6\n", "target iOS26\nlinear => int8 per-channel\n", &["target-higher-than-needed"]),
+        ("program CoreML6\n", "target iOS18\nlinear => int4 per-group(32)\n", &["package-raised"]),
+        (
+            "program CoreML6\nfault CoreML8 resize up: `mode` is unknown\n",
+            "target iOS18\nlinear => int4 per-group(32)\n",
+            &["package-raise-breaks"],
+        ),
+        // What is broken before is told before.
+        (
+            "program CoreML6\nfault CoreML6,CoreML8 resize up: `mode` is unknown\n",
+            "target iOS18  # bitmill: allow(package-raised)\nlinear => int4 per-group(32)\n",
+            &["package-faults"],
+        ),
+        // A table of CoreML6 that is broken cannot be written in the form of CoreML8.
+        (
+            "program CoreML6\nfault CoreML6 constexpr_lut_to_dense w: `lut` has 3 entries\n",
+            "target iOS18  # bitmill: allow(package-faults)\nlinear => int4 per-group(32)\n",
+            &["package-raise-breaks"],
+        ),
+        ("program CoreML8\n", "precision fp16\nlinear => int4 per-group(32) scale fp32\n", &["weight-type-of-program"]),
+        ("program CoreML8\n", "linear => fp32\n", &["weight-type-of-program"]),
+        ("program CoreML8\n", "linear => bf16\n", &["float-bf16"]),
+        ("program CoreML8\n", "precision fp32\nlinear => keep\n", &["precision-of-package"]),
+        ("program CoreML6\nlong flatten 65536\n", "linear => int8 per-channel\n", &[]),
+        (
+            "program CoreML8\nold.weight  linear  64x64  fp16  by=constexpr_lut_to_dense\n",
+            "linear => lut8\n\"fc\" => int4 per-group(32)\n",
+            &["weight-already-quantized"],
+        ),
+        (
+            "program CoreML6\ninput x fp16\nstate kv fp32\noutput y fp16\n",
+            "target iOS16\nlinear => int8 per-channel  # bitmill: allow(package-faults)\n",
+            &["package-faults", "package-feature-target"],
+        ),
+        ("program CoreML6\n", "linear => int8 per-channel, activations uint8\n", &["activations-need-export"]),
+        ("program CoreML77\n", "linear => int8 per-channel\n", &["package-set-unknown"]),
+        ("program CoreML8\n", "target none\nlinear => int3 per-group(32)\n", &["target-none-package", "affine-bits"]),
+    ];
+    for (program, text, expected) in cases {
+        let model = format!("{program}{fc}");
+        let example = Example::with_model(Box::leak(model.into_boxed_str()), text, "");
+        let codes: Vec<_> = analyze(&example, text).findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, *expected, "{program}{text}");
+    }
+}

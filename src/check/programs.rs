@@ -1,5 +1,7 @@
 //! The program of a model as rules look at it: what it is of, and where to tell what is about it.
 
+use std::collections::HashMap;
+
 use super::Context;
 use super::finding::{Edit, Finding};
 use super::needs;
@@ -35,6 +37,13 @@ pub fn written(context: &Context, facts: &ProgramFacts) -> Option<Opset> {
 /// How the program takes the weight of an index.
 pub fn uses(model: &Model, index: usize) -> Option<&Uses> {
     model.facts.as_ref()?.uses.get(index)
+}
+
+/// The weights that `constexpr_` operators of the program give, by full name, with the operators.
+pub fn compressed<'a>(model: &'a Model) -> HashMap<&'a str, &'a str> {
+    let uses = model.facts.as_ref().map_or(&[][..], |facts| &facts.uses);
+    let named = model.weights.iter().zip(uses);
+    named.filter_map(|(weight, uses)| Some((weight.name.as_str(), uses.compressed.as_deref()?))).collect()
 }
 
 /// Offers to raise the target to a set, or to say one where none is given.

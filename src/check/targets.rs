@@ -19,7 +19,7 @@ pub struct ForTarget {
 
 /// Checks a recipe for every operator set there is, oldest first.
 pub fn for_every_target(recipe: &Recipe, model: Option<(&Model, &Plan)>) -> Vec<ForTarget> {
-    let current = recipe.operator_set();
+    let current = recipe.written_set();
     let place = recipe.target.as_ref().and_then(TargetChoice::place).unwrap_or_default();
     let mut trial = recipe.clone();
     let mut judge = |set: &'static OperatorSet| {

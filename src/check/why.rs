@@ -122,6 +122,7 @@ impl Trial {
                 precision: recipe.precision,
                 arithmetic: recipe.arithmetic,
                 calibrate: recipe.calibrate.clone(),
+                defaults: recipe.defaults,
                 threshold: Some(Placed::new(0, Place::default())),
                 ..Recipe::default()
             },
@@ -135,7 +136,7 @@ impl Trial {
                 program: None,
                 facts: None,
             },
-            target: recipe.operator_set(),
+            target: recipe.written_set(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Quantized activations begin with iOS 17.
 
 use crate::check::schemes::asked;
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, needs, places, words};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, needs, places, programs, words};
 use crate::coreml::feature::Feature;
 use crate::recipe::Field;
 
@@ -32,6 +32,10 @@ a package to iOS 17 without saying so; ExecuTorch's PT2E recipes refuse anything
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
+    // Of a package they cannot be quantized for any target: `activations-need-export`.
+    if programs::facts(context).is_some() {
+        return;
+    }
     let asked = asked(recipe, Field::Activations, |rule, scheme| {
         places::is_static(scheme) && needs::lacks(context, rule, Feature::Activations).is_some()
     });

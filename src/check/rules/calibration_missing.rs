@@ -1,7 +1,7 @@
 //! Static activations without samples to calibrate them.
 
 use crate::check::schemes::asked;
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, needs, places, words};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, needs, places, programs, words};
 use crate::recipe::{Field, TargetChoice};
 
 /// The rule.
@@ -34,7 +34,8 @@ scales too, and so every weight rounds to 0: the export succeeds, and the model 
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    if recipe.calibrate.is_some() {
+    // Of a package they cannot be quantized at all: `activations-need-export`.
+    if recipe.calibrate.is_some() || programs::facts(context).is_some() {
         return;
     }
     let asked = asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme));

@@ -1,6 +1,6 @@
 //! Models that are quantized already.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::check::schemes::{shares, weights_named};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
@@ -77,14 +77,7 @@ fn check(context: &Context, report: &mut Report) {
 /// Constants of a package that `constexpr_` operators give, and that a rule changes.
 fn in_package(context: &Context, report: &mut Report) {
     let Some((model, _)) = context.model else { return };
-    let compressed: HashMap<&str, &str> = model
-        .weights
-        .iter()
-        .enumerate()
-        .filter_map(|(index, weight)| {
-            Some((weight.name.as_str(), programs::uses(model, index)?.compressed.as_deref()?))
-        })
-        .collect();
+    let compressed = programs::compressed(model);
     let again = shares(context, |_, weight, decision| {
         decision.outcome.is_change() && compressed.contains_key(weight.name.as_str())
     });
