@@ -33,7 +33,11 @@ pub fn interface(summary: &ProgramSummary, terminal: &mut Terminal) -> Result<()
         heading(terminal, &format!("function {}", clean(&function.name)))?;
         let mut table = Table::new(&[Column::text("", 0), Column::text("", 0), Column::text("", 0)]);
         for feature in function.features.iter().take(SHOWN) {
-            table.row([Cell::styled(Style::Dim, feature.side.word()), Cell::from(&feature.name), Cell::from(&feature.ty)]);
+            table.row([
+                Cell::styled(Style::Dim, feature.side.word()),
+                Cell::from(&feature.name),
+                Cell::from(&feature.ty),
+            ]);
         }
         terminal.text(&table.draw(terminal.width, terminal.paint))?;
         if let Some(more) = function.features.len().checked_sub(SHOWN + 1) {

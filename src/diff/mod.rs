@@ -192,11 +192,10 @@ pub fn compare(before: &Model, after: &Model) -> Result<Comparison, ModelError> 
     let data = (before.open_data()?, after.open_data()?);
     let pair = |&(a, b): &(usize, usize)| -> Result<Pair, ModelError> {
         let (first, second) = (&before.weights[a], &after.weights[b]);
-        let values = values(&Side { model: before, data: &data.0, weight: first }, &Side {
-            model: after,
-            data: &data.1,
-            weight: second,
-        })?;
+        let values = values(
+            &Side { model: before, data: &data.0, weight: first },
+            &Side { model: after, data: &data.1, weight: second },
+        )?;
         Ok(Pair { before: a, after: b, was: StoredAs::of(before, first), is: StoredAs::of(after, second), values })
     };
     let (small, large): (Vec<_>, Vec<_>) =

@@ -149,6 +149,8 @@ fn metadata(program: &PackageModel) -> Vec<(String, String)> {
         ("license", &found.license),
     ];
     let named = named.into_iter().map(|(key, value)| (key.to_string(), value.clone()));
-    let own = found.user_defined.iter().map(|entry| (entry.key.clone(), entry.value.clone()));
+    let mut own: Vec<(String, String)> =
+        found.user_defined.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+    own.sort();
     named.chain(own).filter(|(_, value)| !value.is_empty()).collect()
 }

@@ -245,7 +245,10 @@ mod tests {
             scaled: false,
             survivors,
         };
-        assert_eq!(packed(&[64, 96], palette(&[16, 96], 2, None)), "lut6 per-grouped-channel(16) vector(2) entries int8");
+        assert_eq!(
+            packed(&[64, 96], palette(&[16, 96], 2, None)),
+            "lut6 per-grouped-channel(16) vector(2) entries int8"
+        );
         assert_eq!(packed(&[64, 96], palette(&[64, 96], 1, Some(64 * 24))), "lut6 per-tensor sparse 75%");
         assert_eq!(packed(&[64, 96], Encoding::Sparse { survivors: 64 * 48 }), "sparse 50%");
     }

@@ -352,9 +352,9 @@ impl PackageModel {
         let values = at.and_then(|at| outputs.get(at)).cloned().ok_or(ConstexprError::Declared)?;
         let declared = &constant.first.ty;
         let same = |(size, found): (&u64, &usize)| *size == *found as u64;
-        let fits = declared.sizes().is_some_and(|sizes| {
-            sizes.len() == values.shape.len() && sizes.iter().zip(&values.shape).all(same)
-        });
+        let fits = declared
+            .sizes()
+            .is_some_and(|sizes| sizes.len() == values.shape.len() && sizes.iter().zip(&values.shape).all(same));
         if fits && declared.element == values.element { Ok(Some(values)) } else { Err(ConstexprError::Declared) }
     }
 

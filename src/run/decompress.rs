@@ -84,11 +84,7 @@ fn is_single(program: &PackageModel, index: usize) -> bool {
 ///
 /// # Errors
 /// See [`RunError`]. Whatever the error, no output is left behind, and what was at its place is still there.
-pub fn decompress(
-    job: &Decompress,
-    progress: &dyn Progress,
-    cancel: &AtomicBool,
-) -> Result<Decompressed, RunError> {
+pub fn decompress(job: &Decompress, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Decompressed, RunError> {
     let begun = Instant::now();
     let chosen = compressed(job.model);
     match &job.model.program {

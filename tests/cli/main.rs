@@ -7,6 +7,7 @@ mod bad_input;
 mod check;
 mod explain;
 mod formats;
+mod models;
 mod plan;
 mod run;
 mod streams;

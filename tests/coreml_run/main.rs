@@ -30,8 +30,7 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
-    let mut cases: Vec<Case> =
-        schemes::recipes().into_iter().map(|recipe| Case::new("operators", recipe)).collect();
+    let mut cases: Vec<Case> = schemes::recipes().into_iter().map(|recipe| Case::new("operators", recipe)).collect();
     for package in ["floats", "nested", "functions"] {
         cases.extend(schemes::few(package).into_iter().map(|recipe| Case::new(package, recipe)));
     }

@@ -1,7 +1,7 @@
 //! Models.
 
-use crate::check::report::json::VERSION;
 use super::program::ProgramShape;
+use crate::check::report::json::VERSION;
 use crate::inspect::program::ProgramSummary;
 use crate::inspect::{Sum, Values};
 use crate::model::{Compressed, Method, Model, Weight};
