@@ -25,8 +25,8 @@ warning, and a plain rule instead of the built-in recipe avoids it.
             "target iOS18\nextend \"coreml_torchao_int4_weight_only_per_group\" { group_size 32 }\n",
         ),
         Example::recipe(
-            "extend \"coreml_pt2e_int8_weight_only\" { target iOS16 }\n",
-            "extend \"coreml_pt2e_int8_weight_only\" { target iOS17 }\n",
+            "calibrate \"c.safetensors\" { samples 1 }\nextend \"coreml_pt2e_int8_weight_only\" { target iOS16 }\n",
+            "calibrate \"c.safetensors\" { samples 1 }\nextend \"coreml_pt2e_int8_weight_only\" { target iOS17 }\n",
         ),
         Example::recipe(
             "target iOS15\nextend \"coreml_torchao_int8_weight_only_per_channel\"\n",
@@ -61,11 +61,14 @@ fn check(context: &Context, report: &mut Report) {
             format!("`{}` needs {minimum}, and the target is {given}", preset.name),
         );
         finding.label(oldest.place, format!("{given} has the operators of {}", given.set.name));
-        finding.upstream(format!("ExecuTorch raises a ValueError: the recipe's minimum is {minimum}")).help(if refused {
-            format!("the first systems that have what it asks for are {}", own.systems())
-        } else {
-            "only ExecuTorch's recipe demands that; a rule with the same scheme would do for this target".to_string()
-        });
+        finding.upstream(format!("ExecuTorch raises a ValueError: the recipe's minimum is {minimum}")).help(
+            if refused {
+                format!("the first systems that have what it asks for are {}", own.systems())
+            } else {
+                "only ExecuTorch's recipe demands that; a rule with the same scheme would do for this target"
+                    .to_string()
+            },
+        );
         match entry {
             Some(entry) => needs::offer_parameter(finding, context, entry, "raise", &minimum),
             None => needs::offer_target(finding, context, "raise", own, |target| target.set.spec < own.spec),
