@@ -143,45 +143,6 @@ fn ratios_are_told_once() {
     }
 }
 
-/// Whether zeros pay for their mask depends on the bits of the values.
-#[test]
-fn few_zeros() {
-    let wide = "fc.weight  linear  64x64  fp32\n";
-    assert_eq!(codes("target iOS16\nlinear => sparse 5%\n", wide), [""; 0]);
-    assert_eq!(codes("target iOS16\nlinear => sparse 3%\n", wide), ["sparse-low"]);
-    assert_eq!(codes("target iOS16\nlinear => sparse 5%\n", "fc.weight  linear  64x64  fp16\n"), ["sparse-low"]);
-    assert_eq!(codes("target iOS18\nlinear => lut1 sparse 90%\n", ""), ["sparse-low"]);
-    let engine = "target iOS18\ncompute cpu-and-ne\nlinear => int8 per-channel sparse 20%\n";
-    assert_eq!(codes(engine, ""), ["sparse-neural-engine"]);
-}
-
-/// Where a table or a scale is for too few elements, one rule says so, weight by weight.
-#[test]
-fn weights_that_hardly_shrink() {
-    let small = "a.weight  linear  64x64  fp16\nb.weight  linear  512x512  fp16\n";
-    let grouped = "target iOS18\nlinear => lut8 per-grouped-channel(16)\n";
-    let example = Example::with_model(small, grouped, "");
-    let findings = analyze(&example, grouped).findings;
-    assert_eq!(
-        (findings.len(), findings[0].code, &findings[0].weights[..]),
-        (1, "lut-table-size", &["a.weight".to_string()][..])
-    );
-    assert_eq!(codes("target iOS18\nlinear => lut8 per-channel\n", small), ["lut-many-tables"]);
-    assert_eq!(codes("target iOS18\nlinear => int8 per-group(1)\n", small), ["weight-grows"]);
-}
-
-/// Nothing of the Neural Engine where it is not meant.
-#[test]
-fn large_models_without_the_neural_engine() {
-    let model = "head.weight  linear  32000x64  fp16\nfc.weight  linear  40000x40000  fp16\n";
-    assert_eq!(codes("target none\nlinear => int8 per-channel\n", model), [""; 0]);
-    assert_eq!(codes("target iOS16\ncompute cpu-and-gpu\nlinear => fp16\n", model), [""; 0]);
-    let both = |severity| vec![("model-over-2gib", severity), ("weight-over-16384", severity)];
-    assert_eq!(severities("target iOS16\nlinear => fp16\n", model), both(Severity::Hint));
-    let asked = "target iOS16\ncompute all\nlinear => fp16\n";
-    assert_eq!(severities(asked, model), both(Severity::Warning));
-}
-
 /// What binds a tool is told where the recipe asks for that tool.
 #[test]
 fn tools_bind_those_who_ask_for_them() {
@@ -220,4 +181,43 @@ fn int8_entries_are_told_once() {
     ] {
         assert_eq!(codes(text, ""), [code], "{text}");
     }
+}
+
+/// Whether zeros pay for their mask depends on the bits of the values.
+#[test]
+fn few_zeros() {
+    let wide = "fc.weight  linear  64x64  fp32\n";
+    assert_eq!(codes("target iOS16\nlinear => sparse 5%\n", wide), [""; 0]);
+    assert_eq!(codes("target iOS16\nlinear => sparse 3%\n", wide), ["sparse-low"]);
+    assert_eq!(codes("target iOS16\nlinear => sparse 5%\n", "fc.weight  linear  64x64  fp16\n"), ["sparse-low"]);
+    assert_eq!(codes("target iOS18\nlinear => lut1 sparse 90%\n", ""), ["sparse-low"]);
+    let engine = "target iOS18\ncompute cpu-and-ne\nlinear => int8 per-channel sparse 20%\n";
+    assert_eq!(codes(engine, ""), ["sparse-neural-engine"]);
+}
+
+/// Where a table or a scale is for too few elements, one rule says so, weight by weight.
+#[test]
+fn weights_that_hardly_shrink() {
+    let small = "a.weight  linear  64x64  fp16\nb.weight  linear  512x512  fp16\n";
+    let grouped = "target iOS18\nlinear => lut8 per-grouped-channel(16)\n";
+    let example = Example::with_model(small, grouped, "");
+    let findings = analyze(&example, grouped).findings;
+    assert_eq!(
+        (findings.len(), findings[0].code, &findings[0].weights[..]),
+        (1, "lut-table-size", &["a.weight".to_string()][..])
+    );
+    assert_eq!(codes("target iOS18\nlinear => lut8 per-channel\n", small), ["lut-many-tables"]);
+    assert_eq!(codes("target iOS18\nlinear => int8 per-group(1)\n", small), ["weight-grows"]);
+}
+
+/// Nothing of the Neural Engine where it is not meant.
+#[test]
+fn large_models_without_the_neural_engine() {
+    let model = "head.weight  linear  32000x64  fp16\nfc.weight  linear  40000x40000  fp16\n";
+    assert_eq!(codes("target none\nlinear => int8 per-channel\n", model), [""; 0]);
+    assert_eq!(codes("target iOS16\ncompute cpu-and-gpu\nlinear => fp16\n", model), [""; 0]);
+    let both = |severity| vec![("model-over-2gib", severity), ("weight-over-16384", severity)];
+    assert_eq!(severities("target iOS16\nlinear => fp16\n", model), both(Severity::Hint));
+    let asked = "target iOS16\ncompute all\nlinear => fp16\n";
+    assert_eq!(severities(asked, model), both(Severity::Warning));
 }

@@ -61,14 +61,11 @@ fn check(context: &Context, report: &mut Report) {
             format!("`{}` needs {minimum}, and the target is {given}", preset.name),
         );
         finding.label(oldest.place, format!("{given} has the operators of {}", given.set.name));
-        finding.upstream(format!("ExecuTorch raises a ValueError: the recipe's minimum is {minimum}")).help(
-            if refused {
-                format!("the first systems that have what it asks for are {}", own.systems())
-            } else {
-                "only ExecuTorch's recipe demands that; a rule with the same scheme would do for this target"
-                    .to_string()
-            },
-        );
+        finding.upstream(format!("ExecuTorch raises a ValueError: the recipe's minimum is {minimum}")).help(if refused {
+            format!("the first systems that have what it asks for are {}", own.systems())
+        } else {
+            "only ExecuTorch's recipe demands that; a rule with the same scheme would do for this target".to_string()
+        });
         match entry {
             Some(entry) => needs::offer_parameter(finding, context, entry, "raise", &minimum),
             None => needs::offer_target(finding, context, "raise", own, |target| target.set.spec < own.spec),
