@@ -143,6 +143,46 @@ fn ratios_are_told_once() {
     }
 }
 
+/// What binds a tool is told where the recipe asks for that tool.
+#[test]
+fn tools_bind_those_who_ask_for_them() {
+    let model = "fc.weight  linear  64x64  fp16\nconv.weight  conv2d  32x16x3x3  fp16\n";
+    let cases: [(&str, &[(&str, Severity)]); 10] = [
+        ("target iOS18\nlinear => lut4 block[16, 32]\n", &[]),
+        ("target iOS18\narithmetic torchao\nlinear => lut4 block[16, 32]\n", &[("lut-block-torchao", Severity::Hint)]),
+        ("target iOS18\narithmetic torchao\nlinear => lut4 block[16, 64]\n", &[]),
+        (
+            "target iOS18\nextend \"coreml_codebook_weight_only\" { bits 4  block [16, 32] }\n",
+            &[("lut-block-torchao", Severity::Warning)],
+        ),
+        (
+            "target iOS18\narithmetic torchao\nconv => lut4 block[16, -1, -1, -1]\n",
+            &[("lut-block-torchao", Severity::Hint)],
+        ),
+        ("target iOS18\narithmetic torchao\nall => lut4\n", &[("lut-rank-torchao", Severity::Hint)]),
+        ("target iOS16\nlinear => lut4\n", &[]),
+        ("target iOS16\ncompute all\nlinear => int8 per-channel\n", &[]),
+        ("target iOS16\narithmetic coremltools\nlinear => int8 per-channel\n", &[]),
+        ("target iOS18\nlinear => uint4 per-group(32) by mse\n", &[]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(severities(text, model), expected, "{text}");
+    }
+}
+
+/// int8 entries are told once, whatever they lack.
+#[test]
+fn int8_entries_are_told_once() {
+    for (text, code) in [
+        ("target iOS18\nlinear => lut2 entries int8\n", "lut-entries-small"),
+        ("target iOS18\nlinear => lut4 entries int8\n", "lut-entries-activations"),
+        ("target iOS18\nlinear => lut4 entries int8 sparse 75%\n", "joint-three-steps"),
+        ("target iOS17\nlinear => lut4 entries int8\n", "lut-joint-target"),
+    ] {
+        assert_eq!(codes(text, ""), [code], "{text}");
+    }
+}
+
 /// Whether zeros pay for their mask depends on the bits of the values.
 #[test]
 fn few_zeros() {

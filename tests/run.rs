@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use bitmill::check::{self, Analysis, Fact, Known};
+use bitmill::check::{self, Analysis, Fact, Known, Severity};
 use bitmill::formats::safetensors::Reader;
 use bitmill::model::Model;
 use bitmill::recipe::NoImports;
@@ -299,4 +299,26 @@ fn integers_that_would_fit_into_fewer_bits_are_told() {
     let known = analyze(recipe, &model).recipe;
     let after = check::analyze_recipe(known, Known::Model(&model), Some(&report.facts()));
     assert!(after.findings.iter().any(|finding| finding.code == "codes-narrow"), "{:#?}", after.findings);
+}
+
+/// How many values a bound sets to zero is known after the run, and so is whether that pays for a mask.
+#[test]
+fn bounds_that_find_few_values_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("even.safetensors");
+    let values = (1..=64 * 64).flat_map(|at| half::f16::from_f32(at as f32 / 4096.0).to_le_bytes());
+    let values: Vec<u8> = values.collect();
+    let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F16, vec![64, 64], &values).unwrap();
+    safetensors::serialize_to_file([("a.proj.weight", view)], None, &path).unwrap();
+    let model = Model::open(&path).unwrap();
+    for (bound, expected) in [("0.05", Some(Severity::Warning)), ("0.25", Some(Severity::Hint)), ("0.75", None)] {
+        let recipe = format!("target iOS16\nlinear => sparse-below {bound}\n");
+        let output = directory.path().join(bound);
+        let report = run_to(&recipe, &model, OutputFormat::Packed, &output).unwrap();
+        assert!(matches!(report.weights[0].facts[..], [Fact::Zeros { of: 4096, .. }]), "{:?}", report.weights[0].facts);
+        let known = analyze(&recipe, &model).recipe;
+        let after = check::analyze_recipe(known, Known::Model(&model), Some(&report.facts()));
+        let told = after.findings.iter().find(|finding| finding.code == "sparse-below-few");
+        assert_eq!(told.map(|finding| finding.severity), expected, "{:#?}", after.findings);
+    }
 }

@@ -15,6 +15,7 @@ pub mod rule;
 pub mod rules;
 mod schemes;
 pub mod targets;
+mod upstream;
 pub mod why;
 pub mod words;
 

@@ -8,7 +8,7 @@ use super::finding::{Edit, Finding, Severity};
 use super::rule::Fact;
 use super::words;
 use crate::recipe::{ComputeUnits, Field, Place, Recipe, Rule, TargetChoice};
-use crate::scheme::{ActivationScheme, Scheme};
+use crate::scheme::{ActivationScheme, Arithmetic, Scheme};
 use crate::syntax::Span;
 
 /// The place of a part of a rule's scheme; where a default holds, that of what the weights become.
@@ -30,6 +30,12 @@ pub fn neural_engine(context: &Context) -> Option<(Place, Severity)> {
             Some((place, Severity::Hint))
         }
     }
+}
+
+/// Where the recipe asks by name for the arithmetic of a tool: such a recipe is usually meant to be compared with it, or
+/// to go through it.
+pub fn asks_for(context: &Context, tool: Arithmetic) -> Option<Place> {
+    context.recipe.arithmetic.filter(|written| written.value == tool).map(|written| written.place)
 }
 
 /// Static activations of a scheme.

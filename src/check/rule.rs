@@ -151,4 +151,11 @@ pub enum Fact {
     BeyondFp16(u64),
     /// int8 codes that would all fit into 4 bits.
     Narrow,
+    /// A bound on magnitudes has set so many elements to zero.
+    Zeros {
+        /// Elements set to zero.
+        zeros: u64,
+        /// Elements of the weight.
+        of: u64,
+    },
 }

@@ -195,7 +195,7 @@ pub const PRESETS: &[Preset] = &[
         parameters: &[],
         body: "linear or conv => int8 per-channel symmetric\n",
         filter: "all",
-        beside: "",
+        beside: "calibrate \"calibration.safetensors\" { samples 1 }\n",
         example: "",
     },
     Preset {

@@ -133,7 +133,7 @@ impl<T: Element> Task<'_, T> {
         if let Some(mask) = &mask {
             mask.apply(pruned.to_mut()).map_err(refused)?;
         }
-        let Worked { kind, decoded, facts } = match fitted {
+        let Worked { kind, decoded, mut facts } = match fitted {
             Fitted::Affine { block, bits, signed, mapping, arithmetic, scale, by, .. } => {
                 let spec = AffineSpec {
                     bits: *bits,
@@ -162,6 +162,10 @@ impl<T: Element> Task<'_, T> {
         };
         let error = Power::between(self.values, &decoded).map_err(refused)?;
         let survivors = mask.as_ref().map(|mask| mask.present() as u64);
+        if let (Some(Sparsity::Below(_)), Some(left)) = (fitted.sparse(), survivors) {
+            let of = self.values.len() as u64;
+            facts.push(Fact::Zeros { zeros: of.saturating_sub(left), of });
+        }
         Ok(Made { kind, decoded: to_bytes(&decoded), mask, survivors, error, facts })
     }
 

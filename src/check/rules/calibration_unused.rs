@@ -1,5 +1,6 @@
 //! Samples that nothing needs.
 
+use super::pt2e_samples::WEIGHT_ONLY;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, words};
 
 /// The rule.
@@ -27,6 +28,10 @@ fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
     let Some(calibrate) = &recipe.calibrate else { return };
     let no_rules = recipe.rules.is_empty();
+    // Upstream's recipe of weights alone needs samples nevertheless: `pt2e-samples`.
+    if recipe.extends.iter().any(|extend| extend.name.value == WEIGHT_ONLY) {
+        return;
+    }
     // What could not be told, and dynamic activations, might yet become static ones.
     let may_need = |rule: &crate::recipe::Rule| rule.scheme.as_ref().is_none_or(|s| s.activations.is_some());
     if no_rules || !recipe.problems.is_empty() || recipe.rules.iter().any(may_need) {

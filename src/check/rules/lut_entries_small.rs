@@ -19,23 +19,29 @@ gain, and precision to lose.
 coremltools silently keeps such a table in fp16: only constants of at least ten elements go to the weight file, and the
 same test decides what is compressed.
 ",
-    examples: &[Example::recipe(
-        "target iOS18\nlinear => lut2 entries int8\n",
-        "target iOS16\nlinear => lut2\n",
-    )],
-    sources: &["coremltools: converters/mil/backend/mil/load.py:59-72, optimize/coreml/_quantization_passes.py:157-159"],
+    examples: &[Example::recipe("target iOS18\nlinear => lut2 entries int8\n", "target iOS16\nlinear => lut2\n")],
+    sources: &[
+        "coremltools: converters/mil/backend/mil/load.py:59-72, optimize/coreml/_quantization_passes.py:157-159",
+    ],
     check,
 };
 
 /// Below so many values coremltools leaves a constant alone.
 const FEWEST: u32 = 10;
 
+fn values(palette: &Palette) -> u32 {
+    (1u32 << palette.bits) * palette.vector
+}
+
+/// Whether a palette has int8 entries in one table that is too small for them.
+pub(super) fn is_small(palette: &Palette) -> bool {
+    palette.int8_entries && palette.granularity.plain() == Granularity::PerTensor && values(palette) < FEWEST
+}
+
 fn check(context: &Context, report: &mut Report) {
-    let is_one = |granularity: &Granularity| granularity.plain() == Granularity::PerTensor;
-    let values = |palette: &Palette| (1u32 << palette.bits) * palette.vector;
-    let is_small = |p: &Palette| p.int8_entries && is_one(&p.granularity) && values(p) < FEWEST;
     for (part, palette) in palette_parts(context.recipe, Field::Entries, is_small) {
-        let finding = report.add(part.place, format!("a table of {} values gains nothing from int8 entries", values(palette)));
+        let finding =
+            report.add(part.place, format!("a table of {} values gains nothing from int8 entries", values(palette)));
         finding
             .label_if(part.origins.get(Field::Base), "the table")
             .upstream("coremltools silently keeps the entries of tables below 10 values in fp16")

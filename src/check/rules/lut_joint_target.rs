@@ -25,17 +25,18 @@ only supported since iOS18`.
 For older systems leave them away: entries are then fp16.
 ",
     examples: &[
-        Example::recipe("target iOS17\nlinear => lut6 entries int8\n", "target iOS18\nlinear => lut6 entries int8\n"),
+        Example::recipe("target iOS17\nlinear => lut6 entries int8\n", "target iOS17\nlinear => lut6\n"),
         Example::recipe("target iOS16\nlinear => lut4 scaled\n", "target iOS16\nlinear => lut4\n"),
     ],
-    sources: &["coremltools: docs-guides/source/opt-whats-new.md", "coremltools: optimize/coreml/_quantization_passes.py"],
+    sources: &[
+        "coremltools: docs-guides/source/opt-whats-new.md",
+        "coremltools: optimize/coreml/_quantization_passes.py",
+    ],
     check,
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let palette = |wanted: fn(&Palette) -> bool| {
-        move |scheme: &crate::scheme::Scheme| matches!(&scheme.weights, WeightScheme::Palette(p) if wanted(p))
-    };
+    let palette = |wanted: fn(&Palette) -> bool| move |scheme: &crate::scheme::Scheme| matches!(&scheme.weights, WeightScheme::Palette(p) if wanted(p));
     if let Some(set) = lacks(context, Feature::PaletteInt8) {
         for part in parts(context.recipe, Field::Entries, palette(|p| p.int8_entries)) {
             tell(context, &part, Field::Entries, "int8 palette entries", set, report);

@@ -26,8 +26,8 @@ warning, and a plain rule instead of the built-in recipe avoids it.
             "target iOS18\nextend \"coreml_torchao_int4_weight_only_per_group\" { group_size 32 }\n",
         ),
         Example::recipe(
-            "extend \"coreml_pt2e_int8_weight_only\" { target iOS16 }\n",
-            "extend \"coreml_pt2e_int8_weight_only\" { target iOS17 }\n",
+            "calibrate \"c.safetensors\" { samples 1 }\nextend \"coreml_pt2e_int8_weight_only\" { target iOS16 }\n",
+            "calibrate \"c.safetensors\" { samples 1 }\nextend \"coreml_pt2e_int8_weight_only\" { target iOS17 }\n",
         ),
         Example::recipe(
             "target iOS15\nextend \"coreml_torchao_int8_weight_only_per_channel\"\n",

@@ -30,19 +30,24 @@ dense that has less than half of zeros.
             "target iOS18\nlinear => int4 per-group(32)\n",
         ),
     ],
-    sources: &["coremltools: converters/mil/mil/ops/defs/iOS18/compression.py, constexpr_sparse_to_dense", "coremltools: optimize/coreml/_config.py, OpThresholdPrunerConfig"],
+    sources: &[
+        "coremltools: converters/mil/mil/ops/defs/iOS18/compression.py, constexpr_sparse_to_dense",
+        "coremltools: optimize/coreml/_config.py, OpThresholdPrunerConfig",
+    ],
     check,
 };
 
 /// Bits of a value that stays; what keeps its float type has the weight's, or 16, the usual number, where no model is
 /// known.
-fn value_bits(scheme: &Scheme, weight: Option<&Weight>) -> f64 {
+pub(super) fn value_bits(scheme: &Scheme, weight: Option<&Weight>) -> f64 {
     let float = |float: FloatType| 8 * float_bytes(float);
     f64::from(match &scheme.weights {
         WeightScheme::Affine(affine) => affine.bits,
         WeightScheme::Palette(palette) => storage_bits(palette.bits),
         WeightScheme::Float(named) => float(*named) as u8,
-        WeightScheme::Keep | WeightScheme::Sparse => weight.map_or(16, |weight| float(working_type(weight.dtype)) as u8),
+        WeightScheme::Keep | WeightScheme::Sparse => {
+            weight.map_or(16, |weight| float(working_type(weight.dtype)) as u8)
+        }
     })
 }
 

@@ -17,7 +17,7 @@ pub const RULE: Rule = Rule {
     page: "
 Scales, tables and masks take space beside the codes. Where few elements share one, they take more than the codes save:
 `lut8` with a table of 256 entries makes a weight of 1024 elements bigger, and so does `int8` with an fp16 scale for every
-two elements.
+two elements. coremltools leaves constants of fewer than ten elements alone for that reason.
 
 Use larger groups, fewer bits in an index, integers per channel, or leave small weights as they are with
 `where params < 4096 => keep`.
@@ -36,6 +36,7 @@ Use larger groups, fewer bits in an index, integers per channel, or leave small 
     ],
     sources: &[
         "coremltools: docs-guides/source/opt-palettization-perf.md",
+        "coremltools: converters/mil/backend/mil/load.py:59-72",
     ],
     check,
 };
