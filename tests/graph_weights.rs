@@ -4,8 +4,8 @@
 
 mod graph_common;
 
-use bitmill::graph::weights::{Granularity, Role, Skipped, Weight, Weights, weights};
 use bitmill::graph::NoBlobs;
+use bitmill::graph::weights::{Granularity, Role, Skipped, Weight, Weights, weights};
 use graph_common::{archive, full_set, json};
 
 /// The constants of every program, their users and axes of channels are those of coremltools.
@@ -54,12 +54,7 @@ fn line(weight: &Weight) -> String {
             format!("{}{offset} {}", affine.codes.name(), grain(&affine.granularity))
         });
         let palette = compression.palette.as_ref().map(|palette| {
-            format!(
-                "tables of {} vector {} {}",
-                palette.entries.name(),
-                palette.vector,
-                grain(&palette.granularity)
-            )
+            format!("tables of {} vector {} {}", palette.entries.name(), palette.vector, grain(&palette.granularity))
         });
         let sparse = compression.sparse.map(|count| format!("{count} values"));
         let parts: Vec<String> = [sparse, palette, affine].into_iter().flatten().collect();

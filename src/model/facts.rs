@@ -9,8 +9,9 @@ impl Weight {
     ///
     /// 0 as PyTorch stores linear, embedding (its rows), convolution and recurrent weights; 1 for transposed
     /// convolutions (`[in, out / groups, kernel…]`) and for weights stored [`transposed`](Weight::transposed)
-    /// (GPT-2's `Conv1D`, `[in, out]`); the last axis for a constant right side of a matrix product. `None` for
-    /// biases and buffers, for ranks below 2, and for normalisation.
+    /// (GPT-2's `Conv1D`, `[in, out]`). Of a constant in a matrix product the last axis, or the one before it where
+    /// it is the left side or transposed, which [`Weight::transposed`] says both. `None` for biases and buffers, for
+    /// ranks below 2, and for normalisation.
     pub fn channel_axis(&self) -> Option<usize> {
         let rank = self.shape.len();
         if rank < 2 || self.role != Role::Weight || self.kind == Kind::Norm {
@@ -18,6 +19,7 @@ impl Weight {
         }
         Some(match self.kind {
             Kind::ConvTranspose => 1,
+            Kind::Matmul if self.transposed => rank - 2,
             Kind::Matmul => rank - 1,
             _ if self.transposed => 1,
             _ => 0,
@@ -28,6 +30,7 @@ impl Weight {
     /// [`Weight::channel_axis`] is `None`.
     pub fn input_axis(&self) -> Option<usize> {
         Some(match (self.channel_axis()?, self.kind) {
+            (_, Kind::Matmul) if self.transposed => self.shape.len() - 1,
             (_, Kind::Matmul) => self.shape.len() - 2,
             (0, _) => 1,
             _ => 0,

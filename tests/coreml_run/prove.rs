@@ -85,9 +85,9 @@ pub fn prove(input: &Path, recipe: &str, at: &Path) -> Proved {
     let plan = analysis.plan.as_ref().unwrap();
     let changed = values(&model, &written, &plain, plan, recipe);
     let values = at.join("values.safetensors");
-    let views = changed.iter().map(|(name, (dtype, shape, bytes))| {
-        (name.clone(), TensorView::new(*dtype, shape.clone(), bytes).unwrap())
-    });
+    let views = changed
+        .iter()
+        .map(|(name, (dtype, shape, bytes))| (name.clone(), TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
     safetensors::serialize_to_file(views, None, &values).unwrap();
     Proved { package, values, changed: changed.len() }
 }
