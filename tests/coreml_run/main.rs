@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod compared;
+mod golden;
 mod prove;
 mod schemes;
 mod upstream;
@@ -120,4 +121,33 @@ fn examples_are_quantized() {
         let proved = prove(&root().join("examples/models").join(model), recipe, &at);
         assert_eq!(proved.changed, changed, "{recipe}");
     }
+}
+
+/// Weights that are compressed already, in the form of CoreML6, stay what they are when the package is raised to a
+/// newer operator set for the sake of others.
+#[test]
+fn a_package_that_is_partly_compressed_is_raised() {
+    let (small, golden) = (Archive::open("run-packages"), Archive::open("lowered"));
+    let at = tempfile::tempdir().unwrap();
+    let directory = |name: &str| {
+        let at = at.path().join(name);
+        std::fs::create_dir(&at).unwrap();
+        at
+    };
+    let first = "target iOS16\nthreshold 40\nlinear => lut4\nconv => sparse 50%\nmatmul => int8\nlstm => fp16\n\
+        gru => lut6\nembedding => lut1\n";
+    let first = prove(&small.package("operators"), first, &directory("first"));
+    let mut jobs = Vec::new();
+    for (name, package, rule) in [
+        ("small-18", first.package.clone(), "\"operand\" => int4 per-group(16)\n\"up\" => lut3 sparse 50%\n"),
+        ("small-26", first.package.clone(), "\"operand\" => lut4 entries int8\n"),
+        ("golden-16", golden.package("tiny-lm--int8-axis--iOS16"), "embedding => int4 per-channel\n"),
+        ("golden-17", golden.package("tiny-cnn--weight-only-8bit--iOS17"), "all => keep\n"),
+    ] {
+        let target = if name.ends_with("26") { "iOS26" } else { "iOS18" };
+        let proved = prove(&package, &format!("target {target}\nthreshold 40\n{rule}"), &directory(name));
+        jobs.push(serde_json::json!({ "name": name, "package": proved.package, "values": proved.values }));
+    }
+    let Some(judge) = Judge::found("raised packages are not judged by coremltools") else { return };
+    assert_eq!(judge.packages(&jobs, at.path()).len(), jobs.len());
 }
