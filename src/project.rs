@@ -171,7 +171,7 @@ pub enum ProjectModel {
     #[default]
     None,
     /// Its headers.
-    Open(Model),
+    Open(Box<Model>),
     /// The one that the recipe names cannot be read; a finding says so too.
     Unreadable {
         /// Where it was looked for.
@@ -230,7 +230,7 @@ impl Project {
             recipe.arithmetic = Some(Placed::new(arithmetic, Place::default()));
         }
         let model = match given.model {
-            Some(path) => ProjectModel::Open(Model::open(path)?),
+            Some(path) => ProjectModel::Open(Box::new(Model::open(path)?)),
             None => model_of(&recipe),
         };
         let known = match &model {
@@ -303,7 +303,7 @@ impl Project {
 fn model_of(recipe: &Recipe) -> ProjectModel {
     let Some(path) = model_path(recipe) else { return ProjectModel::None };
     match Model::open(&path) {
-        Ok(model) => ProjectModel::Open(model),
+        Ok(model) => ProjectModel::Open(Box::new(model)),
         Err(error) => ProjectModel::Unreadable { path, why: error.to_string() },
     }
 }

@@ -40,7 +40,7 @@ pub fn uses(model: &Model, index: usize) -> Option<&Uses> {
 }
 
 /// The weights that `constexpr_` operators of the program give, by full name, with the operators.
-pub fn compressed<'a>(model: &'a Model) -> HashMap<&'a str, &'a str> {
+pub fn compressed(model: &Model) -> HashMap<&str, &str> {
     let uses = model.facts.as_ref().map_or(&[][..], |facts| &facts.uses);
     let named = model.weights.iter().zip(uses);
     named.filter_map(|(weight, uses)| Some((weight.name.as_str(), uses.compressed.as_deref()?))).collect()

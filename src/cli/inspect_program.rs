@@ -20,11 +20,12 @@ pub fn head(summary: &ProgramSummary, terminal: &mut Terminal) -> Result<(), Fai
     }
     let (program, weights) = (size(summary.program_bytes()), size(summary.weight_bytes()));
     let files = summary.files.len().saturating_sub(1);
-    Ok(match files {
-        0 => terminal.line(format!("  program {program}, no file of weights"))?,
-        1 => terminal.line(format!("  program {program}, file of weights {weights}"))?,
-        _ => terminal.line(format!("  program {program}, {} of weights {weights}", count(files, "file")))?,
-    })
+    let line = match files {
+        0 => format!("  program {program}, no file of weights"),
+        1 => format!("  program {program}, file of weights {weights}"),
+        _ => format!("  program {program}, {} of weights {weights}", count(files, "file")),
+    };
+    Ok(terminal.line(line)?)
 }
 
 /// Functions with what they take and give, and the metadata.

@@ -9,9 +9,9 @@ impl Weight {
     ///
     /// 0 as PyTorch stores linear, embedding (its rows), convolution and recurrent weights; 1 for transposed
     /// convolutions (`[in, out / groups, kernel…]`) and for weights stored [`transposed`](Weight::transposed)
-    /// (GPT-2's `Conv1D`, `[in, out]`); the last axis for a constant operand of a matrix product, the last but one where it is transposed or the
-    /// left side. `None` for
-    /// biases and buffers, for ranks below 2, and for normalisation.
+    /// (GPT-2's `Conv1D`, `[in, out]`). Of a constant in a matrix product the last axis, or the one before it where
+    /// it is the left side or transposed, which [`Weight::transposed`] says both. `None` for biases and buffers, for
+    /// ranks below 2, and for normalisation.
     pub fn channel_axis(&self) -> Option<usize> {
         let rank = self.shape.len();
         if rank < 2 || self.role != Role::Weight || self.kind == Kind::Norm {

@@ -118,10 +118,10 @@ fn values(input: &Model, written: &Model, plain: &Model, plan: &Plan, recipe: &s
     for (index, decision) in plan.decisions.iter().enumerate() {
         let weight = &input.weights[index];
         assert_eq!(weight.shape, written.weights[index].shape);
-        let bytes = bytes(parts(plain), index);
+        let bytes = held(parts(plain), index);
         let Outcome::Change(_) = decision.outcome else {
-            let before = self::bytes(parts(input), index);
-            assert!(before == bytes && before == self::bytes(parts(written), index), "{}: {recipe}", weight.name);
+            let before = held(parts(input), index);
+            assert!(before == bytes && before == held(parts(written), index), "{}: {recipe}", weight.name);
             continue;
         };
         let found = parts(written).decompress(index).unwrap().unwrap_or_else(|| panic!("{}: {recipe}", weight.name));
@@ -136,8 +136,11 @@ fn values(input: &Model, written: &Model, plain: &Model, plan: &Plan, recipe: &s
     changed
 }
 
-/// The bytes of a plain constant.
-pub fn bytes(model: &PackageModel, index: usize) -> Vec<u8> {
+/// The values of a constant, compressed or not.
+pub fn held(model: &PackageModel, index: usize) -> Vec<u8> {
+    if let Some(values) = model.decompress(index).unwrap() {
+        return values.bytes.to_vec();
+    }
     match &model.constants[index].first.literal.as_ref().unwrap().content {
         Content::Blob(blob) => {
             let reference = BlobFileValue { file_name: blob.file.to_string(), offset: blob.offset };

@@ -29,9 +29,9 @@ impl Judge {
     }
 
     /// Has `check_package.py` judge packages; gives its line of counts for each.
-    pub fn packages(&self, jobs: Vec<serde_json::Value>, at: &Path) -> Vec<String> {
+    pub fn packages(&self, jobs: &[serde_json::Value], at: &Path) -> Vec<String> {
         let list = at.join("jobs.json");
-        std::fs::write(&list, serde_json::Value::from(jobs).to_string()).unwrap();
+        std::fs::write(&list, serde_json::to_vec(jobs).unwrap()).unwrap();
         let script = root().join("tests/upstream/check_package.py");
         let output = Command::new(&self.python).arg(script).arg(list).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
