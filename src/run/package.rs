@@ -1,19 +1,16 @@
 //! A run on a Core ML package: chains of compressed constants in place of weights, everything else as it was.
 //!
 //! The new file of weights is laid out before any weight is read, and written from front to back: weights are made
-//! in that order, small ones side by side, while those before them are written.
+//! in that order, small ones side by side.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
 use std::time::Instant;
 
 use rayon::prelude::*;
 
 use super::report::WeightReport;
-use super::work;
+use super::work::{self, Made};
 use super::{Job, OutputFormat, Progress, Report, RunError};
 use crate::check::Fact;
 use crate::dtype::DType;
@@ -25,9 +22,9 @@ use crate::graph::function::Opset;
 use crate::lower::encode::{Shaped, encode, plain};
 use crate::lower::layout::{Layout, Placed, Source};
 use crate::lower::rewrite::{Edits, Immediates, rewrite};
-use crate::lower::{Data, precision};
+use crate::lower::{Chain, precision};
+use crate::model::ModelError;
 use crate::model::package::PackageModel;
-use crate::model::{ModelData, ModelError};
 use crate::plan::{self, Fitted, Outcome};
 
 /// Elements of weights that are made side by side.
@@ -60,20 +57,8 @@ struct Written {
     bytes: u64,
 }
 
-/// Tensors that are to be written, by weight and number in its chain.
-type Batch = HashMap<(usize, usize), Vec<u8>>;
-
-/// What was made, apart from what went to the file of weights.
-struct All {
-    /// Weights that must stay as they are.
-    keep: Vec<(usize, Fact)>,
-    immediates: Immediates,
-    reports: Vec<(usize, WeightReport)>,
-}
-
 struct Work<'a> {
     job: &'a Job<'a>,
-    data: ModelData,
     package: &'a PackageModel,
     /// The model's message, in the precision asked for; not yet edited.
     message: Kept<Message>,
@@ -139,7 +124,7 @@ impl<'a> Work<'a> {
             precision::to_fp16(&mut message, &|file, offset| package.floats(file, offset));
         }
         let layout = rewrite(&mut message.clone(), &edits, &Immediates::new())?;
-        Ok(Work { job, data, package, message, edits, layout, fitted })
+        Ok(Work { job, package, message, edits, layout, fitted })
     }
 
     /// Makes and writes everything. The inner error names the weights that must stay as they are.
@@ -154,88 +139,54 @@ impl<'a> Work<'a> {
         inputs.push(job.model.path.clone());
         inputs.extend_from_slice(job.inputs);
         let destination = Destination { path: job.output, overwrite: job.overwrite, inputs: &inputs };
-        let writer = PackageWriter::create(&destination)?;
+        let mut writer = PackageWriter::create(&destination)?;
         progress.begin(job.model.weights.iter().map(|weight| weight.bytes).sum());
-        let (made, writer) = thread::scope(|scope| {
-            // A batch is written while the next one is made, and one more may wait.
-            let (sender, batches) = mpsc::sync_channel(1);
-            let writing = scope.spawn(|| self.write(writer, batches, cancel));
-            let made = self.make(sender, progress, cancel);
-            (made, writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        let All { mut keep, immediates, reports } = made?;
-        let writer = writer?;
+        let mut immediates = Immediates::new();
+        let mut reports = Vec::new();
+        let mut keep = Vec::new();
+        let mut blobs = self.layout.blobs().iter().peekable();
+        let order = self.order();
+        let mut batches = self.batches(&order).into_iter();
+        let mut made: HashMap<usize, Made> = HashMap::new();
+        loop {
+            // What is ready goes out in the order of the layout. Once a weight must stay, the pass is only about finding
+            // others like it.
+            while let (true, Some(blob)) = (keep.is_empty(), blobs.peek()) {
+                match &blob.source {
+                    Source::Copy { file, offset } => self.copy(&mut writer, blob, file, *offset)?,
+                    Source::Made { weight, data } => match made.get(weight) {
+                        Some(weight_made) => self.put(&mut writer, blob, *weight, *data, weight_made)?,
+                        None => break,
+                    },
+                }
+                if cancel.load(Ordering::Relaxed) {
+                    return Err(RunError::Cancelled);
+                }
+                blobs.next();
+            }
+            let Some(batch) = batches.next() else { break };
+            made.clear();
+            for (index, outcome) in self.batch(batch, progress, cancel)? {
+                match outcome {
+                    Ok((weight_made, report)) => {
+                        self.immediates(index, &weight_made, &mut immediates)?;
+                        reports.push((index, report));
+                        made.insert(index, weight_made);
+                    }
+                    Err(fact) => keep.push((index, fact)),
+                }
+            }
+        }
         if !keep.is_empty() {
             keep.sort_by_key(|(index, _)| *index);
             return Ok(Err(keep));
         }
-        let mut writer = writer.ok_or(RunError::Layout)?;
         let mut message = self.message.clone();
         rewrite(&mut message, &self.edits, &immediates)?;
         writer.keep_extras(&self.package.package)?;
         writer.commit(&message)?;
         let bytes = self.layout.blobs().last().map_or(0, |last| last.offset + 64 + last.bytes);
         Ok(Ok(Written { weights: reports, bytes }))
-    }
-
-    /// Makes every weight and hands it over. It ends early where nobody takes them any more.
-    fn make(&self, sender: SyncSender<Batch>, progress: &dyn Progress, cancel: &AtomicBool) -> Result<All, RunError> {
-        let mut all = All { keep: Vec::new(), immediates: Immediates::new(), reports: Vec::new() };
-        for batch in self.batches(&self.order()) {
-            let mut ready = Batch::new();
-            for (weight, outcome) in self.batch(batch, progress, cancel)? {
-                match outcome {
-                    Ok((tensors, report)) => {
-                        all.reports.push((weight, report));
-                        for (data, bytes) in tensors.into_iter().enumerate() {
-                            let is_immediate = self.described(weight, data)?.is_immediate();
-                            let held = if is_immediate { &mut all.immediates } else { &mut ready };
-                            held.insert((weight, data), bytes);
-                        }
-                    }
-                    Err(fact) => all.keep.push((weight, fact)),
-                }
-            }
-            // Once a weight must stay, the pass is only about finding others like it.
-            if all.keep.is_empty() && sender.send(ready).is_err() {
-                break;
-            }
-        }
-        Ok(all)
-    }
-
-    /// Writes every blob in the order of the layout. `None` where weights stop coming before the end.
-    fn write(
-        &self,
-        mut writer: PackageWriter,
-        batches: Receiver<Batch>,
-        cancel: &AtomicBool,
-    ) -> Result<Option<PackageWriter>, RunError> {
-        let mut ready = Batch::new();
-        for blob in self.layout.blobs() {
-            if cancel.load(Ordering::Relaxed) {
-                return Err(RunError::Cancelled);
-            }
-            match &blob.source {
-                Source::Copy { file, offset } => self.copy(&mut writer, blob, file, *offset)?,
-                Source::Made { weight, data } => {
-                    let bytes = loop {
-                        if let Some(bytes) = ready.remove(&(*weight, *data)) {
-                            break bytes;
-                        }
-                        match batches.recv() {
-                            Ok(batch) => ready = batch,
-                            Err(_) => return Ok(None),
-                        }
-                    };
-                    let offset = writer.push(blob.element, blob.count, &bytes)?;
-                    if offset != blob.offset {
-                        return Err(RunError::Layout);
-                    }
-                }
-            }
-        }
-        Ok(Some(writer))
     }
 
     /// The weights in the order in which their first blobs lie; those without any blob at the end.
@@ -272,28 +223,20 @@ impl<'a> Work<'a> {
         batches
     }
 
-    /// Makes the weights of a batch, side by side: the bytes of every tensor of their chains, or why they stay.
     #[allow(clippy::type_complexity)]
     fn batch(
         &self,
         batch: &[usize],
         progress: &dyn Progress,
         cancel: &AtomicBool,
-    ) -> Result<Vec<(usize, Result<(Vec<Vec<u8>>, WeightReport), Fact>)>, RunError> {
+    ) -> Result<Vec<(usize, Result<(Made, WeightReport), Fact>)>, RunError> {
+        let data = self.job.model.open_data()?;
         let one = |index: &usize| {
             if cancel.load(Ordering::Relaxed) {
                 return Err(RunError::Cancelled);
             }
             let weight = &self.job.model.weights[*index];
-            let outcome = match super::change(self.job, &self.data, *index, self.fitted[index], cancel)? {
-                Ok((made, report)) => {
-                    let tensors = self.edits.chains[index].data().map(|data| made.data(data).map(Cow::into_owned));
-                    let tensors = tensors.collect::<Result<Vec<_>, _>>();
-                    let refused = |source| RunError::Kernel { weight: weight.name.clone(), source };
-                    Ok((tensors.map_err(refused)?, report))
-                }
-                Err(fact) => Err(fact),
-            };
+            let outcome = super::change(self.job, &data, *index, self.fitted[index], cancel)?;
             progress.done(&weight.name, weight.bytes);
             Ok((*index, outcome))
         };
@@ -303,9 +246,37 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A tensor of the chain of a weight.
-    fn described(&self, weight: usize, data: usize) -> Result<&Data, RunError> {
-        self.edits.chains[&weight].data().nth(data).ok_or(RunError::Layout)
+    fn chain(&self, weight: usize) -> &Chain {
+        &self.edits.chains[&weight]
+    }
+
+    /// Keeps the bytes of the tensors of a weight that stand in the program itself.
+    fn immediates(&self, weight: usize, made: &Made, immediates: &mut Immediates) -> Result<(), RunError> {
+        for (number, data) in self.chain(weight).data().enumerate() {
+            if data.is_immediate() {
+                let bytes = made.data(data).map_err(|source| self.kernel(weight, source))?;
+                immediates.insert((weight, number), bytes.into_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn kernel(&self, weight: usize, source: crate::quant::QuantError) -> RunError {
+        RunError::Kernel { weight: self.job.model.weights[weight].name.clone(), source }
+    }
+
+    fn put(
+        &self,
+        writer: &mut PackageWriter,
+        blob: &Placed,
+        weight: usize,
+        data: usize,
+        made: &Made,
+    ) -> Result<(), RunError> {
+        let described = self.chain(weight).data().nth(data).ok_or(RunError::Layout)?;
+        let bytes = made.data(described).map_err(|source| self.kernel(weight, source))?;
+        let offset = writer.push(blob.element, blob.count, &bytes)?;
+        if offset == blob.offset { Ok(()) } else { Err(RunError::Layout) }
     }
 
     /// Copies a blob of the input: as it is, or as fp16 where the program is converted.
