@@ -258,7 +258,7 @@ fn packages_are_told_once() {
         // A table of CoreML6 that is broken cannot be written in the form of CoreML8.
         (
             "program CoreML6\nfault CoreML6 constexpr_lut_to_dense w: `lut` has 3 entries\n",
-            "target iOS18  # bitmill: allow(package-faults)\nlinear => int4 per-group(32)\n",
+            "target iOS18\nlinear => int4 per-group(32)\n",
             &["package-raise-breaks"],
         ),
         ("program CoreML8\n", "precision fp16\nlinear => int4 per-group(32) scale fp32\n", &["weight-type-of-program"]),
@@ -267,8 +267,8 @@ fn packages_are_told_once() {
         ("program CoreML8\n", "precision fp32\nlinear => keep\n", &["precision-of-package"]),
         ("program CoreML6\nlong flatten 65536\n", "linear => int8 per-channel\n", &[]),
         (
-            "program CoreML8\nold.weight  linear  64x64  fp16  by=constexpr_lut_to_dense\n",
-            "linear => lut8\n\"fc\" => int4 per-group(32)\n",
+            "program CoreML8\nold.weight  linear  64x64  fp16  compressed\n",
+            "linear => int4 per-group(32)\n",
             &["weight-already-quantized"],
         ),
         (

@@ -1,7 +1,5 @@
 //! The program of a model as rules look at it: what it is of, and where to tell what is about it.
 
-use std::collections::HashMap;
-
 use super::Context;
 use super::finding::{Edit, Finding};
 use super::needs;
@@ -9,8 +7,8 @@ use super::schemes::Share;
 use super::words;
 use crate::coreml::target::OperatorSet;
 use crate::graph::function::Opset;
-use crate::model::Model;
 use crate::model::program::{ProgramFacts, Uses};
+use crate::model::Model;
 use crate::recipe::{ComputeUnits, Place, TargetChoice};
 
 /// The facts about the program of the model, where it has one.
@@ -37,13 +35,6 @@ pub fn written(context: &Context, facts: &ProgramFacts) -> Option<Opset> {
 /// How the program takes the weight of an index.
 pub fn uses(model: &Model, index: usize) -> Option<&Uses> {
     model.facts.as_ref()?.uses.get(index)
-}
-
-/// The weights that `constexpr_` operators of the program give, by full name, with the operators.
-pub fn compressed(model: &Model) -> HashMap<&str, &str> {
-    let uses = model.facts.as_ref().map_or(&[][..], |facts| &facts.uses);
-    let named = model.weights.iter().zip(uses);
-    named.filter_map(|(weight, uses)| Some((weight.name.as_str(), uses.compressed.as_deref()?))).collect()
 }
 
 /// Offers to raise the target to a set, or to say one where none is given.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::kinds::Names;
 use super::program::{Feature, ProgramFacts, ProgramFault, Shapes, Uses};
-use super::{KnownBy, Location, Model, ModelFormat, Weight, share_kinds};
+use super::{Compressed, KnownBy, Location, Method, Model, ModelFormat, Sharing, Weight, share_kinds};
 use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::formats::natural::natural_order;
@@ -19,6 +19,7 @@ struct Row {
     dtype: DType,
     tied: Vec<String>,
     uses: Uses,
+    compressed: Option<Compressed>,
 }
 
 impl Model {
@@ -41,7 +42,7 @@ impl Model {
     /// operator my_attention             # one that is not known
     /// long logits 32000                 # an operation and the longest dimension of what it computes
     /// fault CoreML7,CoreML8 resize upsample: `mode` is unknown
-    /// head.weight  linear  64x64  fp16  also=embedding  axes=1,0  handed-out  by=constexpr_lut_to_dense
+    /// head.weight  linear  64x64  fp16  also=embedding  axes=1,0  handed-out  compressed
     /// ```
     ///
     /// # Errors
@@ -61,12 +62,15 @@ impl Model {
             let mut words = line.split_whitespace();
             let name = words.next().unwrap_or("");
             let (mut kind, mut shape, mut dtype, mut tied) = (None, None, DType::F32, Vec::new());
-            let mut uses = Uses::default();
+            let (mut uses, mut compressed) = (Uses::default(), None);
             for word in words {
                 if program.is_some() && read_use(word, &mut uses) {
                     continue;
                 }
-                if let Some(other) = word.strip_prefix("tied=") {
+                if program.is_some() && word == "compressed" {
+                    let method = Method::Palette { vector: 1, int8_entries: false, scaled: false };
+                    compressed = Some(Compressed { method, bits: 4, sharing: Sharing::Tensor, sparse: None });
+                } else if let Some(other) = word.strip_prefix("tied=") {
                     tied.push(other.to_string());
                 } else if let Some((known, ..)) = Kind::ALL.iter().find(|(_, w, ..)| *w == word) {
                     kind = Some(*known);
@@ -80,11 +84,19 @@ impl Model {
             }
             let shape = shape.ok_or_else(|| why("there is no shape such as 64x64".into()))?;
             for name in expand(name).map_err(why)? {
-                rows.push(Row { name, kind, shape: shape.clone(), dtype, tied: tied.clone(), uses: uses.clone() });
+                rows.push(Row {
+                    name,
+                    kind,
+                    shape: shape.clone(),
+                    dtype,
+                    tied: tied.clone(),
+                    uses: uses.clone(),
+                    compressed: compressed.clone(),
+                });
             }
         }
         let names = Names::new(None, rows.iter().map(|row| row.name.as_str()));
-        let of_row = |Row { name, kind, shape, dtype, tied, uses }: &Row| {
+        let of_row = |Row { name, kind, shape, dtype, tied, uses, compressed }: &Row| {
             let told = names.tell(name, shape);
             let elements: u64 = shape.iter().map(|&d| d as u64).product();
             let weight = Weight {
@@ -98,7 +110,7 @@ impl Model {
                 shape: shape.clone(),
                 dtype: *dtype,
                 bytes: elements * dtype.bits() as u64 / 8,
-                compressed: None,
+                compressed: compressed.clone(),
                 location: Location::default(),
             };
             let mut uses = uses.clone();
@@ -187,8 +199,6 @@ fn read_feature(text: &str) -> Option<Feature> {
 fn read_use(word: &str, uses: &mut Uses) -> bool {
     if word == "handed-out" {
         uses.is_output = true;
-    } else if let Some(operator) = word.strip_prefix("by=") {
-        uses.compressed = Some(operator.to_owned());
     } else if let Some(also) = word.strip_prefix("also=")
         && let Some((kind, ..)) = Kind::ALL.iter().find(|(_, word, ..)| *word == also)
     {

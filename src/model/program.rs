@@ -83,8 +83,6 @@ pub struct Uses {
     pub axes: Vec<(usize, usize)>,
     /// Whether a block hands it out.
     pub is_output: bool,
-    /// The operator that gives it, where it is compressed.
-    pub compressed: Option<String>,
 }
 
 /// Something wrong with a program.
@@ -136,7 +134,7 @@ pub(super) fn facts(package: &PackageModel) -> ProgramFacts {
     let mut facts = ProgramFacts {
         set: package.opset(),
         functions: program.functions.len(),
-        uses: package.constants.iter().map(|constant| uses(package, constant)).collect(),
+        uses: package.constants.iter().map(uses).collect(),
         ..ProgramFacts::default()
     };
     let unknown: BTreeSet<String> =
@@ -174,12 +172,8 @@ pub(super) fn facts(package: &PackageModel) -> ProgramFacts {
     facts
 }
 
-fn uses(package: &PackageModel, constant: &Constant) -> Uses {
+fn uses(constant: &Constant) -> Uses {
     let mut uses = Uses { is_output: constant.is_output, ..Uses::default() };
-    if constant.compression().is_some() {
-        let operation = constant.places.first().and_then(|place| package.operation(place));
-        uses.compressed = operation.map(|operation| operation.kind.to_string());
-    }
     let rank = constant.first.ty.shape.len();
     for one in &constant.uses {
         if matches!(one.role, Role::Bias | Role::Normalization | Role::Other) {

@@ -40,8 +40,11 @@ A run changes the weights and leaves the rest as it is, faults included.
 };
 
 /// What is wrong, most telling first.
-fn faults(model: &Model, facts: &ProgramFacts) -> Vec<String> {
-    let own = facts.set.map(|set| model.program_faults(set)).unwrap_or_default();
+fn faults(context: &Context, model: &Model, facts: &ProgramFacts) -> Vec<String> {
+    let mut own = facts.set.map(|set| model.program_faults(set)).unwrap_or_default();
+    // What cannot be raised is told as an error.
+    let broken = super::package_raise_breaks::broken(context);
+    own.retain(|fault| !broken.contains(fault));
     let mut all: Vec<String> = own.into_iter().map(|fault| fault.what).collect();
     for state in &facts.states {
         if state.element.is_some_and(|element| element != ElementType::Fp16) {
@@ -61,7 +64,7 @@ fn faults(model: &Model, facts: &ProgramFacts) -> Vec<String> {
 
 fn check(context: &Context, report: &mut Report) {
     let (Some((model, _)), Some(facts)) = (context.model, programs::facts(context)) else { return };
-    let faults = faults(model, facts);
+    let faults = faults(context, model, facts);
     let (Some(first), Some(place)) = (faults.first(), programs::place(context)) else { return };
     let finding = report.add(place, format!("the package has {}: {first}", count(faults.len(), "fault")));
     let more: Vec<&str> = faults.iter().skip(1).take(2).map(String::as_str).collect();

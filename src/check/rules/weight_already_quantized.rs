@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use crate::check::schemes::{shares, weights_named};
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::dtype::DType;
 use crate::model::Weight;
+use crate::plan::{Outcome, Reason};
 use crate::scheme::WeightScheme;
 
 /// The rule.
@@ -20,9 +21,8 @@ Some checkpoints hold integers already: `qweight` with `qzeros` and `scales`, as
 int8 or uint8 with `SCB`, `weight_scale` or `weight.absmax` beside it, as bitsandbytes and others do. These integers are
 packed in the way of the tool that wrote them. bitmill copies them byte for byte and quantizes the other weights.
 
-A Core ML package may hold weights that `constexpr_` operators give. Of those bitmill takes the values that they stand for,
-and quantizes these again: the second rounding comes on top of the first, and the error of the report counts the second
-only. `keep` leaves them as they are.
+A Core ML package may hold weights that `constexpr_` operators give. They stay as they are too, since a second rounding would
+come on top of the first. `bitmill decompress` writes the package with plain weights.
 
 Quantize the model as it was before, in floats. If the rest is really all that is meant, a comment says so:
 `# bitmill: allow(weight-already-quantized)`.
@@ -33,9 +33,9 @@ Quantize the model as it was before, in floats. If the rest is really all that i
         "target iOS16\nlinear => int8 per-channel  # bitmill: allow(weight-already-quantized)\n",
     ),
     Example::with_model(
-        "program CoreML8\nfc.weight  linear  64x64  fp16  by=constexpr_lut_to_dense\nhead.weight  linear  64x64  fp16\n",
+        "program CoreML8\nfc.weight  linear  64x64  fp16  compressed\nhead.weight  linear  64x64  fp16\n",
         "linear => int4 per-group(32)\n",
-        "linear => int4 per-group(32)\n\"fc\" => keep\n",
+        "linear => int4 per-group(32)  # bitmill: allow(weight-already-quantized)\n",
     )],
     sources: &["checkpoints as published by GPTQ, AWQ and bitsandbytes"],
     check,
@@ -74,23 +74,21 @@ fn check(context: &Context, report: &mut Report) {
     }
 }
 
-/// Constants of a package that `constexpr_` operators give, and that a rule changes.
+/// Constants of a package that `constexpr_` operators give, and that a rule would change otherwise.
 fn in_package(context: &Context, report: &mut Report) {
-    let Some((model, _)) = context.model else { return };
-    let compressed = programs::compressed(model);
-    let again = shares(context, |_, weight, decision| {
-        decision.outcome.is_change() && compressed.contains_key(weight.name.as_str())
-    });
-    for share in again {
+    let recipe = context.recipe;
+    let stays = |outcome: &Outcome| matches!(outcome, Outcome::Keep(Reason::Never(_)));
+    for share in shares(context, |_, weight, decision| weight.compressed.is_some() && stays(&decision.outcome)) {
         let names = share.names();
-        let (is, it) = if names.len() == 1 { ("is", "its") } else { ("are", "their") };
-        let message = format!("{} {is} compressed already, and {it} values are rounded a second time", weights_named(&names));
-        let finding = report.add(share.rule.scheme_place, message);
-        let operator = names.first().and_then(|name| compressed.get(name)).copied().unwrap_or("constexpr_");
+        let (is, stay) = if names.len() == 1 { ("is", "stays as it is") } else { ("are", "stay as they are") };
+        let message = format!("{} {is} compressed already and {stay}", weights_named(&names));
+        let finding = report.add(share.rule.selector_place, message);
+        if let Some(compressed) = share.weights.first().and_then(|(weight, _)| weight.compressed.as_ref()) {
+            finding.label_if(recipe.model.as_ref().map(|model| model.place), format!("holds {compressed}"));
+        }
         finding
-            .label_if(context.recipe.model.as_ref().map(|model| model.place), format!("holds `{operator}`"))
-            .help("quantize the package in floats from which this one was made, or keep them as they are");
-        programs::offer_keep(finding, context, &share);
-        finding.weights(names);
+            .upstream("coremltools leaves constants that are compressed already alone without a word")
+            .help("quantize the package in floats from which this one was made, or decompress it first")
+            .weights(names);
     }
 }

@@ -1,7 +1,7 @@
 //! Weights that do not become smaller.
 
 use crate::check::schemes::{shares, weights_named};
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, programs};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use super::lut_many_tables::has_many_tables;
 use super::sparse_low::has_too_few;
 use crate::plan::{Fitted, Outcome};
@@ -42,8 +42,6 @@ Use larger groups, fewer bits in an index, integers per channel, or leave small 
 };
 
 fn check(context: &Context, report: &mut Report) {
-    // What is compressed already is told by `weight-already-quantized`.
-    let compressed = context.model.map(|(model, _)| programs::compressed(model)).unwrap_or_default();
     let grown = shares(context, |rule, weight, decision| {
         // Wider floats are told by `float-grows`, tables for a few channels by `lut-many-tables`, masks that cost more
         // than they save by `sparse-low`.
@@ -53,7 +51,7 @@ fn check(context: &Context, report: &mut Report) {
             Outcome::Change(Fitted::Sparse { .. } | Fitted::Float(_)) | Outcome::Keep(_) | Outcome::Misfit(_) => false,
         };
         // 8-bit floats are as small as integers; what is changed of them is changed for another reason.
-        is_packed && !told && !compressed.contains_key(weight.name.as_str()) && weight.dtype.bits() > 8 && decision.after >= decision.before
+        is_packed && !told && weight.dtype.bits() > 8 && decision.after >= decision.before
     });
     for share in grown {
         let names = share.names();

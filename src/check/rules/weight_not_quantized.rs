@@ -37,7 +37,10 @@ fn check(context: &Context, report: &mut Report) {
     // Rule by rule and reason by reason.
     let mut staying: BTreeMap<(usize, &str), Vec<&str>> = BTreeMap::new();
     for (weight, decision) in model.weights.iter().zip(&plan.decisions) {
-        if let (Some(rule), Outcome::Keep(Reason::Never(why))) = (decision.rule, &decision.outcome) {
+        // Weights that are compressed already are told by `weight-already-quantized`.
+        if let (Some(rule), Outcome::Keep(Reason::Never(why)), None) =
+            (decision.rule, &decision.outcome, &weight.compressed)
+        {
             staying.entry((rule, why)).or_default().push(&weight.name);
         }
     }
