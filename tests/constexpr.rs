@@ -121,11 +121,10 @@ proptest! {
         let offset = codes(code, seed ^ 2, &blocks);
         let mut parameters = vec![("data", &data), ("scale", &scale)];
         parameters.extend(shifted.then_some(("offset", &offset)));
-        let places = indices(&shape);
-        let expected = places.iter().map(|index| {
-            let at = block(index, &shape, &blocks);
+        let expected = indices(&shape).into_iter().map(|index| {
+            let at = block(&index, &shape, &blocks);
             let shift = if shifted { offset.at(&at) } else { 0.0 };
-            rounded((data.at(index) - shift) * scale.at(&at), float)
+            rounded((data.at(&index) - shift) * scale.at(&at), float)
         });
         let expected = Tensor::new(float, &shape, expected.collect()).constant();
         prop_assert_eq!(run("constexpr_blockwise_shift_scale", &parameters), vec![expected.clone()]);

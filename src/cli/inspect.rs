@@ -61,11 +61,7 @@ fn chosen<'m>(model: &'m Model, text: &str) -> Result<Vec<&'m Weight>, Failure> 
             PatternError::Glob(why) => Failure::usage(format!("`{}` is no pattern: {why}", clean(text)), help),
         }
     })?;
-    // Kinds stand for weights that can be quantized; here also for those that are.
-    let plain = |weight: &Weight| Weight { compressed: None, ..weight.clone() };
-    let is_meant =
-        |weight: &&Weight| pattern.matches(weight) || (weight.compressed.is_some() && pattern.matches(&plain(weight)));
-    let found: Vec<&Weight> = model.weights.iter().filter(is_meant).collect();
+    let found: Vec<&Weight> = model.weights.iter().filter(|weight| pattern.matches(weight)).collect();
     if found.is_empty() {
         let near = nearest_names(model, text.trim_matches('"'), 3);
         let help = nearest_help(&near, "without a pattern, every tensor is listed".to_string());

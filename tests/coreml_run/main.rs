@@ -77,7 +77,8 @@ fn compared_jobs(archive: &Archive, at: &Path) -> Vec<serde_json::Value> {
         let original = directory(format!("original-{number}"));
         let original = prove(&package, &format!("{head}all => keep\n"), &original).package;
         let proved = prove(&package, &format!("{head}{}\n", case.rules), &directory(format!("compared-{number}")));
-        let name = format!("{}, {}: {}, compared", case.package, case.target, case.rules);
+        let rules = case.rules.replace('\n', "; ");
+        let name = format!("{}, {}: {rules}, compared", case.package, case.target);
         // Evenly spaced entries are computed in fp16 there. Most values lie near zero, and so it matters how the
         // entry next to it happens to be rounded.
         // Clusters of vectors are local optima, sometimes better here and sometimes there.
