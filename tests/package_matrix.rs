@@ -236,13 +236,13 @@ fn upstream_packages_are_sound() {
     multi (CoreML8): weight-below-threshold
     range (CoreML6): input-range-neural-engine, weight-below-threshold
     state (CoreML8): nothing
-    tiny-cnn--affine--iOS17 (CoreML7): weight-not-quantized
-    tiny-cnn--static-8bit--iOS17 (CoreML7): weight-not-quantized
-    tiny-cnn--static-8bit--iOS18 (CoreML8): weight-not-quantized
-    tiny-cnn--weight-only-8bit--iOS17 (CoreML7): weight-not-quantized
-    tiny-lm--codebook-uint1-16xall--iOS18 (CoreML8): weight-not-quantized
-    tiny-lm--codebook-uint3-16xall--iOS26 (CoreML9): weight-not-quantized
-    tiny-lm--int4-group32-asymmetric--iOS18 (CoreML8): weight-not-quantized
-    tiny-lm--int8-axis--iOS16 (CoreML6): weight-not-quantized
+    tiny-cnn--affine--iOS17 (CoreML7): weight-already-quantized
+    tiny-cnn--static-8bit--iOS17 (CoreML7): weight-already-quantized
+    tiny-cnn--static-8bit--iOS18 (CoreML8): weight-already-quantized
+    tiny-cnn--weight-only-8bit--iOS17 (CoreML7): weight-already-quantized
+    tiny-lm--codebook-uint1-16xall--iOS18 (CoreML8): weight-already-quantized
+    tiny-lm--codebook-uint3-16xall--iOS26 (CoreML9): weight-already-quantized
+    tiny-lm--int4-group32-asymmetric--iOS18 (CoreML8): weight-already-quantized
+    tiny-lm--int8-axis--iOS16 (CoreML6): weight-already-quantized
     ");
 }

@@ -7,8 +7,8 @@ use super::schemes::Share;
 use super::words;
 use crate::coreml::target::OperatorSet;
 use crate::graph::function::Opset;
-use crate::model::program::{ProgramFacts, Uses};
 use crate::model::Model;
+use crate::model::program::{ProgramFacts, Uses};
 use crate::recipe::{ComputeUnits, Place, TargetChoice};
 
 /// The facts about the program of the model, where it has one.

@@ -39,16 +39,17 @@ and every other type an error.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let wrong = asked(context.recipe, Field::Activations, |_, scheme| {
-        matches!(scheme.activations, Some(ActivationScheme::Static { signed, bits, .. }) if signed || bits != 8)
-    });
+    let wrong = asked(
+        context.recipe,
+        Field::Activations,
+        |_, scheme| matches!(scheme.activations, Some(ActivationScheme::Static { signed, bits, .. }) if signed || bits != 8),
+    );
     for asked in wrong {
         let Some(ActivationScheme::Static { signed, bits, mapping }) = asked.scheme.activations else { continue };
         let mapping = mapping.map_or(String::new(), |mapping| format!(" {mapping}"));
         let unsigned = format!("activations uint8{mapping}");
         if bits == 8 {
-            let finding =
-                report.add_as(Severity::Warning, asked.place, "ExecuTorch refuses activations of type int8");
+            let finding = report.add_as(Severity::Warning, asked.place, "ExecuTorch refuses activations of type int8");
             asked.label_uses(finding);
             finding
                 .help("`uint8` says the same: lowering turns it into int8 where that is equal")

@@ -41,9 +41,8 @@ For older systems `lut4` has the same number of bits, with one table per tensor,
 fn check(context: &Context, report: &mut Report) {
     let Some(set) = lacks(context, Feature::Int4) else { return };
     // Of integers with one scale for many output channels another rule speaks first.
-    let is_wanted = |bits, granularity: &Granularity| {
-        bits == 4 && !matches!(granularity, Granularity::PerGroupedChannel(_))
-    };
+    let is_wanted =
+        |bits, granularity: &Granularity| bits == 4 && !matches!(granularity, Granularity::PerGroupedChannel(_));
     for (part, affine) in affine_parts(context.recipe, Field::Base, |a| is_wanted(a.bits, &a.granularity)) {
         let sign = if affine.signed { "" } else { "u" };
         let finding = report.add(part.place, format!("4-bit integers need {}", set.systems()));

@@ -56,10 +56,12 @@ fn check(context: &Context, report: &mut Report) {
             .upstream("torchao quantizes, and lowering then fails with `Unsupported quantization range`")
             .help(format!("`{sign}int{wider}` keeps more precision; `lut{palette}` is the palette for it"));
         part.label_uses(finding);
-        part.suggest(context.recipe, finding, format!("use {sign}int{wider}"), &[(
-            Field::Base,
-            &format!("{sign}int{wider}"),
-        )]);
+        part.suggest(
+            context.recipe,
+            finding,
+            format!("use {sign}int{wider}"),
+            &[(Field::Base, &format!("{sign}int{wider}"))],
+        );
         let edits = part.edits_to_palette(context.recipe, palette);
         finding.fix_with(format!("use lut{palette}"), false, edits);
     }

@@ -58,7 +58,9 @@ fn check(context: &Context, report: &mut Report) {
         let finding = report.add(divides::place(&share), divides::message(&share, granularity));
         finding.here(format!("`{granularity}`")).label(share.rule.selector_place, "these weights are meant");
         finding
-            .upstream("torchao stops with an AssertionError; coremltools logs a warning and leaves the weights in float")
+            .upstream(
+                "torchao stops with an AssertionError; coremltools logs a warning and leaves the weights in float",
+            )
             .help("take a size that divides every one of them, or add a rule for those that do not fit");
         divides::suggest_extents(context, &share, granularity, finding);
         if let Granularity::PerGroup(size) = granularity {

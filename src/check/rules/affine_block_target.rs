@@ -36,8 +36,10 @@ For older systems use `per-channel`. Of 4-bit integers, which need iOS18 in any 
 
 fn check(context: &Context, report: &mut Report) {
     let Some(set) = lacks(context, Feature::Blocks) else { return };
-    let is_block = |granularity: &Granularity| matches!(granularity.plain(), Granularity::PerGroup(_) | Granularity::Block(_));
-    for (part, affine) in affine_parts(context.recipe, Field::Granularity, |a| a.bits == 8 && is_block(&a.granularity)) {
+    let is_block =
+        |granularity: &Granularity| matches!(granularity.plain(), Granularity::PerGroup(_) | Granularity::Block(_));
+    for (part, affine) in affine_parts(context.recipe, Field::Granularity, |a| a.bits == 8 && is_block(&a.granularity))
+    {
         let written = &affine.granularity;
         let finding = report.add(part.place, format!("`{written}` needs {}, with 8 bits too", set.systems()));
         finding

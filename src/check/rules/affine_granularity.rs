@@ -34,7 +34,8 @@ fn check(context: &Context, report: &mut Report) {
     let is_grouped = |granularity: &Granularity| matches!(granularity, Granularity::PerGroupedChannel(_));
     for (part, affine) in affine_parts(context.recipe, Field::Granularity, |a| is_grouped(&a.granularity)) {
         let Granularity::PerGroupedChannel(size) = affine.granularity else { continue };
-        let message = format!("`per-grouped-channel({size})` is for palettes: integers have a scale per channel or per group");
+        let message =
+            format!("`per-grouped-channel({size})` is for palettes: integers have a scale per channel or per group");
         let finding = report.add(part.place, message);
         finding
             .here(format!("one scale for {size} output channels"))

@@ -36,9 +36,10 @@ fn check(context: &Context, report: &mut Report) {
     let is_convolution = |kind: Kind| KindWord::Conv.covers(kind) || kind == Kind::ConvTranspose;
     let wanted = |rule: &recipe::Rule, weight: &Weight| {
         is_convolution(weight.kind)
-            && rule.scheme.as_ref().is_some_and(|scheme| {
-                scheme.activations.is_none() && matches!(scheme.weights, WeightScheme::Affine(_))
-            })
+            && rule
+                .scheme
+                .as_ref()
+                .is_some_and(|scheme| scheme.activations.is_none() && matches!(scheme.weights, WeightScheme::Affine(_)))
     };
     for share in shares(context, |rule, weight, decision| decision.outcome.is_change() && wanted(rule, weight)) {
         let names = share.names();

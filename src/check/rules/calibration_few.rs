@@ -34,10 +34,11 @@ fn check(context: &Context, report: &mut Report) {
     if samples.value >= FEW || !any_static {
         return;
     }
-    report
-        .add(samples.place, few(samples.value))
-        .help("about a hundred representative samples are usual")
-        .suggest("use 128 samples", samples.place, "128");
+    report.add(samples.place, few(samples.value)).help("about a hundred representative samples are usual").suggest(
+        "use 128 samples",
+        samples.place,
+        "128",
+    );
 }
 
 fn few(samples: u64) -> String {

@@ -36,10 +36,8 @@ fn check(context: &Context, report: &mut Report) {
     for group in dead {
         let Some(rule) = group.rule.filter(|rule| rule.scheme.as_ref().is_some_and(needs::changes)) else { continue };
         let blocks = words::count(usize::try_from(group.total).unwrap_or(usize::MAX), "block");
-        let finding = report.add(
-            group.place(context),
-            format!("{blocks} of nothing but zeros in {}", words::list(&group.names, 2)),
-        );
+        let finding = report
+            .add(group.place(context), format!("{blocks} of nothing but zeros in {}", words::list(&group.names, 2)));
         finding
             .label(rule.selector_place, "matches them")
             .help("nothing needs to be done; many of them may mean that a layer is pruned, or was never trained")

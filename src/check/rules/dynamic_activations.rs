@@ -38,9 +38,7 @@ macOS 14, watchOS 10 or tvOS 17. Where there are no samples, quantize the weight
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    let dynamic = asked(recipe, Field::Activations, |_, scheme| {
-        scheme.activations == Some(ActivationScheme::Dynamic)
-    });
+    let dynamic = asked(recipe, Field::Activations, |_, scheme| scheme.activations == Some(ActivationScheme::Dynamic));
     for asked in dynamic {
         let finding = report.add(asked.place, "Core ML cannot quantize activations dynamically");
         asked.label_uses(finding);

@@ -186,7 +186,14 @@ impl Checker<'_> {
         sizes
     }
 
-    fn matches(&self, report: &mut Report, expect: &Expect, selector: &Selector, operator: Comparison, wanted: u64) -> Verdict {
+    fn matches(
+        &self,
+        report: &mut Report,
+        expect: &Expect,
+        selector: &Selector,
+        operator: Comparison,
+        wanted: u64,
+    ) -> Verdict {
         let matched = self.model.weights.iter().filter(|weight| selector.matches(weight));
         let names: Vec<&str> = matched.map(|weight| weight.name.as_str()).collect();
         if operator.holds(&(names.len() as u64), &wanted) {
@@ -217,7 +224,14 @@ impl Checker<'_> {
         self.offenders(report, expect, selector, |decision| !is_so(decision))
     }
 
-    fn quantified(&self, report: &mut Report, expect: &Expect, selector: &Selector, every: bool, quantized: bool) -> Verdict {
+    fn quantified(
+        &self,
+        report: &mut Report,
+        expect: &Expect,
+        selector: &Selector,
+        every: bool,
+        quantized: bool,
+    ) -> Verdict {
         self.offenders(report, expect, selector, |decision| {
             let is_quantized = match decision.outcome {
                 Outcome::Keep(Reason::Unreadable) => return false,

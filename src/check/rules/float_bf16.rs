@@ -24,9 +24,7 @@ fp16 takes the same space and is finer, but reaches only to 65504. fp32 holds ev
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let asked = asked(context.recipe, Field::Base, |_, scheme| {
-        scheme.weights == WeightScheme::Float(FloatType::Bf16)
-    });
+    let asked = asked(context.recipe, Field::Base, |_, scheme| scheme.weights == WeightScheme::Float(FloatType::Bf16));
     for asked in asked {
         let finding = report.add(asked.place, "Core ML has no bfloat16 weights");
         asked.label_uses(finding);

@@ -31,8 +31,10 @@ fn check(context: &Context, report: &mut Report) {
     for asked in asked {
         let finding = report.add(asked.place, "no Core ML target has weights in 8-bit floats");
         asked.label_uses(finding);
-        finding
-            .help("`int8 per-channel` takes the same space; so does a palette, `lut8`")
-            .suggest("use int8 per-channel", asked.place, "int8 per-channel");
+        finding.help("`int8 per-channel` takes the same space; so does a palette, `lut8`").suggest(
+            "use int8 per-channel",
+            asked.place,
+            "int8 per-channel",
+        );
     }
 }

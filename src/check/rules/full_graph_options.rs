@@ -32,9 +32,10 @@ Take one of the two away.
 
 fn check(context: &Context, report: &mut Report) {
     for extend in &context.recipe.extends {
-        let full = extend.parameters.iter().find(|(key, value, _)| {
-            *key == "lower_full_graph" && *value == ParameterValue::Flag(true)
-        });
+        let full = extend
+            .parameters
+            .iter()
+            .find(|(key, value, _)| *key == "lower_full_graph" && *value == ParameterValue::Flag(true));
         let Some((.., full)) = full else { continue };
         for (key, value, entry) in &extend.parameters {
             let skips = *key == "skip_ops_for_coreml_delegation"

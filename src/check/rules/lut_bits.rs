@@ -1,7 +1,7 @@
 //! Palettes with indices of 5 and 7 bits.
 
-use crate::check::schemes::palette_parts;
 use crate::check::needs::in_preset;
+use crate::check::schemes::palette_parts;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::plan::fit::storage_bits;
 use crate::recipe::Field;
@@ -40,7 +40,8 @@ fn check(context: &Context, report: &mut Report) {
     for (part, palette) in palette_parts(context.recipe, Field::Base, |p| matches!(p.bits, 5 | 7)) {
         let (bits, stored) = (palette.bits, storage_bits(palette.bits));
         let narrower = stored - 2;
-        let message = format!("Core ML has no {bits}-bit indices: they take {stored} bits, with half of the entries unused");
+        let message =
+            format!("Core ML has no {bits}-bit indices: they take {stored} bits, with half of the entries unused");
         // The upstream call that a preset names fails for certain.
         let severity = if in_preset(context.recipe, part.place) { Severity::Warning } else { RULE.severity };
         let finding = report.add_as(severity, part.place, message);

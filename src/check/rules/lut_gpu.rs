@@ -29,7 +29,8 @@ is advice as of iOS18 and macOS15: measure on the device.
 fn check(context: &Context, report: &mut Report) {
     let Some(compute) = context.recipe.compute.filter(|c| c.value == ComputeUnits::CpuAndGpu) else { return };
     for (part, _) in palette_parts(context.recipe, Field::Base, |_| true) {
-        let finding = report.add(part.place, "palettes save memory on the GPU, but gain speed on the Neural Engine only");
+        let finding =
+            report.add(part.place, "palettes save memory on the GPU, but gain speed on the Neural Engine only");
         finding
             .label(compute.place, "the Neural Engine is left out here")
             .help("use `int4 per-group(32)` for the GPU, or let the Neural Engine take part; measure on the device");

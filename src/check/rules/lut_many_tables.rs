@@ -23,10 +23,7 @@ It is advice as of iOS18 and macOS15: measure on the device. Use `per-grouped-ch
             "target iOS18\nlinear => lut4 per-grouped-channel(2)\n",
             "target iOS18\nlinear => lut4 per-grouped-channel(16)\n",
         ),
-        Example::recipe(
-            "target iOS18\nlinear => lut4 block[-1, 4]\n",
-            "target iOS18\nlinear => lut4 block[-1, 16]\n",
-        ),
+        Example::recipe("target iOS18\nlinear => lut4 block[-1, 4]\n", "target iOS18\nlinear => lut4 block[-1, 16]\n"),
     ],
     sources: &["coremltools: docs-guides/source/opt-palettization-perf.md:9-10"],
     check,
@@ -62,7 +59,8 @@ fn widened(granularity: &Granularity, size: usize) -> String {
 
 fn check(context: &Context, report: &mut Report) {
     for (part, palette) in palette_parts(context.recipe, Field::Granularity, |p| is_small(&p.granularity)) {
-        let finding = report.add(part.place, format!("`{}` makes many small tables, which are slow", palette.granularity));
+        let finding =
+            report.add(part.place, format!("`{}` makes many small tables, which are slow", palette.granularity));
         finding
             .here("a table for each few channels")
             .help("groups of 8 or 16 channels usually keep the gain in speed; measure on the device");

@@ -43,7 +43,8 @@ fn check(context: &Context, report: &mut Report) {
         return;
     }
     for (part, palette) in palette_parts(context.recipe, Field::Scaled, |p| p.scaled && p.vector == 1) {
-        let finding = report.add(part.place, "palettes with a scale per channel are reported broken on devices and in coremltools");
+        let finding = report
+            .add(part.place, "palettes with a scale per channel are reported broken on devices and in coremltools");
         finding
             .here("a scale per channel")
             .upstream(

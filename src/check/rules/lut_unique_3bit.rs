@@ -22,10 +22,7 @@ below iOS18, which brought those, the conversion fails.
 bitmill keeps the width that the recipe says. For an export to coremltools raise the target, or use `fit kmeans`, which
 finds the distinct values too when they are few enough.
 ",
-    examples: &[Example::recipe(
-        "target iOS16\nlinear => lut4 fit unique\n",
-        "target iOS16\nlinear => lut4\n",
-    )],
+    examples: &[Example::recipe("target iOS16\nlinear => lut4 fit unique\n", "target iOS16\nlinear => lut4\n")],
     sources: &["coremltools: optimize/coreml/_quantization_passes.py:624, 942-954"],
     check,
 };
@@ -33,7 +30,8 @@ finds the distinct values too when they are few enough.
 fn check(context: &Context, report: &mut Report) {
     let Some(set) = lacks(context, Feature::Palette3) else { return };
     for (part, _) in palette_parts(context.recipe, Field::Fit, |p| p.fit == PaletteFit::Unique && p.bits != 3) {
-        let finding = report.add(part.place, "through coremltools, weights of 5 to 8 distinct values fail on this target");
+        let finding =
+            report.add(part.place, "through coremltools, weights of 5 to 8 distinct values fail on this target");
         finding
             .here("coremltools picks the width itself, 3 bits too")
             .upstream("coremltools picks 3 bits and fails: `Parameter lut should be a vector of size from one of {2, 4, 16, 64, 256}`")

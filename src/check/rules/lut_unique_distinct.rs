@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::check::schemes::{weights_named};
+use crate::check::schemes::weights_named;
 use crate::check::{Binds, Context, Example, Fact, Needs, Report, Rule, Severity, places};
 use crate::plan::{Decision, Fitted, Outcome};
 use crate::recipe::Field;

@@ -1,7 +1,7 @@
 //! Vectors of a palette must divide the channels of a table.
 
-use crate::check::words::remove_part;
 use crate::check::schemes::{common_divisor, misfits, weights_named};
+use crate::check::words::remove_part;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::plan::{Misfit, Outcome};
 use crate::recipe::Field;
@@ -44,7 +44,8 @@ fn check(context: &Context, report: &mut Report) {
         let names = share.names();
         let vector = palette.vector;
         let place = places::part(share.rule, Field::Vector);
-        let message = format!("vectors of {vector} do not divide the {length} channels of a table of {}", weights_named(&names));
+        let message =
+            format!("vectors of {vector} do not divide the {length} channels of a table of {}", weights_named(&names));
         let finding = report.add(place, message);
         finding
             .here(format!("{vector} neighbouring channels an entry"))
@@ -53,7 +54,8 @@ fn check(context: &Context, report: &mut Report) {
             .upstream("coremltools logs a warning and leaves the weights in float")
             .help("take a shorter vector, or tables for a multiple of it");
         // A divisor of the vector as well suits the weights for which the vector is right.
-        let shorter = (2..vector as usize).rev().find(|n| common.is_multiple_of(*n) && (vector as usize).is_multiple_of(*n));
+        let shorter =
+            (2..vector as usize).rev().find(|n| common.is_multiple_of(*n) && (vector as usize).is_multiple_of(*n));
         if let Some(shorter) = shorter {
             finding.suggest(format!("use vector({shorter})"), place, format!("vector({shorter})"));
         }

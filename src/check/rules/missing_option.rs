@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::check::words::{list, statement_at};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
+use crate::nearest::nearest;
 use crate::recipe::preset::{ParameterKind, Preset};
 use crate::recipe::problem::ProblemKind;
 use crate::recipe::{Place, Recipe};
 use crate::syntax::Span;
-use crate::nearest::nearest;
 use crate::syntax::tree::StatementKind;
 
 /// The rule.

@@ -28,9 +28,13 @@ fn check(context: &Context, report: &mut Report) {
     let Some(facts) = programs::facts(context).filter(|facts| !facts.unknown_operators.is_empty()) else { return };
     let Some(place) = programs::place(context) else { return };
     let operators = &facts.unknown_operators;
-    let message = format!("{} not known: {}", match operators.len() {
-        1 => "1 operator is".to_owned(),
-        n => format!("{} are", count(n, "operator")),
-    }, list(operators, 3));
+    let message = format!(
+        "{} not known: {}",
+        match operators.len() {
+            1 => "1 operator is".to_owned(),
+            n => format!("{} are", count(n, "operator")),
+        },
+        list(operators, 3)
+    );
     report.add(place, message).help("such operations pass through as they are; what they demand is not checked");
 }

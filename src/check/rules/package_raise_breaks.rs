@@ -33,7 +33,9 @@ newer system.
 /// What is wrong in the target's operator set and not in the package's own.
 pub(super) fn broken(context: &Context) -> Vec<ProgramFault> {
     let Some((model, _)) = context.model else { return Vec::new() };
-    let Some((facts, own)) = model.facts.as_ref().and_then(|facts| Some((facts, facts.set?))) else { return Vec::new() };
+    let Some((facts, own)) = model.facts.as_ref().and_then(|facts| Some((facts, facts.set?))) else {
+        return Vec::new();
+    };
     let Some(written) = programs::written(context, facts).filter(|set| *set > own) else { return Vec::new() };
     let before = model.program_faults(own);
     let mut broken = model.program_faults(written);
@@ -54,5 +56,6 @@ fn check(context: &Context, report: &mut Report) {
     finding.here(format!("has the operators of {}", oldest.value.set.name));
     let more: Vec<&str> = broken.iter().skip(1).take(2).map(|fault| fault.what.as_str()).collect();
     let more = if more.is_empty() { String::new() } else { format!("; also {}", more.join("; ")) };
-    finding.help(format!("convert the model again for this target, or leave the package in its own operator set{more}"));
+    finding
+        .help(format!("convert the model again for this target, or leave the package in its own operator set{more}"));
 }

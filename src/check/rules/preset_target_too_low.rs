@@ -72,11 +72,14 @@ fn check(context: &Context, report: &mut Report) {
             format!("`{}` needs {minimum}, and {given}", preset.name),
         );
         finding.label_if(oldest.map(|oldest| oldest.place), format!("{system} has the operators of {}", set.name));
-        finding.upstream(format!("ExecuTorch raises a ValueError: the recipe's minimum is {minimum}")).help(if refused {
-            format!("the first systems that have what it asks for are {}", own.systems())
-        } else {
-            "only ExecuTorch's recipe demands that; a rule with the same scheme would do for this target".to_string()
-        });
+        finding.upstream(format!("ExecuTorch raises a ValueError: the recipe's minimum is {minimum}")).help(
+            if refused {
+                format!("the first systems that have what it asks for are {}", own.systems())
+            } else {
+                "only ExecuTorch's recipe demands that; a rule with the same scheme would do for this target"
+                    .to_string()
+            },
+        );
         match entry {
             Some(entry) => needs::offer_parameter(finding, context, entry, "raise", &minimum),
             None => {

@@ -39,8 +39,8 @@ fn is_wrong(scheme: &Scheme) -> bool {
 fn check(context: &Context, report: &mut Report) {
     for asked in asked(context.recipe, Field::Granularity, |_, scheme| is_wrong(scheme)) {
         let written = context.recipe.text(asked.place);
-        let finding = report
-            .add(asked.place, format!("PT2E has no weights `{written}` together with quantized activations"));
+        let finding =
+            report.add(asked.place, format!("PT2E has no weights `{written}` together with quantized activations"));
         finding.label_if(asked.origins.get(Field::Activations), "quantized activations go through PT2E");
         asked.label_uses(finding);
         finding

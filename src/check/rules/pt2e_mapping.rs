@@ -43,7 +43,9 @@ fn mappings(rule: &RecipeRule) -> Vec<(Mapping, Place)> {
 fn check(context: &Context, report: &mut Report) {
     let mut first: Option<(Mapping, Place)> = None;
     let mut told = HashSet::new();
-    for (rule, (mapping, place)) in context.recipe.rules.iter().flat_map(|rule| mappings(rule).into_iter().map(move |m| (rule, m))) {
+    for (rule, (mapping, place)) in
+        context.recipe.rules.iter().flat_map(|rule| mappings(rule).into_iter().map(move |m| (rule, m)))
+    {
         let (other, other_place) = *first.get_or_insert((mapping, place));
         if mapping == other || !told.insert(place) {
             continue;

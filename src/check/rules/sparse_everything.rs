@@ -33,12 +33,14 @@ fn leaves_nothing(sparse: Option<Sparsity>) -> bool {
 }
 
 fn check(context: &Context, report: &mut Report) {
-    let all = asked(context.recipe, Field::Sparse, |_, scheme| {
-        leaves_nothing(scheme.sparse)
-    });
+    let all = asked(context.recipe, Field::Sparse, |_, scheme| leaves_nothing(scheme.sparse));
     for asked in all {
         let finding = report.add(asked.place, "every value becomes zero: nothing of these weights is left");
         asked.label_uses(finding);
-        finding.help("the share is of zeros: `sparse 75%` keeps a quarter").suggest("prune 75%", asked.place, "sparse 75%");
+        finding.help("the share is of zeros: `sparse 75%` keeps a quarter").suggest(
+            "prune 75%",
+            asked.place,
+            "sparse 75%",
+        );
     }
 }

@@ -30,7 +30,10 @@ since iOS18`.
             "target iOS18\nlinear => lut4 per-tensor sparse 75%\n",
         ),
     ],
-    sources: &["coremltools: converters/mil/mil/ops/defs/iOS18/compression.py", "coremltools: optimize/coreml/_quantization_passes.py"],
+    sources: &[
+        "coremltools: converters/mil/mil/ops/defs/iOS18/compression.py",
+        "coremltools: optimize/coreml/_quantization_passes.py",
+    ],
     check,
 };
 
@@ -45,7 +48,7 @@ fn check(context: &Context, report: &mut Report) {
     };
     for asked in asked(context.recipe, Field::Sparse, lacks_joint) {
         let set = Feature::Joint.set();
-                let finding = report.add(asked.place, format!("pruning together with quantization needs {}", words::ios(set)));
+        let finding = report.add(asked.place, format!("pruning together with quantization needs {}", words::ios(set)));
         finding.label_if(asked.origins.get(Field::Base), "quantized as well");
         asked.label_uses(finding);
         finding

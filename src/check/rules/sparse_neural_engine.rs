@@ -37,11 +37,17 @@ fn is_low(scheme: &Scheme) -> bool {
 }
 
 fn check(context: &Context, report: &mut Report) {
-    let Some(compute) = context.recipe.compute.filter(|compute| compute.value == ComputeUnits::CpuAndNe) else { return };
+    let Some(compute) = context.recipe.compute.filter(|compute| compute.value == ComputeUnits::CpuAndNe) else {
+        return;
+    };
     for asked in asked(context.recipe, Field::Sparse, |_, scheme| is_low(scheme)) {
         let finding = report.add(asked.place, "the Neural Engine runs faster from 75% of zeros on");
         finding.label(compute.place, "the Neural Engine is meant");
         asked.label_uses(finding);
-        finding.help("prune 75% or more, or expect a smaller file only").suggest("prune 75%", asked.place, "sparse 75%");
+        finding.help("prune 75% or more, or expect a smaller file only").suggest(
+            "prune 75%",
+            asked.place,
+            "sparse 75%",
+        );
     }
 }

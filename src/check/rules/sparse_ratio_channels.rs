@@ -57,7 +57,10 @@ fn check(context: &Context, report: &mut Report) {
         let (names, first) = (share.names(), share.weights[0].0);
         let place = places::part(share.rule, Field::Sparse);
         let channels = first.in_features().unwrap_or(0);
-        let message = format!("coremltools does not prune groups of {m} with {channels} input channels: {}", weights_named(&names));
+        let message = format!(
+            "coremltools does not prune groups of {m} with {channels} input channels: {}",
+            weights_named(&names)
+        );
         let finding = report.add(place, message);
         let percent = (n as f64 * 10_000.0 / m as f64).round() / 100.0;
         finding

@@ -47,8 +47,10 @@ fn check(context: &Context, report: &mut Report) {
         };
         let finding = report.add(asked.place, message);
         asked.label_uses(finding);
-        finding
-            .help("use a ratio such as 2:4, or a share of zeros, which loses less; measure on the device")
-            .suggest("use 2:4", asked.place, "sparse 2:4");
+        finding.help("use a ratio such as 2:4, or a share of zeros, which loses less; measure on the device").suggest(
+            "use 2:4",
+            asked.place,
+            "sparse 2:4",
+        );
     }
 }

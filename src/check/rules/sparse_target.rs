@@ -19,10 +19,7 @@ begins with CoreML6: iOS 16, macOS 13, watchOS 9 and tvOS 16.
 On iOS 15 a pruned weight would be stored dense, zeros and all, and gain nothing. `coremltools.optimize.coreml` returns
 a package for iOS 16 without saying so.
 ",
-    examples: &[Example::recipe(
-        "target iOS15\nlinear => sparse 75%\n",
-        "target iOS16\nlinear => sparse 75%\n",
-    )],
+    examples: &[Example::recipe("target iOS15\nlinear => sparse 75%\n", "target iOS16\nlinear => sparse 75%\n")],
     sources: &["coremltools: converters/mil/mil/ops/defs/iOS16/constexpr_ops.py, constexpr_sparse_to_dense"],
     check,
 };

@@ -1,7 +1,7 @@
 //! iOS 15 has ML Programs, but no compressed weights.
 
-use crate::check::schemes::asked;
 use crate::check::needs::{self, MLPROGRAM};
+use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::recipe::Field;
 
@@ -23,10 +23,7 @@ broken. ExecuTorch fails at lowering: `No available version for constexpr_affine
 Say the target that the model will really have. Without one a package stays what it is, of iOS 15 too.
 ",
     examples: &[
-        Example::recipe(
-            "target iOS15\nlinear => int8 per-channel\n",
-            "target iOS16\nlinear => int8 per-channel\n",
-        ),
+        Example::recipe("target iOS15\nlinear => int8 per-channel\n", "target iOS16\nlinear => int8 per-channel\n"),
         Example::recipe(
             "target iOS18, macOS12\nscheme w4 = int4 per-group(32)\nlinear => w4\nembedding => w4 asymmetric\n",
             "target iOS18, macOS15\nscheme w4 = int4 per-group(32)\nlinear => w4\nembedding => w4 asymmetric\n",
@@ -49,9 +46,8 @@ fn check(context: &Context, report: &mut Report) {
     let is_too_old = recipe.operator_set().is_some_and(|target| target.spec < MLPROGRAM);
     let Some(set) = recipe.written_set().filter(|set| set.spec == MLPROGRAM && !is_too_old) else { return };
     // A preset's target is told by `preset-target-too-low`.
-    let asked = asked(recipe, Field::Base, |rule, scheme| {
-        needs::compresses(scheme) && !needs::in_preset(recipe, rule.place)
-    });
+    let asked =
+        asked(recipe, Field::Base, |rule, scheme| needs::compresses(scheme) && !needs::in_preset(recipe, rule.place));
     if asked.is_empty() {
         return;
     }

@@ -20,10 +20,7 @@ ML Programs of iOS 15 have no compressed weights yet, so iOS 16, macOS 13, watch
 that are of use to a recipe.
 ",
     examples: &[
-        Example::recipe(
-            "target iOS14\nlinear => int8 per-channel\n",
-            "target iOS16\nlinear => int8 per-channel\n",
-        ),
+        Example::recipe("target iOS14\nlinear => int8 per-channel\n", "target iOS16\nlinear => int8 per-channel\n"),
         Example::recipe(
             "target iOS18, macOS10.15\nlinear => int4 per-group(32)\n",
             "target iOS18, macOS15\nlinear => int4 per-group(32)\n",

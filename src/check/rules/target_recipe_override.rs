@@ -31,7 +31,9 @@ export to an explicit partitioner with its compile specs instead of a recipe cal
             "extend \"coreml_torchao_int4_weight_only_per_channel\" { target iOS18 }\n",
         ),
     ],
-    sources: &["ExecuTorch: backends/apple/coreml/recipes/coreml_recipe_provider.py, _validate_and_set_deployment_target"],
+    sources: &[
+        "ExecuTorch: backends/apple/coreml/recipes/coreml_recipe_provider.py, _validate_and_set_deployment_target",
+    ],
     check,
 };
 
@@ -57,9 +59,9 @@ fn check(context: &Context, report: &mut Report) {
             format!("ExecuTorch lowers `{}` for {minimum}, not for {given}", preset.name),
         );
         finding.label(extend.name.place, format!("sets {minimum} whatever higher target is given"));
-        finding
-            .help(format!("say {minimum}, or export to an explicit partitioner instead of a recipe call"))
-            .upstream(format!("`_validate_and_set_deployment_target` silently assigns the recipe's own minimum, {minimum}"));
+        finding.help(format!("say {minimum}, or export to an explicit partitioner instead of a recipe call")).upstream(
+            format!("`_validate_and_set_deployment_target` silently assigns the recipe's own minimum, {minimum}"),
+        );
         match entry {
             Some(entry) => needs::offer_parameter(finding, context, entry, "lower", &minimum),
             None => needs::offer_target(finding, context, "lower", useful, |target| target.set.spec > useful.spec),

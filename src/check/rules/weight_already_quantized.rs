@@ -62,9 +62,11 @@ fn check(context: &Context, report: &mut Report) {
             && scaled.contains(weight.module())
     };
     let names: Vec<&str> = model.weights.iter().filter(is_packed).map(|weight| weight.name.as_str()).collect();
-    let changes = context.recipe.rules.iter().find(|rule| {
-        rule.scheme.as_ref().is_some_and(|scheme| !matches!(scheme.weights, WeightScheme::Keep))
-    });
+    let changes = context
+        .recipe
+        .rules
+        .iter()
+        .find(|rule| rule.scheme.as_ref().is_some_and(|scheme| !matches!(scheme.weights, WeightScheme::Keep)));
     if let (Some(rule), false) = (changes, names.is_empty()) {
         let (is, stay) = if names.len() == 1 { ("is", "stays as it is") } else { ("are", "stay as they are") };
         let message = format!("{} {is} quantized already and {stay}", weights_named(&names));

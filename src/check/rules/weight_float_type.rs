@@ -1,9 +1,9 @@
 //! Weights that stay in a float type that Core ML does not have.
 
 use crate::check::schemes::{shares, weights_named};
+use crate::check::words;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::dtype::DType;
-use crate::check::words;
 use crate::plan::{Outcome, Reason};
 use crate::recipe::Field;
 use crate::scheme::WeightScheme;
@@ -46,7 +46,10 @@ fn check(context: &Context, report: &mut Report) {
         let is_kept = rule.scheme.as_ref().is_some_and(|scheme| scheme.weights == WeightScheme::Keep);
         // A model of other floats is told here as well, though nothing could change it.
         let could_change = weight.never_quantized().is_none() || weight.dtype == DType::F64;
-        has_none && is_kept && could_change && matches!(decision.outcome, Outcome::Keep(Reason::Kept | Reason::Never(_)))
+        has_none
+            && is_kept
+            && could_change
+            && matches!(decision.outcome, Outcome::Keep(Reason::Kept | Reason::Never(_)))
     });
     for share in kept {
         let (names, first) = (share.names(), share.weights[0].0);

@@ -1,9 +1,9 @@
 //! Weights that do not become smaller.
 
-use crate::check::schemes::{shares, weights_named};
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use super::lut_many_tables::has_many_tables;
 use super::sparse_low::has_too_few;
+use crate::check::schemes::{shares, weights_named};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::plan::{Fitted, Outcome};
 use crate::recipe::Field;
 

@@ -40,10 +40,7 @@ fn check(context: &Context, report: &mut Report) {
             continue;
         }
         let values = words::count(usize::try_from(group.total).unwrap_or(usize::MAX), "NaN or infinite value");
-        let finding = report.add(
-            group.place(context),
-            format!("{values} in {}", words::list(&group.names, 2)),
-        );
+        let finding = report.add(group.place(context), format!("{values} in {}", words::list(&group.names, 2)));
         finding
             .label(rule.selector_place, "matches them")
             .help("leave such a tensor as it is if it is a mask; else look at the checkpoint")

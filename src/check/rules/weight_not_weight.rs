@@ -46,7 +46,10 @@ fn check(context: &Context, report: &mut Report) {
     for share in found {
         let names = share.names();
         let belong = if names.len() == 1 { "belongs" } else { "belong" };
-        let message = format!("{} {belong} to no layer that is known, and this rule takes it all the same", weights_named(&names));
+        let message = format!(
+            "{} {belong} to no layer that is known, and this rule takes it all the same",
+            weights_named(&names)
+        );
         let message = if names.len() == 1 { message } else { message.replace("takes it", "takes them") };
         let finding = report.add(share.rule.selector_place, message);
         finding

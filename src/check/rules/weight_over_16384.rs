@@ -47,7 +47,8 @@ fn check(context: &Context, report: &mut Report) {
         return;
     }
     let has = if names.len() == 1 { "has" } else { "have" };
-    let message = format!("{} {has} a dimension above {LONGEST}, which the Neural Engine does not take", weights_named(&names));
+    let message =
+        format!("{} {has} a dimension above {LONGEST}, which the Neural Engine does not take", weights_named(&names));
     let finding = report.add_as(severity, place, message);
     finding
         .here("with the Neural Engine")

@@ -80,8 +80,10 @@ fn check(context: &Context, report: &mut Report) {
             finding.help("name both in one rule");
         }
         finding.upstream("torchao unties the two and stores the tensor twice; coremltools reports a conflict");
-        let modules: Vec<String> =
-            weights.iter().map(|(_, name)| format!("\"{}\"", name.rsplit_once('.').map_or(*name, |(m, _)| m))).collect();
+        let modules: Vec<String> = weights
+            .iter()
+            .map(|(_, name)| format!("\"{}\"", name.rsplit_once('.').map_or(*name, |(m, _)| m)))
+            .collect();
         if modules.len() <= 3 {
             let selector = format!("{}, {}", recipe.text(rule.selector_place), modules.join(", "));
             finding.suggest("take both names", rule.selector_place, selector);

@@ -86,7 +86,8 @@ fn check(context: &Context, report: &mut Report) {
     }) {
         other(context, report, &share);
     }
-    for share in shares(context, |_, weight, one| one.outcome.is_change() && type_in_program(context, weight).is_none()) {
+    for share in shares(context, |_, weight, one| one.outcome.is_change() && type_in_program(context, weight).is_none())
+    {
         let names = share.names();
         let has = share.weights[0].0.dtype;
         let message = format!("no operator of Core ML computes with {has}: {}", weights_named(&names));
@@ -102,7 +103,8 @@ fn check(context: &Context, report: &mut Report) {
     };
     for share in shares(context, |_, weight, decision| since(weight, decision).is_some()) {
         let names = share.names();
-        let set = needs::set(share.weights.iter().filter_map(|(weight, one)| since(weight, one)).max().unwrap_or(BLOCKS));
+        let set =
+            needs::set(share.weights.iter().filter_map(|(weight, one)| since(weight, one)).max().unwrap_or(BLOCKS));
         let place = places::part(share.rule, Field::Base);
         let finding = report.add(place, format!("fp16 weights in a program of fp32 need {}", set.systems()));
         finding.help(format!("{} is the first operator set that casts them", set.name)).weights(names);
