@@ -12,6 +12,7 @@ pub mod exec;
 pub mod formats;
 pub mod glossary;
 pub mod graph;
+pub mod ide;
 pub mod inspect;
 pub mod kind;
 pub mod lower;

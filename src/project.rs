@@ -353,10 +353,22 @@ pub fn mend(
     given: &Given,
     unsafe_too: bool,
 ) -> Result<Mended, ProjectError> {
+    mend_with(text, unsafe_too, |text| Ok(Project::with_text(path, text, loader, given)?.analysis.findings))
+}
+
+/// As [`mend`], with whatever tells the findings of a text.
+///
+/// # Errors
+/// Those of `findings_of`.
+pub fn mend_with<E>(
+    text: &str,
+    unsafe_too: bool,
+    mut findings_of: impl FnMut(&str) -> Result<Vec<Finding>, E>,
+) -> Result<Mended, E> {
     let mut mended = Mended { text: text.to_string(), applied: Vec::new() };
     for _ in 0..MOST_ROUNDS {
-        let project = Project::with_text(path, &mended.text, loader, given)?;
-        let fixes = chosen(project.findings(), unsafe_too);
+        let findings = findings_of(&mended.text)?;
+        let fixes = chosen(&findings, unsafe_too);
         let edits: Vec<&Edit> = fixes.iter().flat_map(|fix| &fix.edits).collect();
         let (text, applied) = fix::apply(&mended.text, FileId(0), &edits);
         if applied == 0 || text == mended.text {

@@ -76,7 +76,18 @@ pub fn analyze(path: &Path, text: &str, loader: &dyn Loader, known: Known) -> An
 }
 
 /// As [`analyze`], for a recipe that is resolved already, and with what a run has measured.
-pub fn analyze_recipe(mut recipe: Recipe, known: Known, run: Option<&Facts>) -> Analysis {
+pub fn analyze_recipe(recipe: Recipe, known: Known, run: Option<&Facts>) -> Analysis {
+    let recipe = with_defaults(recipe, known);
+    let plan = match known {
+        Known::Model(model) => Some(plan::plan(&recipe, model)),
+        _ => None,
+    };
+    let findings = check(&context(&recipe, known, plan.as_ref(), run));
+    Analysis { recipe, plan, findings }
+}
+
+/// A recipe with the defaults that hold for its model.
+pub fn with_defaults(mut recipe: Recipe, known: Known) -> Recipe {
     recipe.defaults = match known {
         Known::Model(model) => match &model.facts {
             Some(facts) => Defaults { set: facts.set.map(needs::set_of), ..Defaults::PACKAGE },
@@ -84,20 +95,36 @@ pub fn analyze_recipe(mut recipe: Recipe, known: Known, run: Option<&Facts>) -> 
         },
         _ => recipe.model.as_ref().map_or(Defaults::CHECKPOINT, |named| Defaults::of_path(Path::new(&named.value))),
     };
+    recipe
+}
+
+/// What rules may look at, of what is known.
+pub fn context<'a>(
+    recipe: &'a Recipe,
+    known: Known<'a>,
+    plan: Option<&'a Plan>,
+    run: Option<&'a Facts>,
+) -> Context<'a> {
     let (model, model_error) = match known {
         Known::Nothing => (None, None),
         Known::Model(model) => (Some(model), None),
         Known::Unreadable(why) => (None, Some(why)),
     };
-    let plan = model.map(|model| plan::plan(&recipe, model));
-    let findings = check(&Context { recipe: &recipe, model: model.zip(plan.as_ref()), model_error, run });
-    Analysis { recipe, plan, findings }
+    Context { recipe, model: model.zip(plan), model_error, run }
 }
 
 /// Asks every rule that has what it needs, and silences what comments allow.
 pub fn check(context: &Context) -> Vec<Finding> {
+    check_until(context, &|| false).unwrap_or_default()
+}
+
+/// As [`check`], given up as soon as `stop`, asked before each rule, says so: then there is no answer.
+pub fn check_until(context: &Context, stop: &dyn Fn() -> bool) -> Option<Vec<Finding>> {
     let mut findings = Vec::new();
     for rule in rules::RULES {
+        if stop() {
+            return None;
+        }
         let has_needs = match rule.needs {
             Needs::Recipe => true,
             Needs::Model => context.model.is_some(),
@@ -113,5 +140,5 @@ pub fn check(context: &Context) -> Vec<Finding> {
     // What comes of one expanded preset may be found at several of its statements, seen at one place.
     findings.sort_by(|a, b| (a.place, a.code, &a.message).cmp(&(b.place, b.code, &b.message)));
     findings.dedup_by(|a, b| a.place == b.place && a.code == b.code && a.message == b.message);
-    findings
+    Some(findings)
 }

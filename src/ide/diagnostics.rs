@@ -1,0 +1,103 @@
+//! What is wrong with a recipe, as an editor shows it.
+
+use super::Analysis;
+use crate::check::{Finding, Label, Severity, words};
+use crate::recipe::{FileId, Place};
+use crate::syntax::Span;
+
+/// A finding at its place in the text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostic {
+    /// The code of the rule, which [`page`](crate::glossary::page) explains.
+    pub code: &'static str,
+    /// How it is shown, as the user has chosen.
+    pub severity: Severity,
+    /// What is wrong, what to do about it, and what would happen upstream; a line each.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// Other places that make it so.
+    pub related: Vec<Label>,
+    /// Whether what stands there does nothing and could go.
+    pub unnecessary: bool,
+    /// Which of [`Analysis::findings`] it is.
+    pub finding: usize,
+}
+
+/// Rules about text that does nothing.
+const ABOUT_NOTHING: &[&str] =
+    &["allow-unused", "calibration-unused", "rule-matches-nothing", "rule-overtaken", "scheme-unused"];
+
+/// The findings in the text itself, and the errors of what it imports, told once at each import.
+pub fn diagnostics(analysis: &Analysis) -> Vec<Diagnostic> {
+    let findings = analysis.findings().iter().enumerate();
+    let mut all: Vec<Diagnostic> = Vec::new();
+    for (index, finding) in findings {
+        let Some(severity) = analysis.settings().severity(finding.code, finding.severity) else { continue };
+        if finding.place.file == FileId(0) {
+            all.push(diagnostic(analysis, index, finding, severity));
+        } else if finding.severity == Severity::Error {
+            tell_import(analysis, index, finding, &mut all);
+        }
+    }
+    all.sort_by_key(|diagnostic| diagnostic.span.start);
+    all
+}
+
+fn diagnostic(analysis: &Analysis, index: usize, finding: &Finding, severity: Severity) -> Diagnostic {
+    let mut message = finding.message.clone();
+    let more = [&finding.here, &finding.help, &finding.upstream];
+    for (line, lead) in more.into_iter().zip(["", "help: ", "upstream: "]) {
+        if let Some(line) = line {
+            message.push('\n');
+            message.push_str(lead);
+            message.push_str(line);
+        }
+    }
+    let unnecessary = ABOUT_NOTHING.contains(&finding.code);
+    // What does nothing is greyed as a whole.
+    let whole = match finding.code {
+        "rule-matches-nothing" | "rule-overtaken" | "scheme-unused" => {
+            words::statement_at(analysis.recipe(), finding.place).map(|statement| statement.span)
+        }
+        _ => None,
+    };
+    Diagnostic {
+        code: finding.code,
+        severity,
+        message,
+        span: whole.unwrap_or(finding.place.span),
+        related: finding.labels.clone(),
+        unnecessary,
+        finding: index,
+    }
+}
+
+/// Adds an error of an imported file to what is told at the import.
+fn tell_import(analysis: &Analysis, index: usize, finding: &Finding, all: &mut Vec<Diagnostic>) {
+    let Some(place) = importing(analysis, finding.place) else { return };
+    let label = Label { place: finding.place, text: finding.message.clone() };
+    let known =
+        all.iter_mut().find(|one| one.code == finding.code && one.span == place.span && !one.related.is_empty());
+    if let Some(known) = known {
+        known.related.push(label);
+        return;
+    }
+    all.push(Diagnostic {
+        code: finding.code,
+        severity: finding.severity,
+        message: format!("in {}: {}", analysis.shown_path(finding.place.file), finding.message),
+        span: place.span,
+        related: vec![label],
+        unnecessary: false,
+        finding: index,
+    });
+}
+
+/// The statement of the recipe itself that brings in the text of a place.
+pub(super) fn importing(analysis: &Analysis, mut place: Place) -> Option<Place> {
+    while place.file != FileId(0) {
+        place = analysis.source(place.file)?.included_at?;
+    }
+    Some(place)
+}

@@ -1,0 +1,24 @@
+//! What an editor asks of a recipe, without any editor: an immutable [`Analysis`] of one state of the world, and a
+//! file for each feature that answers from it.
+//!
+//! Positions are byte offsets into the text of the analysis; [`crate::syntax::LineIndex`] makes lines and columns of
+//! them. Places in other files are [`Place`](crate::recipe::Place)s, whose file the analysis knows too.
+
+pub mod actions;
+mod analysis;
+mod cancel;
+pub mod diagnostics;
+pub mod folding;
+pub mod formatting;
+mod models;
+pub mod semantic_tokens;
+mod settings;
+pub mod symbols;
+pub mod walk;
+mod workspace;
+
+pub use analysis::{Analysis, ModelState};
+pub use cancel::{Cancel, Cancelled};
+pub use models::OpenModel;
+pub use settings::{Hints, Level, Settings};
+pub use workspace::{Unavailable, Workspace, World};

@@ -1,0 +1,108 @@
+//! Models, opened once for as long as their files stay the same. Only headers are read.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::model::Model;
+
+/// A model that several analyses share.
+#[derive(Debug)]
+pub struct OpenModel {
+    /// The model.
+    pub model: Model,
+}
+
+impl OpenModel {
+    /// Shares a model.
+    pub fn new(model: Model) -> OpenModel {
+        OpenModel { model }
+    }
+}
+
+/// What opening a model gave: the model, or why it cannot be read, in words.
+pub type Opened = Result<Arc<OpenModel>, Arc<str>>;
+
+/// A file by what changes when it is written: its name, bytes and time.
+type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
+/// Files of a model that are looked at, and how deep: packages and checkpoints have fewer.
+const MOST_FILES: usize = 4096;
+const DEEPEST: usize = 4;
+
+/// Models that stay open though nothing uses them.
+const MOST_MODELS: usize = 8;
+
+/// The models that are open, by path.
+#[derive(Debug, Default)]
+pub struct Models {
+    files: Mutex<HashMap<PathBuf, (Stamp, Opened)>>,
+    /// Models that are given and not read: they stand for a path whatever lies there.
+    given: Mutex<HashMap<PathBuf, Arc<OpenModel>>>,
+}
+
+impl Models {
+    /// The model of a path: the one that is open, where its files are as they were.
+    pub fn open(&self, path: &Path) -> Opened {
+        if let Some(model) = lock(&self.given).get(path) {
+            return Ok(Arc::clone(model));
+        }
+        // Taken before reading, so that a file which is written meanwhile is read again.
+        let stamp = stamp(path);
+        if let Some((known, opened)) = lock(&self.files).get(path)
+            && *known == stamp
+        {
+            return opened.clone();
+        }
+        let opened = match Model::open(path) {
+            Ok(model) => Ok(Arc::new(OpenModel::new(model))),
+            Err(error) => Err(Arc::from(error.to_string())),
+        };
+        let mut files = lock(&self.files);
+        if files.len() >= MOST_MODELS {
+            // Those that no analysis holds any longer.
+            files.retain(|_, (_, opened)| opened.as_ref().is_ok_and(|model| Arc::strong_count(model) > 1));
+        }
+        files.insert(path.to_owned(), (stamp, opened.clone()));
+        opened
+    }
+
+    /// Lets a model stand for a path.
+    pub fn give(&self, path: &Path, model: Model) {
+        lock(&self.given).insert(path.to_owned(), Arc::new(OpenModel::new(model)));
+    }
+
+    /// Whether a model is given for a path or lies there.
+    pub fn has(&self, path: &Path) -> bool {
+        lock(&self.given).contains_key(path) || path.exists()
+    }
+}
+
+/// What a thread that panicked has left is whole: entries are put in one step.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The files of a model as they are now; empty where there are none.
+fn stamp(path: &Path) -> Stamp {
+    let mut found = Vec::new();
+    let mut open = vec![(path.to_owned(), 0)];
+    while let Some((path, depth)) = open.pop() {
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        if found.len() >= MOST_FILES {
+            break;
+        }
+        if metadata.is_dir() && depth < DEEPEST {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten().take(MOST_FILES);
+            // Nothing of a model is hidden, and version control keeps many files.
+            let visible = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+            open.extend(visible.map(|entry| (entry.path(), depth + 1)));
+        } else if !metadata.is_dir() {
+            found.push((path, metadata.len(), metadata.modified().ok()));
+        }
+    }
+    found.sort();
+    found
+}

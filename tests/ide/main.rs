@@ -1,0 +1,7 @@
+//! What editors are told, without any editor: recipes with `$0` where the cursor is, answers drawn with carets.
+
+#![allow(clippy::unwrap_used)]
+
+mod basics;
+mod support;
+mod worlds;
