@@ -11,7 +11,9 @@ use crate::recipe::preset::{PRESETS, Preset};
 use crate::recipe::selector::Fact;
 use crate::recipe::{ComputeUnits, Observer, PART_WORDS, base_words, starter};
 use crate::scheme::{Arithmetic, Mapping, PaletteFit, ScaleSearch};
-use crate::syntax::keywords::{ACTIVATIONS, CONNECTIVES, EXPECTATIONS, Keyword, METRICS, OPERAND_PARTS, STATEMENTS};
+use crate::syntax::keywords::{
+    ACTIVATIONS, CALIBRATION, CONNECTIVES, EXPECTATIONS, Keyword, METRICS, OPERAND_PARTS, STATEMENTS,
+};
 
 /// A word of the language.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,7 @@ pub fn entries() -> Vec<Entry> {
     all.extend(keywords(CONNECTIVES, "a connective of selectors and conditions"));
     all.extend(keywords(EXPECTATIONS, "a word of `expect`"));
     all.extend(keywords(METRICS, "what `expect` can measure"));
+    all.extend(keywords(CALIBRATION, "an option of `calibrate`"));
     all.extend(base_words().iter().map(|(word, doc)| Entry::new(word, "what weights become", doc)));
     let parts = PART_WORDS
         .iter()

@@ -8,7 +8,7 @@ use super::models::OpenModel;
 use super::workspace::canonical;
 use crate::check::{self, Finding};
 use crate::model::Model;
-use crate::plan::Plan;
+use crate::plan::{Plan, Totals};
 use crate::recipe::problem::ProblemKind;
 use crate::recipe::{FileId, Place, Recipe, Source};
 use crate::syntax::token::{Token, TokenKind};
@@ -51,6 +51,7 @@ pub struct Analysis {
     /// Canonical paths of everything that was read or looked for.
     depends_on: Vec<PathBuf>,
     tokens: OnceLock<Vec<Token>>,
+    totals: OnceLock<Option<Totals>>,
     /// The lines of each source, found when they are first asked for.
     lines: Vec<OnceLock<LineIndex>>,
 }
@@ -64,8 +65,16 @@ impl Analysis {
         settings: Arc<Settings>,
     ) -> Analysis {
         let lines = checked.recipe.sources.iter().map(|_| OnceLock::new()).collect();
-        let mut analysis =
-            Analysis { path, checked, model, settings, depends_on: Vec::new(), tokens: OnceLock::new(), lines };
+        let mut analysis = Analysis {
+            path,
+            checked,
+            model,
+            settings,
+            depends_on: Vec::new(),
+            tokens: OnceLock::new(),
+            totals: OnceLock::new(),
+            lines,
+        };
         let files = analysis.files().into_iter().chain(looked_for);
         analysis.depends_on = files.map(|path| canonical(&path)).collect();
         analysis
@@ -104,6 +113,20 @@ impl Analysis {
     /// The model and what becomes of it, where there is one.
     pub fn planned(&self) -> Option<(&Model, &Plan)> {
         Some((&self.model.open()?.model, self.checked.plan.as_ref()?))
+    }
+
+    /// What becomes of the whole model, where there is one.
+    pub fn totals(&self) -> Option<&Totals> {
+        let sum = || self.planned().map(|(model, plan)| plan.totals(model, |_| true));
+        self.totals.get_or_init(sum).as_ref()
+    }
+
+    /// The statement of the recipe itself that brings in what stands at a place, or holds it.
+    pub fn own_place(&self, mut place: Place) -> Option<Place> {
+        while place.file != FileId(0) {
+            place = self.source(place.file)?.included_at?;
+        }
+        Some(place)
     }
 
     /// What the user has chosen.

@@ -2,7 +2,7 @@
 
 use super::Analysis;
 use crate::check::{Finding, Label, Severity, words};
-use crate::recipe::{FileId, Place};
+use crate::recipe::FileId;
 use crate::syntax::Span;
 
 /// A finding at its place in the text.
@@ -75,7 +75,7 @@ fn diagnostic(analysis: &Analysis, index: usize, finding: &Finding, severity: Se
 
 /// Adds an error of an imported file to what is told at the import.
 fn tell_import(analysis: &Analysis, index: usize, finding: &Finding, all: &mut Vec<Diagnostic>) {
-    let Some(place) = importing(analysis, finding.place) else { return };
+    let Some(place) = analysis.own_place(finding.place) else { return };
     let label = Label { place: finding.place, text: finding.message.clone() };
     let known =
         all.iter_mut().find(|one| one.code == finding.code && one.span == place.span && !one.related.is_empty());
@@ -92,12 +92,4 @@ fn tell_import(analysis: &Analysis, index: usize, finding: &Finding, all: &mut V
         unnecessary: false,
         finding: index,
     });
-}
-
-/// The statement of the recipe itself that brings in the text of a place.
-pub(super) fn importing(analysis: &Analysis, mut place: Place) -> Option<Place> {
-    while place.file != FileId(0) {
-        place = analysis.source(place.file)?.included_at?;
-    }
-    Some(place)
 }

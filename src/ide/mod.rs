@@ -7,12 +7,18 @@
 pub mod actions;
 mod analysis;
 mod cancel;
+pub mod code_lenses;
 pub mod diagnostics;
+pub mod document_links;
 pub mod folding;
 pub mod formatting;
+pub mod imports;
+pub mod inlay_hints;
 mod models;
+pub mod navigation;
 pub mod semantic_tokens;
 mod settings;
+pub mod signature_help;
 pub mod symbols;
 pub mod walk;
 mod workspace;

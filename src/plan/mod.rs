@@ -81,6 +81,19 @@ pub struct RuleShare {
     pub after: u64,
 }
 
+impl RuleShare {
+    /// Both together.
+    pub fn plus(self, other: RuleShare) -> RuleShare {
+        RuleShare {
+            matches: self.matches + other.matches,
+            decides: self.decides + other.decides,
+            changes: self.changes + other.changes,
+            before: self.before + other.before,
+            after: self.after + other.after,
+        }
+    }
+}
+
 impl Outcome {
     /// Whether the weight is changed.
     pub fn is_change(&self) -> bool {

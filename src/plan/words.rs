@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Misfit, Outcome, Reason};
+use super::{Misfit, Outcome, Reason, RuleShare, Totals};
 use crate::words::count;
 pub use crate::words::{percent, size, thousands};
 
@@ -13,6 +13,41 @@ pub fn shape(dimensions: &[usize]) -> String {
     }
     let all: Vec<String> = dimensions.iter().map(usize::to_string).collect();
     all.join("x")
+}
+
+/// A change of size: `85.1 MB to 12.3 MB`; one size where it stays.
+pub fn change(before: u64, after: u64) -> String {
+    if before == after { size(before) } else { format!("{} to {}", size(before), size(after)) }
+}
+
+/// A count of weights: `1 weight`, `1,024 weights`.
+pub fn weights(count: usize) -> String {
+    format!("{} {}", thousands(count as u64), if count == 1 { "weight" } else { "weights" })
+}
+
+/// What a rule does, in few words: `24 weights, 85.1 MB to 12.3 MB`.
+impl fmt::Display for RuleShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (decides, changes) = (self.decides, self.changes);
+        let sizes = change(self.before, self.after);
+        match changes {
+            _ if decides == 0 => f.write_str("no weights"),
+            0 => write!(f, "{} kept, {sizes}", weights(decides)),
+            _ if changes == decides => write!(f, "{}, {sizes}", weights(decides)),
+            _ => write!(f, "{}, {} of them changed, {sizes}", weights(decides), thousands(changes as u64)),
+        }
+    }
+}
+
+/// What a plan does to a whole model, in few words: `120 MB to 34.2 MB (28.5 %), 4.25 bits per weight`.
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", change(self.before, self.after), percent(self.share()))?;
+        match self.bits() {
+            Some(bits) => write!(f, ", {bits:.2} bits per weight"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for Misfit {

@@ -17,6 +17,7 @@ use crate::coreml::target::Target;
 use crate::dtype::DType;
 use crate::kind::KindWord;
 use crate::scheme::{Arithmetic, FloatType};
+use crate::syntax::keywords::CALIBRATION;
 use crate::syntax::tree::{
     self, Comparison, Expectation, Number, OptionEntry, Options, Spanned, Statement, StatementKind, Term, Text, Value,
     Word,
@@ -176,7 +177,10 @@ impl Reader<'_, '_> {
                     read.observe_float |= self.choose("observe", word, [((), "float")].into_iter()).is_some();
                 }
                 ("observer" | "observe", _) => self.bad(&entry.key.value, "a word", value.span(), None),
-                _ => self.unknown_option(&entry, "calibrate", vec!["samples", "observer", "averaging", "observe"]),
+                _ => {
+                    let known = CALIBRATION.iter().map(|option| option.word).collect();
+                    self.unknown_option(&entry, "calibrate", known);
+                }
             }
         }
         if self.setting("calibrate", place) {

@@ -99,6 +99,22 @@ pub const ACTIVATIONS: Keyword = Keyword {
     meaning: "quantize activations too, statically",
 };
 
+/// Options of `calibrate`.
+pub const CALIBRATION: &[Keyword] = &[
+    Keyword { word: "samples", form: "samples 128", meaning: "how many samples are used; all when absent" },
+    Keyword { word: "observer", form: "observer min-max", meaning: "how ranges of activations are observed" },
+    Keyword {
+        word: "averaging",
+        form: "averaging 0.01",
+        meaning: "the weight of a new batch in a moving average; 0.01 when absent",
+    },
+    Keyword {
+        word: "observe",
+        form: "observe float",
+        meaning: "ranges come from a plain float pass, without fake quantization",
+    },
+];
+
 /// Units that a number can carry.
 pub const UNITS: &[Keyword] = &[
     Keyword { word: "%", form: "30%", meaning: "hundredths; stands directly behind its number" },
