@@ -2,7 +2,7 @@
 //! examples and fix. Knows no editors and no terminals.
 
 mod allow;
-mod divides;
+pub mod divides;
 pub mod expectation;
 pub mod finding;
 pub mod fix;
@@ -13,7 +13,7 @@ pub mod programs;
 pub mod report;
 pub mod rule;
 pub mod rules;
-mod schemes;
+pub mod schemes;
 pub mod targets;
 mod upstream;
 pub mod why;

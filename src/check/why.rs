@@ -105,14 +105,16 @@ pub fn alternatives(recipe: &Recipe, model: &Model, weight: &Weight, chosen: Opt
 }
 
 /// A recipe of one rule and a model of one weight, on which schemes are tried with the checker's own rules.
-struct Trial {
+#[derive(Debug)]
+pub struct Trial {
     recipe: Recipe,
     model: Model,
     target: Option<&'static OperatorSet>,
 }
 
 impl Trial {
-    fn new(recipe: &Recipe, model: &Model, weight: &Weight) -> Trial {
+    /// For a weight of a model, under the settings of a recipe.
+    pub fn new(recipe: &Recipe, model: &Model, weight: &Weight) -> Trial {
         let newest = OPERATOR_SETS.last().map(|set| Target { platform: Platform::Ios, set });
         let systems = newest.map(|target| Placed::new(target, Place::default())).into_iter().collect();
         Trial {
@@ -140,7 +142,8 @@ impl Trial {
         }
     }
 
-    fn verdict(&mut self, scheme: &Scheme) -> Verdict {
+    /// What a scheme would make of the weight.
+    pub fn verdict(&mut self, scheme: &Scheme) -> Verdict {
         let weight = &self.model.weights[0];
         let set = lowest_set(scheme);
         let fits =

@@ -202,6 +202,17 @@ impl Analysis {
         (offset <= statement.span.end as usize).then_some((index, statement))
     }
 
+    /// The statement that an offset lies in, or that ends before it with nothing but blanks between: the one that is
+    /// being written there.
+    pub fn statement_before(&self, offset: usize) -> Option<(usize, &Statement)> {
+        let statements = self.statements();
+        let behind = statements.partition_point(|statement| statement.span.start as usize <= offset);
+        let index = behind.checked_sub(1)?;
+        let statement = &statements[index];
+        let between = self.text().get((statement.span.end as usize).min(offset)..offset)?;
+        between.chars().all(|c| c == ' ' || c == '\t').then_some((index, statement))
+    }
+
     /// The token before an offset or around it, blanks included: the one that ends there, where one does.
     pub fn token_at(&self, offset: usize) -> Option<(usize, &Token)> {
         let tokens = self.tokens();

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use super::names::{Names, Sum};
+use crate::kind::{Kind, KindWord};
 use crate::model::Model;
 
 /// A model that several analyses share.
@@ -13,12 +15,39 @@ use crate::model::Model;
 pub struct OpenModel {
     /// The model.
     pub model: Model,
+    names: OnceLock<Names>,
+    kinds: OnceLock<HashMap<Kind, Sum>>,
 }
 
 impl OpenModel {
     /// Shares a model.
     pub fn new(model: Model) -> OpenModel {
-        OpenModel { model }
+        OpenModel { model, names: OnceLock::new(), kinds: OnceLock::new() }
+    }
+
+    /// Its names, level by level.
+    pub(super) fn names(&self) -> &Names {
+        self.names.get_or_init(|| Names::new(&self.model))
+    }
+
+    /// What a word for kinds matches of it.
+    pub(super) fn kind(&self, word: KindWord) -> Sum {
+        let count = || {
+            let mut kinds: HashMap<Kind, Sum> = HashMap::new();
+            for weight in self.model.weights.iter().filter(|weight| weight.is_candidate() || weight.kind == Kind::Norm)
+            {
+                let sum = kinds.entry(weight.kind).or_default();
+                *sum = Sum { weights: sum.weights + 1, bytes: sum.bytes.saturating_add(weight.bytes) };
+            }
+            kinds
+        };
+        let kinds = self.kinds.get_or_init(count).iter();
+        // A kind that owns no weights is matched by its own word only.
+        let covered = kinds.filter(|(kind, _)| word.covers(**kind) && (word != KindWord::All || **kind != Kind::Norm));
+        covered.fold(Sum::default(), |all, (_, sum)| Sum {
+            weights: all.weights + sum.weights,
+            bytes: all.bytes.saturating_add(sum.bytes),
+        })
     }
 }
 

@@ -36,7 +36,7 @@ pub struct SignatureParameter {
 
 /// Help for the brackets of a scheme part or the block of options around an offset.
 pub fn signature_help(analysis: &Analysis, offset: usize) -> Option<SignatureHelp> {
-    let (_, statement) = analysis.statement_at(offset)?;
+    let (_, statement) = analysis.statement_before(offset)?;
     let (opener, commas) = opener(analysis, statement.span.start as usize, offset)?;
     match opener.kind {
         TokenKind::OpenBrace => options(&statement.kind, offset),

@@ -96,7 +96,11 @@ fn brackets_say_what_belongs_in_them() {
     per-group(32) — one scale for so many neighbours along the input channels
       *32:
     ");
-    assert_snapshot!(shown("linear => int4 block[16, $0"), @"nothing");
+    assert_snapshot!(shown("linear => int4 block[16, $0"), @"
+    block[16, -1] — one scale or table for each block of this extent; -1 is the whole axis
+      16: 
+      *-1:
+    ");
     assert_snapshot!(shown("linear => int4 per-channel(0$0) symmetric"), @"
     per-channel(0) — one scale for each output channel; `per-channel(1)` names the axis
       *0:

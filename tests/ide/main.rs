@@ -4,5 +4,6 @@
 
 mod around;
 mod basics;
+mod completing;
 mod support;
 mod worlds;

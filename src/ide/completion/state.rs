@@ -1,0 +1,379 @@
+//! What may stand at the cursor, told from the tokens before it. The text there is being written, so that no tree can
+//! be relied on.
+
+use crate::ide::Analysis;
+use crate::syntax::Span;
+use crate::syntax::keywords::{METRICS, OPERAND_PARTS, STATEMENTS};
+use crate::syntax::token::{Flaw, Token, TokenKind};
+
+/// What may stand at the cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// A new statement.
+    Statement,
+    /// A path behind this keyword.
+    Path(&'static str),
+    /// A preset's name.
+    Preset,
+    /// Deployment targets; `none` too where it is the first.
+    Target {
+        /// Whether none stands there yet.
+        first: bool,
+    },
+    /// A word of `compute`, `precision` or `arithmetic`.
+    Setting(&'static str),
+    /// A number of elements.
+    Threshold,
+    /// A kind or name.
+    Atom {
+        /// Whether it stands behind `expect`.
+        expect: bool,
+    },
+    /// What may follow a kind or name.
+    BehindAtom(Behind),
+    /// A fact.
+    Fact,
+    /// A comparison.
+    Comparison,
+    /// What a fact is compared with.
+    FactValue(String),
+    /// What may follow a comparison.
+    BehindCondition(Behind),
+    /// A part of a scheme; with what is written of it.
+    SchemePart(Scheme),
+    /// What belongs in the brackets behind a part.
+    Argument {
+        /// What stands before the part.
+        scheme: Scheme,
+        /// The part.
+        part: String,
+        /// The arguments before the cursor.
+        given: Vec<String>,
+    },
+    /// What belongs behind a part that takes an operand.
+    Operand(Scheme, &'static str),
+    /// What may follow `activations`.
+    Activation(Scheme),
+    /// `activations`, behind a comma.
+    ActivationsWord,
+    /// The key of an option.
+    OptionKey(Owner, Vec<String>),
+    /// The value of an option.
+    OptionValue(Owner, String),
+    /// `{`
+    Block,
+    /// A bound of this metric.
+    Bound(String),
+    /// A count of weights.
+    Count,
+    /// The code of a rule, in a comment.
+    Code,
+    /// Nothing that is known.
+    Nothing,
+}
+
+/// What a selector stands in, which decides what may follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// A rule: `=>`.
+    Rule,
+    /// `expect`: `matches`, `=>`, a metric.
+    Expect,
+    /// `expect every`: `quantized`, `kept`.
+    Quantified,
+}
+
+/// A scheme so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Scheme {
+    /// Where the statement begins.
+    pub statement: u32,
+    /// Its parts, as written.
+    pub parts: Vec<String>,
+}
+
+/// What a block of options belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// `calibrate`
+    Calibrate,
+    /// `extend`, with the preset's name.
+    Preset(String),
+}
+
+/// What is expected, and what the completion replaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct State {
+    /// What may stand there.
+    pub expected: Expected,
+    /// The word or the text of the literal around the cursor; empty between words.
+    pub span: Span,
+    /// What of it stands before the cursor.
+    pub prefix: String,
+    /// Whether the cursor is within quotes.
+    pub in_text: bool,
+}
+
+/// The state at an offset.
+pub(super) fn state(analysis: &Analysis, offset: usize) -> State {
+    let at = u32::try_from(offset).unwrap_or(u32::MAX).min(analysis.text().len() as u32);
+    let tokens = analysis.tokens();
+    let behind = tokens.partition_point(|token| token.span.end < at);
+    let touched = tokens.get(behind).filter(|token| token.span.start < at);
+    let empty = State { expected: Expected::Nothing, span: Span::new(at, at), prefix: String::new(), in_text: false };
+    let (mut span, mut in_text, mut before) = (empty.span, false, behind + usize::from(touched.is_some()));
+    if let Some(token) = touched {
+        let is_closed = token.span.end == at && token.flaw != Some(Flaw::Unterminated);
+        match token.kind {
+            TokenKind::Comment => return in_comment(analysis, token, at).unwrap_or(empty),
+            TokenKind::Regex if !(is_closed && token.span.end - token.span.start > 1) => return empty,
+            TokenKind::Text if !(is_closed && token.span.end - token.span.start > 1) => {
+                let quotes = u32::from(token.flaw != Some(Flaw::Unterminated) && token.flaw != Some(Flaw::Unquoted));
+                span = Span::new(token.span.start + 1, token.span.end.saturating_sub(quotes).max(at));
+                in_text = true;
+                before = behind;
+            }
+            TokenKind::Word | TokenKind::Number => {
+                span = token.span;
+                before = behind;
+            }
+            _ => {}
+        }
+    }
+    let start = statement_start(analysis, at, before);
+    let significant: Vec<&Token> = tokens[start..before]
+        .iter()
+        .filter(|token| !token.kind.is_blank() && !matches!(token.kind, TokenKind::Comment | TokenKind::Unknown))
+        .collect();
+    let statement =
+        Reader { analysis, tokens: &significant, start: significant.first().map_or(span.start, |t| t.span.start) };
+    let prefix = analysis.text().get(span.start as usize..at as usize).unwrap_or("").to_string();
+    State { expected: statement.expected(), span, prefix, in_text }
+}
+
+/// Within `# bitmill: allow(…)`, the code at the cursor.
+fn in_comment(analysis: &Analysis, comment: &Token, at: u32) -> Option<State> {
+    let written = analysis.text_at(Span::new(comment.span.start, at));
+    let directive = written.strip_prefix('#')?.trim_start().strip_prefix("bitmill:")?.trim_start();
+    let list = directive.strip_prefix("allow")?.trim_start().strip_prefix('(')?;
+    let prefix = list.rsplit([',', ' ']).next().unwrap_or("").to_string();
+    let is_code = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let rest = analysis.text().get(at as usize..comment.span.end as usize)?;
+    let more = rest.len() - rest.trim_start_matches(is_code).len();
+    let span = Span::new(at - prefix.len() as u32, at + more as u32);
+    Some(State { expected: Expected::Code, span, prefix, in_text: false })
+}
+
+/// The first token of the statement that the cursor is in: that of its line, or of one that goes on to it.
+fn statement_start(analysis: &Analysis, at: u32, before: usize) -> usize {
+    let tokens = analysis.tokens();
+    let line_start = analysis.lines().span(analysis.lines().line(at)).start;
+    let own_line = tokens.partition_point(|token| token.span.start < line_start).min(before);
+    let statements = analysis.statements();
+    let index = statements.partition_point(|statement| statement.span.start < line_start);
+    let Some(above) = index.checked_sub(1).and_then(|index| statements.get(index)) else { return own_line };
+    let holds = above.span.end >= at;
+    let is_indented = analysis.text_at(Span::new(line_start, at)).starts_with([' ', '\t']);
+    let between = analysis.text_at(Span::new(above.span.end, line_start));
+    // An empty line between them ends what could go on.
+    let goes_on = is_indented && between.matches('\n').count() <= 1 && {
+        let last = analysis.text_at(above.span).trim_end();
+        last.ends_with(['>', '=', ',', '(', '[', '{']) || last.matches('{').count() > last.matches('}').count()
+    };
+    match holds || goes_on {
+        true => tokens.partition_point(|token| token.span.start < above.span.start),
+        false => own_line,
+    }
+}
+
+/// Reads the tokens of a statement before the cursor.
+struct Reader<'a> {
+    analysis: &'a Analysis,
+    tokens: &'a [&'a Token],
+    start: u32,
+}
+
+impl<'a> Reader<'a> {
+    fn text(&self, token: &Token) -> &'a str {
+        self.analysis.text_at(token.span)
+    }
+
+    fn expected(&self) -> Expected {
+        let [first, rest @ ..] = self.tokens else { return Expected::Statement };
+        let keyword = STATEMENTS.iter().find(|known| first.kind == TokenKind::Word && known.word == self.text(first));
+        match keyword.map(|keyword| keyword.word) {
+            Some(word @ ("model" | "import" | "output")) if rest.is_empty() => Expected::Path(word),
+            Some("calibrate") if rest.is_empty() => Expected::Path("calibrate"),
+            Some("calibrate") => self.options(Owner::Calibrate, &rest[1..]),
+            Some("extend") if rest.is_empty() => Expected::Preset,
+            Some("extend") => {
+                let name = self.text(rest[0]).trim_matches('"').to_string();
+                self.options(Owner::Preset(name), &rest[1..])
+            }
+            Some("target") => match rest.last() {
+                None => Expected::Target { first: true },
+                Some(last) if last.kind == TokenKind::Comma => Expected::Target { first: false },
+                Some(_) => Expected::Nothing,
+            },
+            Some(word @ ("compute" | "precision" | "arithmetic")) if rest.is_empty() => Expected::Setting(word),
+            Some("threshold") if rest.is_empty() => Expected::Threshold,
+            Some("scheme") => match rest.iter().position(|token| token.kind == TokenKind::Assign) {
+                Some(at) => self.scheme(&rest[at + 1..]),
+                None => Expected::Nothing,
+            },
+            Some("expect") => self.expectation(rest),
+            Some(_) => Expected::Nothing,
+            None => self.rule(self.tokens, Behind::Rule),
+        }
+    }
+
+    fn rule(&self, tokens: &[&Token], behind: Behind) -> Expected {
+        match tokens.iter().position(|token| token.kind == TokenKind::Arrow) {
+            Some(at) => self.scheme(&tokens[at + 1..]),
+            None => self.selector(tokens, behind),
+        }
+    }
+
+    fn selector(&self, tokens: &[&Token], behind: Behind) -> Expected {
+        let expect = behind != Behind::Rule;
+        let Some(last) = tokens.last() else { return Expected::Atom { expect } };
+        let last_text = self.text(last);
+        // A condition goes on to a comma.
+        let from_comma = tokens.iter().rposition(|token| token.kind == TokenKind::Comma).map_or(0, |at| at + 1);
+        let condition = tokens[from_comma..].iter().rposition(|token| self.text(token) == "where");
+        let Some(at) = condition else {
+            return match last.kind {
+                TokenKind::Comma | TokenKind::OpenParen => Expected::Atom { expect: false },
+                TokenKind::Word if matches!(last_text, "and" | "or" | "not") => Expected::Atom { expect: false },
+                TokenKind::Word | TokenKind::Text | TokenKind::Regex | TokenKind::CloseParen => {
+                    Expected::BehindAtom(behind)
+                }
+                _ => Expected::Nothing,
+            };
+        };
+        let condition = &tokens[from_comma + at + 1..];
+        match condition {
+            [] => Expected::Fact,
+            _ if is_comparison(last.kind) => {
+                let fact = condition.iter().rev().skip(1).map(|token| self.text(token));
+                let mut words = fact.take_while(|word| !matches!(*word, "and" | "or" | "not" | "("));
+                Expected::FactValue(words.find(|word| word.starts_with(char::is_alphabetic)).unwrap_or("").to_string())
+            }
+            _ if matches!(last_text, "and" | "or" | "not" | "(") => Expected::Fact,
+            [.., before, _] if is_comparison(before.kind) => Expected::BehindCondition(behind),
+            _ if last.kind == TokenKind::CloseParen => Expected::BehindCondition(behind),
+            _ if last.kind == TokenKind::Word => Expected::Comparison,
+            _ => Expected::Nothing,
+        }
+    }
+
+    fn scheme(&self, tokens: &[&Token]) -> Expected {
+        let mut scheme = Scheme { statement: self.start, parts: Vec::new() };
+        // What brackets are open, behind which word, and from where.
+        let mut open: Option<usize> = None;
+        for (at, token) in tokens.iter().enumerate() {
+            match token.kind {
+                TokenKind::OpenParen | TokenKind::OpenBracket => open = Some(at),
+                TokenKind::CloseParen | TokenKind::CloseBracket => open = None,
+                _ => {}
+            }
+        }
+        let texts = |tokens: &[&Token]| tokens.iter().map(|token| self.text(token).to_string()).collect::<Vec<_>>();
+        if let Some(at) = open {
+            let Some(word) = at.checked_sub(1) else { return Expected::Nothing };
+            scheme.parts = texts(&tokens[..word]);
+            let given = tokens[at + 1..].iter().filter(|token| token.kind != TokenKind::Comma);
+            let given = given.map(|token| self.text(token).to_string()).collect();
+            return Expected::Argument { scheme, part: self.text(tokens[word]).to_string(), given };
+        }
+        scheme.parts = texts(tokens);
+        let activations = tokens.iter().any(|token| self.text(token) == "activations");
+        let Some(last) = tokens.last() else { return Expected::SchemePart(scheme) };
+        let operand = OPERAND_PARTS.iter().find(|known| known.word == self.text(last));
+        match operand {
+            _ if last.kind == TokenKind::Colon => Expected::Nothing,
+            _ if activations => Expected::Activation(scheme),
+            Some(part) => Expected::Operand(scheme, part.word),
+            None if last.kind == TokenKind::Comma => Expected::ActivationsWord,
+            None => Expected::SchemePart(scheme),
+        }
+    }
+
+    fn options(&self, owner: Owner, tokens: &[&Token]) -> Expected {
+        let Some(at) = tokens.iter().position(|token| token.kind == TokenKind::OpenBrace) else {
+            return Expected::Block;
+        };
+        let inside = &tokens[at + 1..];
+        if inside.iter().any(|token| token.kind == TokenKind::CloseBrace) {
+            return Expected::Nothing;
+        }
+        let mut keys: Vec<String> = Vec::new();
+        let (mut is_key, mut depth) = (true, 0usize);
+        for token in inside {
+            match token.kind {
+                TokenKind::OpenBracket => depth += 1,
+                TokenKind::CloseBracket => {
+                    depth = depth.saturating_sub(1);
+                    is_key = true;
+                }
+                TokenKind::Comma if depth == 0 => {}
+                _ if depth > 0 => {}
+                _ if is_key => {
+                    keys.push(self.text(token).to_string());
+                    is_key = false;
+                }
+                _ => is_key = true,
+            }
+        }
+        match keys.last() {
+            _ if depth > 0 => Expected::Nothing,
+            Some(key) if !is_key => Expected::OptionValue(owner, key.clone()),
+            _ => Expected::OptionKey(owner, keys),
+        }
+    }
+
+    fn expectation(&self, tokens: &[&Token]) -> Expected {
+        let Some(first) = tokens.first() else { return Expected::Atom { expect: true } };
+        if matches!(self.text(first), "every" | "no") {
+            return match &tokens[1..] {
+                [] => Expected::Atom { expect: false },
+                rest if rest.last().is_some_and(|last| matches!(self.text(last), "quantized" | "kept")) => {
+                    Expected::Nothing
+                }
+                rest => self.selector(rest, Behind::Quantified),
+            };
+        }
+        if tokens.iter().any(|token| token.kind == TokenKind::Arrow) {
+            return self.rule(tokens, Behind::Expect);
+        }
+        if tokens.iter().any(|token| self.text(token) == "matches") {
+            return match tokens.last() {
+                Some(last) if is_comparison(last.kind) || self.text(last) == "matches" => Expected::Count,
+                _ => Expected::Nothing,
+            };
+        }
+        let metric =
+            |token: &&&Token| METRICS.iter().any(|known| known.word.split(' ').next_back() == Some(self.text(token)));
+        if let Some(at) = tokens.iter().position(|token| metric(&token)) {
+            return match &tokens[at + 1..] {
+                [] => Expected::Comparison,
+                [one] if is_comparison(one.kind) => Expected::Bound(self.text(tokens[at]).to_string()),
+                _ => Expected::Nothing,
+            };
+        }
+        self.selector(tokens, Behind::Expect)
+    }
+}
+
+fn is_comparison(kind: TokenKind) -> bool {
+    matches!(
+        kind,
+        TokenKind::Assign
+            | TokenKind::Equal
+            | TokenKind::NotEqual
+            | TokenKind::Less
+            | TokenKind::LessOrEqual
+            | TokenKind::Greater
+            | TokenKind::GreaterOrEqual
+    )
+}

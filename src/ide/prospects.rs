@@ -1,0 +1,150 @@
+//! What a scheme would make of the weights that a statement is about, for this target: the checker's own answer.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use super::Analysis;
+use crate::check::why::{Trial, Verdict};
+use crate::coreml::target::Platform;
+use crate::model::{Model, Weight};
+use crate::plan::words::change;
+use crate::recipe::{FileId, NoImports, Place, Recipe, Rule, resolve};
+use crate::scheme::{Scheme, WeightScheme};
+
+/// Different shapes of weights that are tried: the ones with most bytes. More would keep an editor waiting.
+const MOST_SHAPES: usize = 4;
+
+/// Weights that are alike for every scheme.
+struct Alike<'a> {
+    weight: &'a Weight,
+    many: usize,
+    /// Tries schemes on it.
+    trial: Trial,
+}
+
+/// The weights that a statement is about.
+pub(super) struct Prospects<'a> {
+    analysis: &'a Analysis,
+    shapes: Vec<Alike<'a>>,
+    /// Whether the weights are those of the model, and not one that stands for any.
+    is_told: bool,
+}
+
+/// What a scheme would make of them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Prospect {
+    /// Bytes before and after, and bits per weight: of weights of the model.
+    pub sizes: Option<(u64, u64, f64)>,
+    /// Why it does not fit.
+    pub unfit: Option<String>,
+}
+
+/// A layer that stands for any where there is no model.
+static ANY: LazyLock<Option<Model>> = LazyLock::new(|| Model::listing("any.weight linear 4096x4096 fp16").ok());
+
+impl<'a> Prospects<'a> {
+    /// Of the statement of the recipe itself that begins at an offset: the weights that a rule matches, or those of
+    /// every rule that uses a scheme.
+    pub fn of(analysis: &'a Analysis, statement: u32) -> Prospects<'a> {
+        let recipe = analysis.recipe();
+        let begins = |place: Place| place.file == FileId(0) && place.span.start == statement;
+        let named = recipe.schemes.iter().find(|scheme| begins(scheme.place));
+        let uses = |rule: &Rule| {
+            let is_inside = |inner: &Place| {
+                let outer = rule.place;
+                inner.file == outer.file && outer.span.start <= inner.span.start && inner.span.end <= outer.span.end
+            };
+            named.is_some_and(|scheme| scheme.uses.iter().any(is_inside))
+        };
+        let rules: Vec<usize> =
+            (0..recipe.rules.len()).filter(|&at| begins(recipe.rules[at].place) || uses(&recipe.rules[at])).collect();
+        Prospects::of_rules(analysis, &rules)
+    }
+
+    /// Of the weights that one of these rules matches.
+    fn of_rules(analysis: &'a Analysis, rules: &[usize]) -> Prospects<'a> {
+        let mut groups: HashMap<(_, _, _), (&Weight, usize)> = HashMap::new();
+        let planned = analysis.planned();
+        if let Some((model, plan)) = planned.filter(|_| !rules.is_empty()) {
+            for (weight, decision) in model.weights.iter().zip(&plan.decisions) {
+                let is_meant =
+                    weight.never_quantized().is_none() && decision.matched().any(|rule| rules.contains(&rule));
+                if is_meant {
+                    groups.entry((weight.kind, &weight.shape, weight.dtype)).or_insert((weight, 0)).1 += 1;
+                }
+            }
+        }
+        let is_told = !groups.is_empty();
+        let mut alike: Vec<(&Weight, usize)> = groups.into_values().collect();
+        let any = ANY.as_ref().and_then(|model| model.weights.first());
+        alike.extend(any.filter(|_| !is_told).map(|weight| (weight, 1)));
+        alike.sort_by(|a, b| (b.0.bytes * b.1 as u64).cmp(&(a.0.bytes * a.1 as u64)).then(a.0.name.cmp(&b.0.name)));
+        let model = planned.map(|(model, _)| model).or(ANY.as_ref());
+        let trial = |weight| model.map(|model| Trial::new(analysis.recipe(), model, weight));
+        let shapes = alike.into_iter().take(MOST_SHAPES);
+        let shapes = shapes.filter_map(|(weight, many)| Some(Alike { weight, many, trial: trial(weight)? }));
+        Prospects { analysis, shapes: shapes.collect(), is_told }
+    }
+
+    /// The weights, one for each shape.
+    pub fn weights(&self) -> impl Iterator<Item = &'a Weight> + '_ {
+        self.shapes.iter().map(|shape| shape.weight)
+    }
+
+    /// Whether they are weights of the model.
+    pub fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    /// The scheme that a text stands for, with the named schemes of the recipe; `None` where it stands for none.
+    pub fn scheme(&self, text: &str) -> Option<Scheme> {
+        let known = &self.analysis.recipe().schemes;
+        let mut recipe = String::new();
+        for scheme in known.iter().filter(|scheme| text.split(' ').any(|word| word == scheme.name.value)) {
+            let spelled = scheme.scheme.as_ref()?;
+            recipe.push_str(&format!("scheme {} = {spelled}\n", scheme.name.value));
+        }
+        recipe.push_str(&format!("all => {text}\n"));
+        let Recipe { rules, problems, .. } = resolve(Path::new(""), &recipe, &NoImports);
+        rules.into_iter().next_back()?.scheme.filter(|_| problems.is_empty())
+    }
+
+    /// What a scheme would make of the weights.
+    pub fn judge(&mut self, scheme: &Scheme) -> Prospect {
+        let recipe = self.analysis.recipe();
+        let target = recipe.target.as_ref().and_then(|target| target.oldest()).map(|target| target.value);
+        let (mut before, mut after, mut elements) = (0u64, 0u64, 0u64);
+        for shape in &mut self.shapes {
+            let many = shape.many as u64;
+            match shape.trial.verdict(scheme) {
+                Verdict::Refused(why) => {
+                    return Prospect { sizes: None, unfit: Some(why) };
+                }
+                Verdict::Fits { set, too_new: true, .. } => {
+                    let platform = target.map_or(Platform::Ios, |target| target.platform);
+                    let first = set.on(platform).unwrap_or_else(|| set.name.to_string());
+                    let have =
+                        target.map_or("the package is older".to_string(), |have| format!("the target is {have}"));
+                    return Prospect { sizes: None, unfit: Some(format!("needs {first}; {have}")) };
+                }
+                Verdict::Fits { bytes, .. } => {
+                    before = before.saturating_add(shape.weight.bytes.saturating_mul(many));
+                    after = after.saturating_add(bytes.saturating_mul(many));
+                    elements = elements.saturating_add(shape.weight.elements().saturating_mul(many));
+                }
+            }
+        }
+        let bits = after as f64 * 8.0 / elements.max(1) as f64;
+        let sizes = (self.is_told && scheme.weights != WeightScheme::Keep).then_some((before, after, bits));
+        Prospect { sizes, unfit: None }
+    }
+}
+
+impl Prospect {
+    /// The sizes in few words: `4.50 bits, 98.3 kB to 27.6 kB`.
+    pub fn detail(&self) -> Option<String> {
+        let (before, after, bits) = self.sizes?;
+        Some(format!("{bits:.2} bits, {}", change(before, after)))
+    }
+}
