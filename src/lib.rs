@@ -25,4 +25,5 @@ pub mod recipe;
 pub mod run;
 pub mod scheme;
 pub mod syntax;
+pub mod translation;
 pub mod words;

@@ -15,7 +15,7 @@ use crate::check::words::{count, counted};
 use crate::check::{FixKind, Severity, report::Texts};
 use crate::model::{Model, Weight, layers};
 use crate::plan::lock::{self, Change, Difference, Lock};
-use crate::plan::words::{percent, shape, size, thousands};
+use crate::plan::words::{self, percent, shape, size, thousands};
 use crate::plan::{Decision, Outcome, Plan, Reason};
 use crate::project::{Project, ProjectModel};
 use crate::recipe::Recipe;
@@ -144,18 +144,13 @@ fn weights_table(
 
 /// What becomes of a weight, in a cell.
 fn becomes(recipe: &Recipe, decision: &Decision) -> Cell {
-    let scheme = decision.rule.and_then(|rule| recipe.rules.get(rule)?.scheme.as_ref());
-    match (&decision.outcome, scheme) {
-        (Outcome::Change(_), Some(scheme)) => Cell::styled(Style::Good, scheme.to_string()),
-        (Outcome::Change(_), None) => Cell::styled(Style::Good, "changed"),
-        (Outcome::Misfit(misfit), Some(scheme)) => {
-            Cell::styled(Style::Error, format!("{scheme} does not fit: {misfit}"))
-        }
-        (Outcome::Misfit(misfit), None) => Cell::styled(Style::Error, format!("does not fit: {misfit}")),
-        (Outcome::Keep(Reason::Kept), _) => Cell::styled(Style::Dim, "keep"),
-        (Outcome::Keep(Reason::NoRule), _) => Cell::styled(Style::Warning, "keep: no rule matches it"),
-        (Outcome::Keep(reason), _) => Cell::styled(Style::Warning, format!("keep: {reason}")),
-    }
+    let style = match &decision.outcome {
+        Outcome::Change(_) => Style::Good,
+        Outcome::Misfit(_) => Style::Error,
+        Outcome::Keep(Reason::Kept) => Style::Dim,
+        Outcome::Keep(_) => Style::Warning,
+    };
+    Cell::styled(style, words::becomes(recipe, decision))
 }
 
 /// Tensors that stay as a matter of course, summed up by the reason.
@@ -214,27 +209,13 @@ fn show_rules(recipe: &Recipe, texts: &Texts, plan: &Plan, terminal: &mut Termin
 fn show_totals(recipe: &Recipe, model: &Model, plan: &Plan, terminal: &mut Terminal) -> Result<(), Failure> {
     let totals = plan.totals(model, |_| true);
     let paint = terminal.paint;
-    let bits = totals.bits().map_or(String::new(), |bits| format!(", {bits:.2} bits per weight"));
-    let (changed, candidates) = (totals.changed as u64, totals.candidates as u64);
-    terminal.line(format!(
-        "{} of {} weights that can be quantized are ({} of their bytes){bits}",
-        thousands(changed),
-        thousands(candidates.max(changed)),
-        percent(totals.coverage()),
-    ))?;
+    terminal.line(words::coverage(&totals))?;
     let sizes = format!("{} → {}", size(totals.before), size(totals.after));
     terminal.line(format!("{} ({})", paint.put(Style::Bold, sizes), percent(totals.share())))?;
-    let misfits = plan.decisions.iter().filter(|decision| matches!(decision.outcome, Outcome::Misfit(_))).count();
-    if misfits > 0 {
-        let line = format!("{} not fit: there is no run until they do", counted(misfits, "weight does", "weights do"));
+    if let Some(line) = words::misfits(plan) {
         terminal.line(paint.put(Style::Error, line))?;
     }
-    let default = match recipe.arithmetic {
-        Some(_) => String::new(),
-        None => format!(", the default for {}", recipe.defaults.models),
-    };
-    let arithmetic = format!("arithmetic: {}{default}", recipe.arithmetic_or_default());
-    terminal.line(paint.put(Style::Dim, arithmetic))?;
+    terminal.line(paint.put(Style::Dim, words::arithmetic(recipe)))?;
     terminal.line(paint.put(Style::Dim, format!("kinds are known {}", model.kinds_known())))?;
     Ok(())
 }

@@ -26,7 +26,7 @@ struct Node {
 #[derive(Debug)]
 pub(super) struct Names {
     nodes: Vec<Node>,
-    /// The last parts of modules' names, with what has them: the largest first.
+    /// The last parts of names that have several, with what has them: the largest first.
     endings: Vec<(String, Sum)>,
 }
 
@@ -59,7 +59,9 @@ impl Names {
                 at = next;
                 add(&mut nodes[at].sum, weight.bytes);
             }
-            add(endings.entry(name.rsplit('.').next().unwrap_or(name)).or_default(), weight.bytes);
+            if let Some((_, ending)) = name.rsplit_once('.') {
+                add(endings.entry(ending).or_default(), weight.bytes);
+            }
         }
         for node in &mut nodes {
             node.children.sort_by(|a, b| natural_order(&a.0, &b.0));
@@ -69,7 +71,7 @@ impl Names {
         Names { nodes, endings }
     }
 
-    /// The last parts of modules' names, the largest first.
+    /// The last parts of names that have several, the largest first: `*.` before one is a pattern for all of it.
     pub fn endings(&self) -> &[(String, Sum)] {
         &self.endings
     }

@@ -75,6 +75,8 @@ pub struct RuleShare {
     pub decides: usize,
     /// Of those, weights that it changes.
     pub changes: usize,
+    /// Of those, weights that its scheme does not fit.
+    pub misfits: usize,
     /// Bytes before, of the weights it decides.
     pub before: u64,
     /// Bytes after, of the weights it decides.
@@ -88,6 +90,7 @@ impl RuleShare {
             matches: self.matches + other.matches,
             decides: self.decides + other.decides,
             changes: self.changes + other.changes,
+            misfits: self.misfits + other.misfits,
             before: self.before + other.before,
             after: self.after + other.after,
         }
@@ -126,6 +129,7 @@ pub fn plan(recipe: &Recipe, model: &Model) -> Plan {
             let share = &mut rules[rule];
             share.decides += 1;
             share.changes += usize::from(decision.outcome.is_change());
+            share.misfits += usize::from(matches!(decision.outcome, Outcome::Misfit(_)));
             share.before += decision.before;
             share.after += decision.after;
         }

@@ -160,8 +160,6 @@ fn names_come_level_by_level() {
     embed_tokens | 1 weight, 65.5 kB
     layers | 16 weights, 147 kB, goes on
     lm_head | 1 weight, 65.5 kB
-    *.embed_tokens | 1 weight, 65.5 kB
-    *.lm_head | 1 weight, 65.5 kB
     *.down_proj | 4 weights, 49.2 kB
     *.up_proj | 4 weights, 49.2 kB
     *.q_proj | 4 weights, 32.8 kB
@@ -229,8 +227,8 @@ fn parts_are_judged_for_target_and_weights() {
     lut3 | 3.02 bits, 197 kB to 37.1 kB: 3-bit indices into a table of 8 values
     lut2 | 2.01 bits, 197 kB to 24.7 kB: 2-bit indices into a table of 4 values
     lut1 | 1.00 bits, 197 kB to 12.3 kB: 1-bit indices into a table of 2 values
-    fp16 | 16.00 bits, 197 kB: IEEE 754 binary16.
-    fp32 | 32.00 bits, 197 kB to 393 kB: IEEE 754 binary32.
+    fp16 | 16.00 bits, 197 kB: IEEE 754 binary16
+    fp32 | 32.00 bits, 197 kB to 393 kB: IEEE 754 binary32
     int7 | signed integers of 7 bits with scales ✗ Core ML has no integers of 7 bits, only of 4 and 8
     int6 | signed integers of 6 bits with scales ✗ Core ML has no integers of 6 bits, only of 4 and 8
     int5 | signed integers of 5 bits with scales ✗ Core ML has no integers of 5 bits, only of 4 and 8
@@ -243,9 +241,9 @@ fn parts_are_judged_for_target_and_weights() {
     uint3 | unsigned integers of 3 bits with scales and zero points ✗ Core ML has no integers of 3 bits, only of 4 and 8
     uint2 | unsigned integers of 2 bits with scales and zero points ✗ Core ML has no integers of 2 bits, only of 4 and 8
     uint1 | unsigned integers of 1 bits with scales and zero points ✗ Core ML has no integers of 1 bits, only of 4 and 8
-    bf16 | bfloat16. ✗ Core ML has no bfloat16 weights
-    fp8-e4m3 | 8-bit float, 4 exponent bits, finite only. ✗ no Core ML target has weights in 8-bit floats
-    fp8-e5m2 | 8-bit float, 5 exponent bits. ✗ no Core ML target has weights in 8-bit floats
+    bf16 | bfloat16 ✗ Core ML has no bfloat16 weights
+    fp8-e4m3 | 8-bit float, 4 exponent bits, finite only ✗ no Core ML target has weights in 8-bit floats
+    fp8-e5m2 | 8-bit float, 5 exponent bits ✗ no Core ML target has weights in 8-bit floats
     ");
     assert_snapshot!(first("model \"m\"\ntarget iOS16\n\"*.q_proj\" => $0\n", 40), @"
     keep | leave the weight as it is, byte for byte
@@ -258,8 +256,8 @@ fn parts_are_judged_for_target_and_weights() {
     lut4 | 4.06 bits, 32.8 kB to 8.32 kB: 4-bit indices into a table of 16 values
     lut2 | 2.02 bits, 32.8 kB to 4.13 kB: 2-bit indices into a table of 4 values
     lut1 | 1.01 bits, 32.8 kB to 2.06 kB: 1-bit indices into a table of 2 values
-    fp16 | 16.00 bits, 32.8 kB: IEEE 754 binary16.
-    fp32 | 32.00 bits, 32.8 kB to 65.5 kB: IEEE 754 binary32.
+    fp16 | 16.00 bits, 32.8 kB: IEEE 754 binary16
+    fp32 | 32.00 bits, 32.8 kB to 65.5 kB: IEEE 754 binary32
     int7 | signed integers of 7 bits with scales ✗ Core ML has no integers of 7 bits, only of 4 and 8
     int6 | signed integers of 6 bits with scales ✗ Core ML has no integers of 6 bits, only of 4 and 8
     int5 | signed integers of 5 bits with scales ✗ Core ML has no integers of 5 bits, only of 4 and 8
@@ -275,18 +273,18 @@ fn parts_are_judged_for_target_and_weights() {
     uint2 | unsigned integers of 2 bits with scales and zero points ✗ Core ML has no integers of 2 bits, only of 4 and 8
     uint1 | unsigned integers of 1 bits with scales and zero points ✗ Core ML has no integers of 1 bits, only of 4 and 8
     lut3 | 3-bit indices into a table of 8 values ✗ needs iOS18; the target is iOS16
-    bf16 | bfloat16. ✗ Core ML has no bfloat16 weights
-    fp8-e4m3 | 8-bit float, 4 exponent bits, finite only. ✗ no Core ML target has weights in 8-bit floats
-    fp8-e5m2 | 8-bit float, 5 exponent bits. ✗ no Core ML target has weights in 8-bit floats
+    bf16 | bfloat16 ✗ Core ML has no bfloat16 weights
+    fp8-e4m3 | 8-bit float, 4 exponent bits, finite only ✗ no Core ML target has weights in 8-bit floats
+    fp8-e5m2 | 8-bit float, 5 exponent bits ✗ no Core ML target has weights in 8-bit floats
     ");
     assert_snapshot!(first(&rule("linear => int4 $0\n"), 40), @"
     per-tensor | 4.00 bits, 197 kB to 49.2 kB: one scale or table for the whole weight
     per-channel | 4.23 bits, 197 kB to 52.0 kB: one scale for each output channel; `per-channel(1)` names the axis
     per-group(32) → per-group(${1:32}) | 4.50 bits, 197 kB to 55.3 kB: one scale for so many neighbours along the input channels
     block[16, -1] → block[${1:16}, ${2:-1}] | 4.01 bits, 197 kB to 49.3 kB: one scale or table for each block of this extent; -1 is the whole axis
-    symmetric | 4.23 bits, 197 kB to 52.0 kB: Zero maps to zero; the largest magnitude decides the scale.
-    asymmetric | 4.29 bits, 197 kB to 52.7 kB: The whole range from minimum to maximum is used, with a zero point.
-    symmetric-no-clipping | 4.23 bits, 197 kB to 52.0 kB: Symmetric, but the scale is large enough that neither end is clipped.
+    symmetric | 4.23 bits, 197 kB to 52.0 kB: Zero maps to zero; the largest magnitude decides the scale
+    asymmetric | 4.29 bits, 197 kB to 52.7 kB: The whole range from minimum to maximum is used, with a zero point
+    symmetric-no-clipping | 4.23 bits, 197 kB to 52.0 kB: Symmetric, but the scale is large enough that neither end is clipped
     scale → scale  | 4.23 bits, 197 kB to 52.0 kB: the type of the scales
     by → by  | 4.23 bits, 197 kB to 52.0 kB: how scales are chosen
     sparse → sparse  | 3.23 bits, 197 kB to 39.7 kB: pruning, joined to the rest: a share or n:m
@@ -319,29 +317,29 @@ fn parts_are_judged_for_target_and_weights() {
 #[test]
 fn groups_divide_the_axes_of_the_weights() {
     assert_snapshot!(first(&rule("linear => int4 per-group($0)\n"), 40), @"
-    16 | 5.00 bits, 197 kB to 61.4 kB:
-    32 | 4.50 bits, 197 kB to 55.3 kB:
+    16 | 5.00 bits, 197 kB to 61.4 kB
+    32 | 4.50 bits, 197 kB to 55.3 kB
     64 |  ✗ axis 1: 96 is not a multiple of 64
     128 |  ✗ axis 1: 64 is not a multiple of 128
     256 |  ✗ axis 1: 64 is not a multiple of 256
     ");
     assert_snapshot!(first(&rule("\"*.down_proj\" => int4 per-group($0\n"), 40), @"
-    16 | 5.00 bits, 49.2 kB to 15.4 kB:
-    24 | 4.67 bits, 49.2 kB to 14.3 kB:
-    32 | 4.50 bits, 49.2 kB to 13.8 kB:
-    48 | 4.33 bits, 49.2 kB to 13.3 kB:
-    96 | 4.17 bits, 49.2 kB to 12.8 kB:
+    16 | 5.00 bits, 49.2 kB to 15.4 kB
+    24 | 4.67 bits, 49.2 kB to 14.3 kB
+    32 | 4.50 bits, 49.2 kB to 13.8 kB
+    48 | 4.33 bits, 49.2 kB to 13.3 kB
+    96 | 4.17 bits, 49.2 kB to 12.8 kB
     64 |  ✗ axis 1: 96 is not a multiple of 64
     128 |  ✗ axis 1: 96 is not a multiple of 128
     256 |  ✗ axis 1: 96 is not a multiple of 256
     ");
     assert_snapshot!(first(&rule("\"*.up_proj\" => lut4 per-grouped-channel($0)\n"), 40), @"
-    12 | 4.33 bits, 49.2 kB to 13.3 kB:
-    16 | 4.25 bits, 49.2 kB to 13.1 kB:
-    24 | 4.17 bits, 49.2 kB to 12.8 kB:
-    32 | 4.12 bits, 49.2 kB to 12.7 kB:
-    48 | 4.08 bits, 49.2 kB to 12.5 kB:
-    96 | 4.04 bits, 49.2 kB to 12.4 kB:
+    12 | 4.33 bits, 49.2 kB to 13.3 kB
+    16 | 4.25 bits, 49.2 kB to 13.1 kB
+    24 | 4.17 bits, 49.2 kB to 12.8 kB
+    32 | 4.12 bits, 49.2 kB to 12.7 kB
+    48 | 4.08 bits, 49.2 kB to 12.5 kB
+    96 | 4.04 bits, 49.2 kB to 12.4 kB
     64 |  ✗ axis 0: 96 is not a multiple of 64
     128 |  ✗ axis 0: 96 is not a multiple of 128
     256 |  ✗ axis 0: 96 is not a multiple of 256
@@ -368,13 +366,13 @@ fn schemes_are_offered_below_their_definition() {
     assert!(labels(&text).starts_with("w4 "));
     assert!(!labels(&text).contains("later"));
     assert_snapshot!(first(&rule("scheme w4 = int4 $0\nlinear => w4\n"), 4), @"
-    w4 | 4.23 bits, 197 kB to 52.0 kB: int4 per-channel symmetric
     per-tensor | 4.00 bits, 197 kB to 49.2 kB: one scale or table for the whole weight
     per-channel | 4.23 bits, 197 kB to 52.0 kB: one scale for each output channel; `per-channel(1)` names the axis
     per-group(32) → per-group(${1:32}) | 4.50 bits, 197 kB to 55.3 kB: one scale for so many neighbours along the input channels
-    … 14
+    block[16, -1] → block[${1:16}, ${2:-1}] | 4.01 bits, 197 kB to 49.3 kB: one scale or table for each block of this extent; -1 is the whole axis
+    … 13
     ");
-    assert_snapshot!(labels(&rule("scheme w4 = int4 per-group(32)\nlinear => w4 $0\n")), @"w4 per-tensor per-channel per-group(32) block[16, -1] symmetric asymmetric symmetric-no-clipping scale by sparse sparse-below ~per-grouped-channel(16)~");
+    assert_snapshot!(labels(&rule("scheme w4 = int4 per-group(32)\nlinear => w4 $0\n")), @"per-tensor per-channel per-group(32) block[16, -1] symmetric asymmetric symmetric-no-clipping scale by sparse sparse-below ~per-grouped-channel(16)~");
 }
 
 #[test]
@@ -390,7 +388,7 @@ fn expectations_know_their_words() {
     all | 18 weights, 279 kB
     … 36
     ");
-    assert_snapshot!(labels(&rule("expect size $0")), @"== != < <= > >= %");
+    assert_snapshot!(labels(&rule("expect size $0")), @"== != < <= > >=");
     assert_snapshot!(labels(&rule("expect size <= $0")), @"30% 12MB");
     assert_snapshot!(labels(&rule("expect linear $0")), @"matches => sqnr and or where");
     assert_snapshot!(first(&rule("expect linear matches $0"), 9), @"17 | as many as match now");
@@ -452,13 +450,11 @@ fn files_are_found_beside_the_recipe() {
     assert_snapshot!(shown("import \"$0\""), @r#"
     import "b.bitmill"
     import "llm/"
-    import "p.mlpackage"
     import "deep/"
     "#);
     assert_snapshot!(shown("import $0"), @r#"
     import "b.bitmill"
     import "llm/"
-    import "p.mlpackage"
     import "deep/"
     "#);
     assert_snapshot!(shown("import \"deep/$0\""), @r#"import "deep/c.bitmill""#);
@@ -470,7 +466,6 @@ fn files_are_found_beside_the_recipe() {
     "#);
     assert_snapshot!(shown("calibrate \"$0\" { samples 3 }"), @r#"
     calibrate "llm/" { samples 3 }
-    calibrate "p.mlpackage" { samples 3 }
     calibrate "w.safetensors" { samples 3 }
     calibrate "deep/" { samples 3 }
     "#);

@@ -5,5 +5,6 @@
 mod around;
 mod basics;
 mod completing;
+mod hovering;
 mod support;
 mod worlds;

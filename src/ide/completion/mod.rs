@@ -125,7 +125,7 @@ fn fill(analysis: &Analysis, list: &mut List) {
         Expected::BehindAtom(behind) => words::behind(*behind, true, list),
         Expected::BehindCondition(behind) => words::behind(*behind, false, list),
         Expected::Fact => words::facts(list),
-        Expected::Comparison => words::comparisons(list),
+        Expected::Comparison { of_fact } => words::comparisons(*of_fact, list),
         Expected::FactValue(fact) => words::fact_values(analysis, fact, list),
         Expected::SchemePart(scheme) => schemes::parts(analysis, scheme, list),
         Expected::Argument { scheme, part, given } => schemes::arguments(analysis, scheme, part, given, list),

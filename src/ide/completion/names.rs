@@ -35,10 +35,12 @@ pub(super) fn atoms(analysis: &Analysis, list: &mut List) {
         list.word('f', CompletionKind::Keyword, word.word, word.meaning);
     }
     let Some(open) = open else { return };
+    let whole = open.names().level(&[]).into_iter().filter(|part| !part.goes_on);
+    for Part { name, sum, .. } in whole.take(MOST_ENDINGS) {
+        list.text('e', CompletionKind::Name, &name, &detail(sum));
+    }
     for (ending, sum) in open.names().endings().iter().take(MOST_ENDINGS) {
-        let is_whole = open.names().level(&[]).iter().any(|part| part.name == *ending && !part.goes_on);
-        let pattern = if is_whole { ending.clone() } else { format!("*.{ending}") };
-        list.text('e', CompletionKind::Name, &pattern, &detail(*sum));
+        list.text('e', CompletionKind::Name, &format!("*.{ending}"), &detail(*sum));
     }
 }
 

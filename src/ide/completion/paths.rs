@@ -55,6 +55,9 @@ fn list_directory(directory: &Path, keyword: &str, recipe: &Path, mut offer: imp
         if name.starts_with('.') {
             continue;
         }
+        if metadata.is_dir() && is_package && !matches!(keyword, "model" | "output") {
+            continue;
+        }
         if metadata.is_dir() {
             let is_model = is_package || path.join("config.json").is_file();
             let detail = if is_model && keyword == "model" { "a model" } else { "" };

@@ -24,10 +24,10 @@ pub(super) fn parts(analysis: &Analysis, scheme: &Scheme, list: &mut List) {
             offer(&mut prospects, list, ('b', CompletionKind::Base), &so_far, &word, &word, &doc);
         }
     }
-    let at = list.state.span.start;
     let known = analysis.recipe().schemes.iter();
     // A scheme is known below its definition only.
-    let known = known.filter(|one| one.name.place.file.0 > 0 || one.place.span.end < at);
+    let known = known.filter(|one| one.name.place.file.0 > 0 || one.place.span.start < scheme.statement);
+    let known = known.filter(|one| !scheme.parts.contains(&one.name.value));
     for named in known {
         let meaning = named.scheme.as_ref().map_or(String::new(), ToString::to_string);
         let name = &named.name.value;
@@ -85,9 +85,11 @@ fn offer<'l>(
 ) -> Option<&'l mut super::Completion> {
     let scheme = prospects.scheme(format!("{so_far} {trial}").trim())?;
     let prospect = prospects.judge(&scheme);
+    let doc = doc.trim().trim_end_matches('.');
     let detail = match prospect.detail() {
-        Some(sizes) => format!("{sizes}: {}", doc.trim()),
-        None => doc.trim().to_string(),
+        Some(sizes) if doc.is_empty() => sizes,
+        Some(sizes) => format!("{sizes}: {doc}"),
+        None => doc.to_string(),
     };
     let item = list.word(group, kind, word, &detail);
     if let Some(why) = prospect.unfit {

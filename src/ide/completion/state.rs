@@ -34,7 +34,10 @@ pub(super) enum Expected {
     /// A fact.
     Fact,
     /// A comparison.
-    Comparison,
+    Comparison {
+        /// Whether a fact stands before it, and not a metric.
+        of_fact: bool,
+    },
     /// What a fact is compared with.
     FactValue(String),
     /// What may follow a comparison.
@@ -262,7 +265,7 @@ impl<'a> Reader<'a> {
             _ if matches!(last_text, "and" | "or" | "not" | "(") => Expected::Fact,
             [.., before, _] if is_comparison(before.kind) => Expected::BehindCondition(behind),
             _ if last.kind == TokenKind::CloseParen => Expected::BehindCondition(behind),
-            _ if last.kind == TokenKind::Word => Expected::Comparison,
+            _ if last.kind == TokenKind::Word => Expected::Comparison { of_fact: true },
             _ => Expected::Nothing,
         }
     }
@@ -356,7 +359,7 @@ impl<'a> Reader<'a> {
             |token: &&&Token| METRICS.iter().any(|known| known.word.split(' ').next_back() == Some(self.text(token)));
         if let Some(at) = tokens.iter().position(|token| metric(&token)) {
             return match &tokens[at + 1..] {
-                [] => Expected::Comparison,
+                [] => Expected::Comparison { of_fact: false },
                 [one] if is_comparison(one.kind) => Expected::Bound(self.text(tokens[at]).to_string()),
                 _ => Expected::Nothing,
             };

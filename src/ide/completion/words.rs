@@ -131,13 +131,15 @@ pub(super) fn facts(list: &mut List) {
 }
 
 /// Comparisons.
-pub(super) fn comparisons(list: &mut List) {
+pub(super) fn comparisons(of_fact: bool, list: &mut List) {
     let signs =
         [("==", "equal"), ("!=", "not equal"), ("<", "less"), ("<=", "at most"), (">", "more"), (">=", "at least")];
     for (sign, doc) in signs {
         list.word('b', CompletionKind::Operator, sign, doc);
     }
-    list.word('c', CompletionKind::Operator, "%", "the rest of a division: `in_features % 32 != 0`");
+    if of_fact {
+        list.word('c', CompletionKind::Operator, "%", "the rest of a division: `in_features % 32 != 0`");
+    }
 }
 
 /// More distinct values of a fact than are worth listing.

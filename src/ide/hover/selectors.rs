@@ -1,0 +1,124 @@
+//! What selectors match, and who takes it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::word;
+use crate::ide::Analysis;
+use crate::ide::symbols::one_line;
+use crate::ide::walk::{Leaf, Role};
+use crate::model::Weight;
+use crate::plan::words::{shape, size, weights};
+use crate::recipe::selector::Selector;
+use crate::recipe::{FileId, fragment};
+
+/// Weights that are named.
+const FIRST: usize = 5;
+
+/// Rules that are named.
+const TAKERS: usize = 5;
+
+/// What a kind or name matches, and what becomes of its rule.
+pub(super) fn page(analysis: &Analysis, offset: usize, leaf: Leaf<'_>) -> Option<String> {
+    let written = analysis.text_at(leaf.span);
+    let mut page = String::new();
+    let alone = fragment::selector(written).ok();
+    if let (Some(selector), Some((model, _))) = (alone, analysis.planned()) {
+        list(&mut page, &format!("`{written}`"), model.weights.iter().filter(|weight| selector.matches(weight)));
+    }
+    if leaf.role == Role::Kind
+        && let Some(meaning) = word(leaf.text)
+    {
+        let blank = if page.is_empty() { "" } else { "\n" };
+        _ = writeln!(page, "{blank}{meaning}");
+    }
+    if let Some((rule, whole)) = rule_at(analysis, offset) {
+        if !matches!(whole, Selector::Kind(..) | Selector::Name(..)) {
+            let text = one_line(analysis.recipe().text(analysis.recipe().rules[rule].selector_place));
+            if let Some((model, _)) = analysis.planned() {
+                page.push('\n');
+                list(&mut page, &format!("`{text}`"), model.weights.iter().filter(|weight| whole.matches(weight)));
+            }
+        }
+        if let Some(share) = takers(analysis, rule) {
+            _ = write!(page, "\n{share}");
+        }
+    }
+    (!page.is_empty()).then_some(page)
+}
+
+/// How many weights there are, their bytes, and the names of the first.
+fn list<'w>(page: &mut String, what: &str, matched: impl Iterator<Item = &'w Weight>) {
+    let (mut many, mut bytes, mut names) = (0usize, 0u64, Vec::new());
+    for weight in matched {
+        many += 1;
+        bytes = bytes.saturating_add(weight.bytes);
+        if names.len() < FIRST {
+            names.push(format!(
+                "- `{}` {} {}, {}",
+                weight.short_name(),
+                shape(&weight.shape),
+                weight.dtype,
+                size(weight.bytes)
+            ));
+        }
+    }
+    if many == 0 {
+        _ = writeln!(page, "{what} matches nothing in the model");
+        return;
+    }
+    _ = writeln!(page, "{what} matches {}, {}\n\n{}", weights(many), size(bytes), names.join("\n"));
+    if many > names.len() {
+        _ = writeln!(page, "- and {} more", many - names.len());
+    }
+}
+
+/// The rule of the recipe itself at an offset, and its selector.
+pub(super) fn rule_at(analysis: &Analysis, offset: usize) -> Option<(usize, &Selector)> {
+    let (_, statement) = analysis.statement_at(offset)?;
+    let place = analysis.place(statement.span);
+    let index = analysis.recipe().rules.iter().position(|rule| rule.place == place)?;
+    Some((index, &analysis.recipe().rules[index].selector))
+}
+
+/// What the rule at an offset does to the model.
+pub(super) fn share(analysis: &Analysis, offset: usize) -> Option<String> {
+    let (rule, _) = rule_at(analysis, offset)?;
+    let (_, plan) = analysis.planned()?;
+    let mut page = format!("{}\n", plan.rules[rule]);
+    if let Some(takers) = takers(analysis, rule) {
+        _ = write!(page, "\n{takers}");
+    }
+    Some(page)
+}
+
+/// Which later rules take how many of the weights that a rule matches.
+fn takers(analysis: &Analysis, rule: usize) -> Option<String> {
+    let (_, plan) = analysis.planned()?;
+    let share = plan.rules[rule];
+    if share.decides == share.matches {
+        return None;
+    }
+    let mut takers: BTreeMap<usize, usize> = BTreeMap::new();
+    for decision in plan.decisions.iter().filter(|decision| decision.beaten.contains(&rule)) {
+        *takers.entry(decision.rule?).or_default() += 1;
+    }
+    let recipe = analysis.recipe();
+    let mut page = match share.decides {
+        0 => format!("This rule decides nothing: later rules take all {} that it matches.\n\n", weights(share.matches)),
+        decides => format!("This rule decides {decides} of them; later rules take the others.\n\n"),
+    };
+    let mut most: Vec<(usize, usize)> = takers.into_iter().collect();
+    most.sort_by_key(|(_, taken)| std::cmp::Reverse(*taken));
+    for (taker, taken) in most.iter().take(TAKERS) {
+        let place = recipe.visible(recipe.rules[*taker].place);
+        let line = analysis.lines_of(place.file).line(place.span.start) + 1;
+        let file =
+            if place.file == FileId(0) { String::new() } else { format!("{}, ", analysis.shown_path(place.file)) };
+        _ = writeln!(page, "- {file}line {line} takes {taken}: `{}`", one_line(recipe.text(place)));
+    }
+    if most.len() > TAKERS {
+        _ = writeln!(page, "- and {} more rules", most.len() - TAKERS);
+    }
+    Some(page)
+}
