@@ -16,6 +16,7 @@ pub mod ide;
 pub mod inspect;
 pub mod kind;
 pub mod lower;
+pub mod lsp;
 pub mod model;
 pub mod nearest;
 pub mod plan;

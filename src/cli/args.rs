@@ -61,6 +61,8 @@ pub enum Command {
     Presets(PresetsArgs),
     /// Begin a recipe with a preset
     New(NewArgs),
+    /// Serve editors: the language server, on standard input and output
+    Lsp(LspArgs),
     /// Write completions for a shell to standard output
     Completions(CompletionsArgs),
     /// Write the manual page to standard output
@@ -316,6 +318,20 @@ pub struct NewArgs {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: Shell,
+}
+
+/// Arguments of `lsp`.
+#[derive(Debug, Args)]
+pub struct LspArgs {
+    /// Serve clients on a port instead, each with documents of its own; port 0 is one that the system chooses
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Add what happens to a file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub log: Option<PathBuf>,
+    /// Serve on standard input and output, which is the default: some editors say so
+    #[arg(long, conflicts_with = "listen")]
+    pub stdio: bool,
 }
 
 /// Arguments of `man`.

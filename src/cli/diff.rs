@@ -2,7 +2,6 @@
 
 use super::args::DiffArgs;
 use super::failure::Failure;
-use super::run::decibels;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal, clean};
 use super::{Exit, heading, json};
@@ -11,6 +10,7 @@ use crate::diff::{Comparison, Pair, ProgramChange, ValueChange, compare};
 use crate::inspect::Sum;
 use crate::model::Model;
 use crate::plan::words::{percent, shape, size, thousands};
+use crate::run::outcome::decibels;
 
 /// Weights that changed and are listed unless all are asked for.
 const LISTED: usize = 20;

@@ -12,6 +12,7 @@ mod fmt;
 mod inspect;
 mod inspect_program;
 pub mod json;
+mod lsp;
 mod markdown;
 mod new;
 mod plan;
@@ -132,6 +133,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Rules(args) => rules::run(args, terminal),
         Command::Presets(args) => presets::run(args, terminal),
         Command::New(args) => new::run(args, terminal),
+        Command::Lsp(args) => lsp::run(args, terminal),
         Command::Completions(args) => shell::completions(args, terminal),
         Command::Man(args) => shell::man(args, terminal),
     }

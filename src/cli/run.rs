@@ -14,9 +14,8 @@ use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal};
 use super::{Exit, heading, json, open};
 use crate::check::report::Texts;
-use crate::check::words::count;
 use crate::check::{Severity, expectation};
-use crate::plan::words::{percent, size, thousands};
+use crate::plan::words::{size, thousands};
 use crate::project::{AfterRun, Project};
 use crate::run::{self, Job, OutputFormat, Report, RunError, outcome};
 
@@ -68,11 +67,6 @@ impl From<RunError> for Failure {
     }
 }
 
-/// A ratio in dB, `exact` where nothing is lost.
-pub fn decibels(sqnr: f64) -> String {
-    if sqnr.is_infinite() && sqnr > 0.0 { "exact".into() } else { format!("{sqnr:.1} dB") }
-}
-
 fn show(
     args: &RunArgs,
     project: &Project,
@@ -100,27 +94,14 @@ fn show(
             Cell::styled(Style::Plain, format!("{:.2}", sum.bits())),
             Cell::styled(Style::Plain, size(sum.before)),
             Cell::styled(Style::Plain, size(sum.after)),
-            Cell::styled(Style::Plain, decibels(sum.error.sqnr())),
+            Cell::styled(Style::Plain, outcome::decibels(sum.error.sqnr())),
         ]);
     }
     if !table.is_empty() {
         terminal.text(&table.draw(terminal.width, paint))?;
     }
     worst(args, report, terminal)?;
-    let total = report.total();
-    let share = report.after as f64 / report.before.max(1) as f64;
-    let mut line = format!(
-        "{} changed, {} copied: {} to {}, {}",
-        count(total.weights, "weight"),
-        count(report.copied, "tensor"),
-        size(report.before),
-        size(report.after),
-        percent(share)
-    );
-    if total.weights > 0 {
-        line += &format!("; {:.2} bits/weight, {}", total.bits(), decibels(total.error.sqnr()));
-    }
-    terminal.line(format!("\n{line}"))?;
+    terminal.line(format!("\n{}", outcome::summary(report)))?;
     for finding in &after.findings {
         let artist = Artist::new(recipe, terminal, paint);
         terminal.text(&artist.draw(finding))?;
@@ -128,8 +109,7 @@ fn show(
     if let Some(line) = expectation::summary(recipe, &after.verdicts) {
         terminal.line(super::terminal::clean(&line))?;
     }
-    let written = format!("wrote {} ({}, {})", report.output.display(), report.format.word(), size(report.written));
-    terminal.line(format!("{written} in {:.2} s", report.elapsed.as_secs_f64()))?;
+    terminal.line(outcome::written(report))?;
     Ok(())
 }
 
@@ -152,7 +132,7 @@ fn worst(args: &RunArgs, report: &Report, terminal: &mut Terminal) -> Result<(),
             Cell::styled(Style::Plain, &weight.name),
             Cell::styled(Style::Plain, &weight.scheme),
             Cell::styled(Style::Plain, format!("{:.2}", weight.bits())),
-            Cell::styled(Style::Plain, decibels(weight.error.sqnr())),
+            Cell::styled(Style::Plain, outcome::decibels(weight.error.sqnr())),
             Cell::styled(Style::Plain, format!("{:.3e}", weight.max_error)),
         ]);
     }

@@ -1,10 +1,42 @@
-//! Where a run writes when nobody says so.
+//! Where a run writes when nobody says so, and what it did in a line.
 
 use std::path::{Path, PathBuf};
 
-use super::OutputFormat;
+use super::{OutputFormat, Report};
 use crate::model::Model;
+use crate::plan::words::{percent, size};
 use crate::recipe::Recipe;
+use crate::words::count;
+
+/// What a run did, in a line: `31 weights changed, 18 tensors copied: 1.87 MB to 567 kB, 30.3 %; 4.82 bits/weight,
+/// 30.6 dB`.
+pub fn summary(report: &Report) -> String {
+    let total = report.total();
+    let share = report.after as f64 / report.before.max(1) as f64;
+    let mut line = format!(
+        "{} changed, {} copied: {} to {}, {}",
+        count(total.weights, "weight"),
+        count(report.copied, "tensor"),
+        size(report.before),
+        size(report.after),
+        percent(share)
+    );
+    if total.weights > 0 {
+        line += &format!("; {:.2} bits/weight, {}", total.bits(), decibels(total.error.sqnr()));
+    }
+    line
+}
+
+/// What it wrote, and how long it took.
+pub fn written(report: &Report) -> String {
+    let (output, format) = (report.output.display(), report.format.word());
+    format!("wrote {output} ({format}, {}) in {:.2} s", size(report.written), report.elapsed.as_secs_f64())
+}
+
+/// A ratio in dB, `exact` where nothing is lost.
+pub fn decibels(sqnr: f64) -> String {
+    if sqnr.is_infinite() && sqnr > 0.0 { "exact".into() } else { format!("{sqnr:.1} dB") }
+}
 
 /// The recipe's `output`, relative to the file that says so; else a name made of the model's and the recipe's, in
 /// the current directory: `digits-int8.safetensors`. A path joined from relative ones counts from there too.
