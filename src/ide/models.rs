@@ -6,9 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use rayon::prelude::*;
+
+use super::Cancel;
 use super::names::{Names, Sum};
 use crate::kind::{Kind, KindWord};
 use crate::model::Model;
+use crate::plan::{self, Matches, NameIndex, Plan};
+use crate::recipe::{Recipe, Rule};
 
 /// A model that several analyses share.
 #[derive(Debug)]
@@ -17,12 +22,71 @@ pub struct OpenModel {
     pub model: Model,
     names: OnceLock<Names>,
     kinds: OnceLock<HashMap<Kind, Sum>>,
+    index: OnceLock<NameIndex>,
+    matches: Mutex<Known>,
 }
+
+/// What selectors matched in the last plans, by their text.
+#[derive(Debug, Default)]
+struct Known {
+    found: HashMap<MatchKey, (Arc<Matches>, u64)>,
+    plans: u64,
+}
+
+/// Plans after which what a selector matched is forgotten: several recipes may share a model.
+const MOST_PLANS: u64 = 8;
+
+impl Known {
+    fn remember(&mut self, found: Vec<(MatchKey, Arc<Matches>)>) {
+        self.plans += 1;
+        let now = self.plans;
+        self.found.extend(found.into_iter().map(|(key, matches)| (key, (matches, now))));
+        self.found.retain(|_, (_, last)| now - *last < MOST_PLANS);
+    }
+}
+
+/// What a selector's matches depend on: its text, and whether weights are told as fp16.
+type MatchKey = (String, bool);
 
 impl OpenModel {
     /// Shares a model.
     pub fn new(model: Model) -> OpenModel {
-        OpenModel { model, names: OnceLock::new(), kinds: OnceLock::new() }
+        OpenModel {
+            model,
+            names: OnceLock::new(),
+            kinds: OnceLock::new(),
+            index: OnceLock::new(),
+            matches: Mutex::default(),
+        }
+    }
+
+    /// The plan of a recipe. Of a rule that one of the last plans had too, it is known what it matches; `None` once the answer
+    /// is no longer wanted.
+    pub(super) fn plan(&self, recipe: &Recipe, cancel: &Cancel) -> Option<Plan> {
+        let mut known = self.matches.lock().unwrap_or_else(PoisonError::into_inner);
+        let found: Vec<(MatchKey, Option<Arc<Matches>>)> = recipe
+            .rules
+            .iter()
+            .map(|rule| {
+                let key = (recipe.text(rule.selector_place).to_string(), recipe.halves());
+                let found = known.found.get(&key).map(|(matches, _)| Arc::clone(matches));
+                (key, found)
+            })
+            .collect();
+        drop(known);
+        let index = self.index.get_or_init(|| NameIndex::new(&self.model));
+        let find = |((key, found), rule): ((MatchKey, Option<Arc<Matches>>), &Rule)| match found {
+            Some(found) => Some((key, found)),
+            None if cancel.is_cancelled() => None,
+            None => Some((key, Arc::new(index.matches(recipe, &self.model, &rule.selector)))),
+        };
+        let found: Vec<(MatchKey, Arc<Matches>)> =
+            found.into_par_iter().zip(&recipe.rules).map(find).collect::<Option<_>>()?;
+        let matched: Vec<Arc<Matches>> = found.iter().map(|(_, matches)| Arc::clone(matches)).collect();
+        known = self.matches.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remember(found);
+        drop(known);
+        Some(plan::plan_with(recipe, &self.model, &matched))
     }
 
     /// Its names, level by level.

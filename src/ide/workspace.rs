@@ -16,7 +16,6 @@ use super::models::Models;
 use super::{Analysis, Cancel, Cancelled, ModelState, Settings};
 use crate::check::{self, Known};
 use crate::model::Model;
-use crate::plan;
 use crate::project::{Disk, ProjectError, model_path, read_text};
 use crate::recipe::{Loader, Recipe, resolve};
 
@@ -229,7 +228,10 @@ impl World {
             ModelState::Unreadable { why, .. } => Known::Unreadable(why),
         };
         let recipe = check::with_defaults(recipe, known);
-        let plan = model.open().map(|open| plan::plan(&recipe, &open.model));
+        let plan = match model.open() {
+            Some(open) => Some(open.plan(&recipe, cancel).ok_or(Cancelled)?),
+            None => None,
+        };
         cancel.check()?;
         let context = check::context(&recipe, known, plan.as_ref(), None);
         let findings = check::check_until(&context, &|| cancel.is_cancelled()).ok_or(Cancelled)?;

@@ -3,10 +3,12 @@
 
 pub mod fit;
 pub mod lock;
+pub mod matching;
 pub mod size;
 pub mod words;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -15,6 +17,7 @@ use crate::model::{Model, Role, Weight};
 use crate::recipe::Recipe;
 use crate::scheme::{Scheme, WeightScheme};
 pub use fit::{Fitted, Misfit};
+pub use matching::{Matches, NameIndex};
 
 /// What becomes of a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,12 +119,45 @@ impl Decision {
     }
 }
 
+/// Rules from which on it pays to sort the names of a model first.
+const MANY_RULES: usize = 64;
+
 /// Decides for every weight of a model.
 pub fn plan(recipe: &Recipe, model: &Model) -> Plan {
+    if recipe.rules.len() >= MANY_RULES {
+        let index = NameIndex::new(model);
+        let matched: Vec<Arc<Matches>> =
+            recipe.rules.par_iter().map(|rule| Arc::new(index.matches(recipe, model, &rule.selector))).collect();
+        return plan_with(recipe, model, &matched);
+    }
     let decide_one = |weight: &Weight| decide(recipe, weight);
     let decisions: Vec<Decision> = model.weights.par_iter().with_min_len(256).map(decide_one).collect();
+    Plan { rules: shares(recipe, &decisions), decisions }
+}
+
+/// As [`plan`], where it is known what each rule matches: one for each of `Recipe::rules`.
+pub fn plan_with(recipe: &Recipe, model: &Model, matched: &[Arc<Matches>]) -> Plan {
+    let mut rules: Vec<(Option<usize>, Vec<usize>)> = vec![(None, Vec::new()); model.weights.len()];
+    for (rule, matches) in matched.iter().enumerate().take(recipe.rules.len()).rev() {
+        matches.for_each(|weight| {
+            if let Some((decides, beaten)) = rules.get_mut(weight) {
+                match decides {
+                    None => *decides = Some(rule),
+                    Some(_) => beaten.push(rule),
+                }
+            }
+        });
+    }
+    let weights = model.weights.par_iter().with_min_len(256).zip(rules);
+    let decisions: Vec<Decision> =
+        weights.map(|(weight, (rule, beaten))| decision(recipe, weight, rule, beaten)).collect();
+    Plan { rules: shares(recipe, &decisions), decisions }
+}
+
+/// What each rule did.
+fn shares(recipe: &Recipe, decisions: &[Decision]) -> Vec<RuleShare> {
     let mut rules = vec![RuleShare::default(); recipe.rules.len()];
-    for decision in &decisions {
+    for decision in decisions {
         for rule in decision.matched() {
             rules[rule].matches += 1;
         }
@@ -134,24 +170,29 @@ pub fn plan(recipe: &Recipe, model: &Model) -> Plan {
             share.after += decision.after;
         }
     }
-    Plan { decisions, rules }
+    rules
 }
 
 /// Decides for one weight. A rule whose scheme could not be told still takes what it matches: the mistake is
 /// reported, and an earlier rule must not seem to decide instead.
 pub fn decide(recipe: &Recipe, weight: &Weight) -> Decision {
+    let as_held = &*in_precision(recipe, weight);
+    let rules = recipe.rules.iter().enumerate().rev();
+    let mut matched = rules.filter(|(_, rule)| rule.selector.matches(as_held)).map(|(index, _)| index);
+    let rule = matched.next();
+    decision(recipe, weight, rule, matched.collect())
+}
+
+/// The decision for a weight, given the rules that match it.
+fn decision(recipe: &Recipe, weight: &Weight, rule: Option<usize>, beaten: Vec<usize>) -> Decision {
     let before = weight.bytes;
     let weight = &*in_precision(recipe, weight);
-    let rules = recipe.rules.iter().enumerate().rev();
-    let mut matched = rules.filter(|(_, rule)| rule.selector.matches(weight)).map(|(index, _)| index);
-    let rule = matched.next();
-    let beaten: Vec<usize> = matched.collect();
-    let outcome = match rule {
+    let outcome = match rule.and_then(|index| recipe.rules.get(index)) {
         None => Outcome::Keep(match weight.never_quantized() {
             Some(why) => Reason::Never(why),
             None => Reason::NoRule,
         }),
-        Some(index) => match &recipe.rules[index].scheme {
+        Some(rule) => match &rule.scheme {
             None => Outcome::Keep(Reason::Unreadable),
             Some(scheme) => outcome(recipe, weight, scheme),
         },

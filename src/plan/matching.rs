@@ -1,0 +1,243 @@
+//! Which weights each rule matches, found without trying every rule on every weight.
+//!
+//! Names that a pattern fits lie together where all names are sorted from the front, or from the back. Only those are
+//! tried, so that a recipe of thousands of rules about single layers costs no more than its matches.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::in_precision;
+use crate::kind::Kind;
+use crate::model::{Model, Weight};
+use crate::recipe::Recipe;
+use crate::recipe::glob::Pattern;
+use crate::recipe::selector::{Condition, Fact, NumberTerm, Selector};
+use crate::syntax::tree::Comparison;
+
+/// The weights that a selector matches: indices into `Model::weights`, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Matches {
+    /// One by one.
+    Few(Box<[u32]>),
+    /// A bit for each weight, where that takes less room.
+    Many(Box<[u64]>),
+}
+
+impl Matches {
+    fn new(found: Vec<u32>, weights: usize) -> Matches {
+        if found.len() * 32 <= weights {
+            return Matches::Few(found.into());
+        }
+        let mut bits = vec![0u64; weights.div_ceil(64)];
+        for index in found {
+            if let Some(word) = bits.get_mut(index as usize / 64) {
+                *word |= 1 << (index % 64);
+            }
+        }
+        Matches::Many(bits.into())
+    }
+
+    /// Visits each weight.
+    pub fn for_each(&self, mut visit: impl FnMut(usize)) {
+        match self {
+            Matches::Few(found) => found.iter().for_each(|index| visit(*index as usize)),
+            Matches::Many(bits) => {
+                for (at, word) in bits.iter().enumerate() {
+                    let mut word = *word;
+                    while word != 0 {
+                        visit(at * 64 + word.trailing_zeros() as usize);
+                        word &= word - 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One of the names of a weight: its own, the module's, and the same of each tied one.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    weight: u32,
+    /// 0 for the full name, 1 for the module's; two more for each tied name.
+    which: u32,
+}
+
+impl Named {
+    fn of(self, model: &Model) -> &str {
+        let Some(weight) = model.weights.get(self.weight as usize) else { return "" };
+        let full = match (self.which / 2).checked_sub(1) {
+            None => &weight.name,
+            Some(tied) => match weight.tied.get(tied as usize) {
+                Some(name) => name,
+                None => return "",
+            },
+        };
+        if self.which.is_multiple_of(2) { full } else { full.rfind('.').map_or("", |dot| &full[..dot]) }
+    }
+}
+
+/// The names of a model, sorted; of use for that model only.
+#[derive(Debug)]
+pub struct NameIndex {
+    forward: Vec<Named>,
+    backward: Vec<Named>,
+    kinds: HashMap<Kind, Vec<u32>>,
+    layers: HashMap<u64, Vec<u32>>,
+}
+
+impl NameIndex {
+    /// Sorts the names of a model.
+    pub fn new(model: &Model) -> NameIndex {
+        let names = |(index, weight): (usize, &Weight)| {
+            let weight_index = index as u32;
+            (0..2 * (weight.tied.len() as u32 + 1)).map(move |which| Named { weight: weight_index, which })
+        };
+        let mut forward: Vec<Named> = model.weights.iter().enumerate().flat_map(names).collect();
+        let mut backward = forward.clone();
+        forward.par_sort_unstable_by(|a, b| a.of(model).cmp(b.of(model)));
+        backward.par_sort_unstable_by(|a, b| a.of(model).bytes().rev().cmp(b.of(model).bytes().rev()));
+        let mut index = NameIndex { forward, backward, kinds: HashMap::new(), layers: HashMap::new() };
+        for (at, weight) in (0..).zip(&model.weights) {
+            index.kinds.entry(weight.kind).or_default().push(at);
+            if let Some(layer) = weight.layer() {
+                index.layers.entry(layer).or_default().push(at);
+            }
+        }
+        index
+    }
+
+    /// The weights of the model that a selector of a recipe matches.
+    pub fn matches(&self, recipe: &Recipe, model: &Model, selector: &Selector) -> Matches {
+        let is_match = |index: &u32| {
+            model.weights.get(*index as usize).is_some_and(|weight| selector.matches(&in_precision(recipe, weight)))
+        };
+        let found = match self.candidates(model, selector) {
+            Some(mut few) => {
+                few.sort_unstable();
+                few.dedup();
+                few.retain(is_match);
+                few
+            }
+            None => (0..model.weights.len() as u32).into_par_iter().filter(is_match).collect(),
+        };
+        Matches::new(found, model.weights.len())
+    }
+
+    /// Weights among which all that a selector matches are; `None` for any.
+    fn candidates(&self, model: &Model, selector: &Selector) -> Option<Vec<u32>> {
+        match selector {
+            Selector::Or(a, b) => {
+                let mut both = self.candidates(model, a)?;
+                both.extend(self.candidates(model, b)?);
+                Some(both)
+            }
+            Selector::And(a, b) => fewer(self.candidates(model, a), self.candidates(model, b)),
+            Selector::Where(inner, condition) => fewer(self.of_condition(condition), self.candidates(model, inner)),
+            Selector::Name(pattern, ..) => self.of_pattern(model, pattern),
+            Selector::Kind(word, _) => {
+                let covered = self.kinds.iter().filter(|(kind, _)| word.covers(**kind));
+                let many: usize = covered.clone().map(|(_, weights)| weights.len()).sum();
+                // Copying most of a model is no gain.
+                (many * 4 < model.weights.len()).then(|| covered.flat_map(|(_, weights)| weights).copied().collect())
+            }
+            Selector::Not(_) => None,
+            Selector::Unreadable => Some(Vec::new()),
+        }
+    }
+
+    fn of_condition(&self, condition: &Condition) -> Option<Vec<u32>> {
+        match condition {
+            Condition::And(a, b) => fewer(self.of_condition(a), self.of_condition(b)),
+            Condition::Number(NumberTerm::Fact(Fact::Layer), Comparison::Equal, NumberTerm::Constant(layer))
+                if layer.fract() == 0.0 && (0.0..1e15).contains(layer) =>
+            {
+                Some(self.layers.get(&(*layer as u64)).cloned().unwrap_or_default())
+            }
+            _ => None,
+        }
+    }
+
+    fn of_pattern(&self, model: &Model, pattern: &Pattern) -> Option<Vec<u32>> {
+        match pattern {
+            Pattern::Exact(name) => {
+                let start = self.forward.partition_point(|named| named.of(model) < name.as_str());
+                let same = self.forward[start..].iter().take_while(|named| named.of(model) == name);
+                Some(same.map(|named| named.weight).collect())
+            }
+            Pattern::Prefix(head) => Some(weights(self.beginning(model, head))),
+            Pattern::Suffix(tail) => Some(weights(self.ending(model, tail))),
+            Pattern::Regex { head, tail, .. } => match (head.is_empty(), tail.is_empty()) {
+                (true, true) => None,
+                (true, false) => Some(weights(self.ending(model, tail))),
+                (false, true) => Some(weights(self.beginning(model, head))),
+                (false, false) => {
+                    let (a, b) = (self.beginning(model, head), self.ending(model, tail));
+                    Some(weights(if a.len() < b.len() { a } else { b }))
+                }
+            },
+        }
+    }
+
+    fn beginning(&self, model: &Model, head: &str) -> &[Named] {
+        let start = self.forward.partition_point(|named| named.of(model) < head);
+        let length = self.forward[start..].partition_point(|named| named.of(model).starts_with(head));
+        &self.forward[start..start + length]
+    }
+
+    fn ending(&self, model: &Model, tail: &str) -> &[Named] {
+        let start = self.backward.partition_point(|named| named.of(model).bytes().rev().lt(tail.bytes().rev()));
+        let length = self.backward[start..].partition_point(|named| named.of(model).ends_with(tail));
+        &self.backward[start..start + length]
+    }
+}
+
+fn weights(named: &[Named]) -> Vec<u32> {
+    named.iter().map(|named| named.weight).collect()
+}
+
+/// The shorter of two lists that both hold all that is looked for.
+fn fewer(a: Option<Vec<u32>>, b: Option<Vec<u32>>) -> Option<Vec<u32>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.len() <= b.len() { a } else { b }),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::recipe::{NoImports, resolve};
+
+    const MODEL: &str = "
+embed.weight embedding 64x64 fp16 tied=head.weight
+layers.{0..11}.attn.q_proj.weight 64x64 fp16
+layers.{0..11}.attn.q_proj.bias 64 fp16
+layers.{0..11}.mlp.up.weight 96x64 fp32
+layers.{0..11}.norm.weight norm 64
+alone 8x8
+";
+
+    #[test]
+    fn finds_what_trying_each_weight_finds() {
+        let model = Model::listing(MODEL).unwrap();
+        let index = NameIndex::new(&model);
+        let selectors = "all; linear; norm; embedding; other; \"layers.1.*\"; \"layers.1*\"; \"*.q_proj\"; \"*_proj\"; \
+            \"head\"; \"head.weight\"; \"embed\"; \"alone\"; \"*\"; \"*.weight\"; \"layers.*.attn.q_proj\"; \
+            \"layers.{1,10}.*\"; \"*.1.*\"; \"*.{0..3}.mlp.up\"; /.*up/; /layers\\.1\\..*/; not linear; not \"*.q_proj\"; \
+            linear and \"layers.2.*\"; linear or \"head\"; \"*.bias\"; \"layers.3.attn.q_proj.bias\"; \
+            linear where layer == 3; linear where layer == 3 and out_features == 96; all where layer == 99; \
+            \"*.up\" where layer == 2, embedding; linear where layer == 1 or layer == 2; all where not layer == 1; \
+            \"\"; \"nothing\"; \"l?yers.0.mlp.up\"";
+        for selector in selectors.split(';').map(str::trim) {
+            let recipe = resolve(Path::new("r"), &format!("{selector} => keep\n"), &NoImports);
+            let selector_of_rule = &recipe.rules[0].selector;
+            let mut found = Vec::new();
+            index.matches(&recipe, &model, selector_of_rule).for_each(|at| found.push(at));
+            let tried = model.weights.iter().enumerate().filter(|(_, weight)| selector_of_rule.matches(weight));
+            assert_eq!(found, tried.map(|(at, _)| at).collect::<Vec<_>>(), "{selector}");
+        }
+    }
+}
