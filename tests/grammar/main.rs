@@ -1,0 +1,32 @@
+//! The grammars for editors: made from the tables of words, and in agreement with the parser.
+//!
+//! `UPDATE_GRAMMAR=1` writes what is made from the tables instead of comparing.
+
+// Helpers of tests are tests too, which clippy does not see.
+#![allow(clippy::unwrap_used)]
+
+mod textmate;
+mod words;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file of this repository.
+fn path(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+/// Compares a file with what it should hold, or writes that.
+fn same_or_updated(relative: &str, wanted: &str) {
+    if std::env::var_os("UPDATE_GRAMMAR").is_some() {
+        fs::create_dir_all(path(relative).parent().unwrap()).unwrap();
+        fs::write(path(relative), wanted).unwrap();
+    }
+    let found = fs::read_to_string(path(relative)).unwrap_or_default();
+    assert!(found == wanted, "{relative} is out of date; UPDATE_GRAMMAR=1 cargo test --test grammar updates it");
+}
+
+#[test]
+fn the_textmate_grammar_has_the_words_of_the_tables() {
+    same_or_updated("grammar/bitmill.tmLanguage.json", &textmate::grammar());
+}
