@@ -5,7 +5,9 @@
 // Helpers of tests are tests too, which clippy does not see.
 #![allow(clippy::unwrap_used)]
 
+mod queries;
 mod textmate;
+mod tree_sitter;
 mod words;
 
 use std::fs;
