@@ -32,3 +32,17 @@ fn same_or_updated(relative: &str, wanted: &str) {
 fn the_textmate_grammar_has_the_words_of_the_tables() {
     same_or_updated("grammar/bitmill.tmLanguage.json", &textmate::grammar());
 }
+
+/// The snippets of VS Code, with what they suggest, are recipes.
+#[test]
+fn snippets_are_recipes() {
+    let snippets = fs::read_to_string(path("editors/vscode/snippets/bitmill.json")).unwrap();
+    let snippets: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&snippets).unwrap();
+    let placeholder = regex::Regex::new(r"\$\{\d+(?::([^}]*)|\|([^,|]*)[^}]*)\}|\$\d").unwrap();
+    for (name, snippet) in snippets {
+        let lines: Vec<_> = snippet["body"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+        let text = placeholder.replace_all(&lines.join("\n"), "$1$2").to_string();
+        assert_eq!(bitmill::syntax::parse(&text).errors, [], "{name}: {text}");
+        assert_eq!(bitmill::syntax::format(&text).trim_end(), text.trim_end(), "{name} is not formatted");
+    }
+}
