@@ -51,7 +51,7 @@ pub fn grammar() -> String {
         ] },
         "scheme-word": scheme_words(),
         "target": {
-            "name": "support.constant.target.bitmill",
+            "name": "constant.language.target.bitmill",
             "match": format!(r"{BEFORE}(?:{})\d+(?:\.\d+)*{BEHIND}", words::alternatives(&words::platforms())),
         },
         "number": number(),
@@ -124,7 +124,7 @@ fn statements() -> Value {
             "match": format!(r"^\s*(target|compute|precision|arithmetic)\s+({choices}|{floats}){BEHIND}"),
             "captures": {
                 "1": { "name": "keyword.control.statement.bitmill" },
-                "2": { "name": "support.constant.choice.bitmill" },
+                "2": { "name": "constant.language.choice.bitmill" },
             },
         },
         {

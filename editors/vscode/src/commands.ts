@@ -10,6 +10,12 @@ const MOST_MODELS = 500;
 
 /** The commands of the palette and of code lenses. */
 export class Commands {
+  private readonly models = new Map<string, string>();
+  private readonly picks = new vscode.EventEmitter<void>();
+  /** The models that were picked, by recipe. */
+  readonly picked: ReadonlyMap<string, string> = this.models;
+  readonly onDidPick = this.picks.event;
+
   constructor(
     private readonly server: Server,
     private readonly pages: () => Pages,
@@ -64,7 +70,7 @@ export class Commands {
     await vscode.window.showTextDocument(document);
   }
 
-  /** Puts the model that is picked into the recipe, or has the server do so. */
+  /** Has the server take another model for a recipe, whatever that names. */
   async pickModel(recipe?: string, model?: string): Promise<void> {
     const document = recipe === undefined ? active() : await vscode.workspace.openTextDocument(vscode.Uri.parse(recipe));
     if (document === undefined) {
@@ -72,7 +78,17 @@ export class Commands {
     }
     const path = model ?? (await pickModel(document));
     if (path !== undefined) {
-      await this.server.execute('bitmill.pickModel', [document.uri.toString(), path]);
+      const uri = document.uri.toString();
+      await this.server.execute('bitmill.pickModel', [uri, path]);
+      this.models.set(uri, path);
+      this.picks.fire();
+    }
+  }
+
+  /** Tells a server that was started again what was picked. */
+  async pickAgain(): Promise<void> {
+    for (const [uri, model] of this.models) {
+      await this.server.execute('bitmill.pickModel', [uri, model]);
     }
   }
 }

@@ -8,10 +8,17 @@ let server: Server | undefined;
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const handlers = new Map<string, (args: unknown[]) => Promise<unknown>>();
-  server = new Server(handlers);
-  const pages = new Pages(server);
-  const commands = new Commands(server, () => pages);
-  context.subscriptions.push(pages, new Status(server), server);
+  const running = new Server(handlers);
+  server = running;
+  const pages = new Pages(running);
+  const commands = new Commands(running, () => pages);
+  const status = new Status(running, commands.picked);
+  context.subscriptions.push(pages, status, commands.onDidPick(() => status.show()), running);
+  running.onDidChange(state => {
+    if (state === 'running') {
+      commands.pickAgain().catch((error: unknown) => running.log.error(String(error)));
+    }
+  });
 
   // Commands of the server, in code lenses and code actions: arguments are the recipe, then what else there is.
   const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
@@ -22,7 +29,6 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   handlers.set('bitmill.pickModel', ([recipe, model]) => commands.pickModel(text(recipe), text(model)));
 
   // Commands of this extension, under names that the server does not have.
-  const running = server;
   register(context, 'bitmill.runRecipe', uri => commands.run(ofMenu(uri)));
   register(context, 'bitmill.showPlan', uri => commands.plan(ofMenu(uri)));
   register(context, 'bitmill.explainCode', code => commands.explain(undefined, text(code)));

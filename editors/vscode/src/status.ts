@@ -15,7 +15,10 @@ export class Status implements vscode.Disposable {
   private readonly item = vscode.window.createStatusBarItem('bitmill.status', vscode.StatusBarAlignment.Left, 10);
   private readonly subscriptions: vscode.Disposable[];
 
-  constructor(private readonly server: Server) {
+  constructor(
+    private readonly server: Server,
+    private readonly picked: ReadonlyMap<string, string>,
+  ) {
     this.item.name = 'bitmill';
     const show = () => this.show();
     this.subscriptions = [
@@ -37,14 +40,15 @@ export class Status implements vscode.Disposable {
     this.subscriptions.forEach(subscription => void subscription.dispose());
   }
 
-  private show(): void {
+  /** Shows what holds now. */
+  show(): void {
     const document = vscode.window.activeTextEditor?.document;
     if (document?.languageId !== 'bitmill') {
       this.item.hide();
       return;
     }
     const { state, detail } = this.server;
-    const model = modelOf(document);
+    const model = modelOf(document, this.picked);
     const errors = vscode.languages.getDiagnostics(document.uri).filter(isError).length;
     const icon = state === 'running' && errors > 0 ? '$(warning)' : ICONS[state];
     this.item.text = `${icon} bitmill: ${model === undefined ? 'no model' : basename(model)}`;
@@ -71,12 +75,10 @@ function tooltip(model: string | undefined, errors: number, detail: string): vsc
   return tooltip;
 }
 
-/** The model of a recipe: the one of the settings, else the one that it names itself. */
-export function modelOf(document: vscode.TextDocument): string | undefined {
-  const named = vscode.workspace.getConfiguration('bitmill', document.uri).get<string>('model', '').trim();
-  if (named !== '') {
-    return named;
-  }
+/** The model of a recipe: the one that was picked for it, else the one that it names, else that of the settings. */
+function modelOf(document: vscode.TextDocument, picked: ReadonlyMap<string, string>): string | undefined {
   const statement = /^[ \t]*model[ \t]+"((?:[^"\\\r\n]|\\.)+)"/m.exec(document.getText());
-  return statement?.[1]?.replace(/\\(["\\])/g, '$1').replace(/[\\/]+$/, '');
+  const written = statement?.[1]?.replace(/\\(["\\])/g, '$1').replace(/[\\/]+$/, '');
+  const settings = vscode.workspace.getConfiguration('bitmill', document.uri).get<string>('model', '').trim();
+  return picked.get(document.uri.toString()) ?? written ?? (settings === '' ? undefined : settings);
 }
