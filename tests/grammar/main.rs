@@ -5,6 +5,7 @@
 // Helpers of tests are tests too, which clippy does not see.
 #![allow(clippy::unwrap_used)]
 
+mod lists;
 mod queries;
 mod textmate;
 mod tree_sitter;
@@ -31,6 +32,12 @@ fn same_or_updated(relative: &str, wanted: &str) {
 #[test]
 fn the_textmate_grammar_has_the_words_of_the_tables() {
     same_or_updated("grammar/bitmill.tmLanguage.json", &textmate::grammar());
+}
+
+#[test]
+fn lists_of_words_are_those_of_the_tables() {
+    same_or_updated("editors/neovim/syntax/bitmill.vim", &lists::vim());
+    same_or_updated("editors/emacs/bitmill-words.el", &lists::emacs());
 }
 
 /// The snippets of VS Code, with what they suggest, are recipes.
