@@ -85,6 +85,15 @@ try {
   step('the plan opens beside the recipe');
 
   await page.locator('.tab').filter({ hasText: /^recipe.bitmill$/ }).first().click();
+  await command('bitmill: Explain a Code or Word');
+  await page.locator('.quick-input-widget input').fill('affine-block-divides');
+  await page.keyboard.press('Enter');
+  const shown = frame => frame.locator('h1').filter({ hasText: 'affine-block-divides' }).count().catch(() => 0);
+  await until('the page', async () => (await Promise.all(page.frames().map(shown))).some(count => count > 0));
+  await shot('page');
+  step('a code has a page');
+
+  await page.locator('.tab').filter({ hasText: /^recipe.bitmill$/ }).first().click();
   const output = join(workspace, 'out.safetensors');
   await command('bitmill: Run Recipe');
   await until('the output', () => existsSync(output));

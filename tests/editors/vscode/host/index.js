@@ -159,6 +159,17 @@ const TESTS = {
     await editor.document.save();
   },
 
+  async 'does without a server, and finds it again'() {
+    await open();
+    await until('a finding', wrong);
+    const settings = vscode.workspace.getConfiguration('bitmill');
+    const path = settings.get('path');
+    await settings.update('path', '/nowhere/bitmill', vscode.ConfigurationTarget.Global);
+    await until('no finding', () => findings().length === 0);
+    await settings.update('path', path, vscode.ConfigurationTarget.Global);
+    await until('a finding', wrong);
+  },
+
   async 'starts the server again'() {
     await open();
     await vscode.commands.executeCommand('bitmill.restartServer');
