@@ -1,0 +1,12 @@
+[
+  (options)
+  (arguments)
+  (array)
+  (parenthesized)
+] @indent
+
+[
+  "}"
+  ")"
+  "]"
+] @outdent

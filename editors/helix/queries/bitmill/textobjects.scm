@@ -1,0 +1,12 @@
+[
+  (rule)
+  (definition)
+  (expect)
+] @class.around
+
+(comment) @comment.inside
+
+(comment)+ @comment.around
+
+(arguments
+  (_) @parameter.inside)

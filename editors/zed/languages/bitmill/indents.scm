@@ -1,0 +1,11 @@
+(options
+  "}" @end) @indent
+
+(arguments
+  ")" @end) @indent
+
+(parenthesized
+  ")" @end) @indent
+
+(array
+  "]" @end) @indent

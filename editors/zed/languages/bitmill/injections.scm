@@ -1,0 +1,9 @@
+((regex
+  (pattern) @injection.content)
+  (#set! injection.language "regex"))
+
+([
+  (comment)
+  (allow)
+] @injection.content
+  (#set! injection.language "comment"))

@@ -1,0 +1,8 @@
+[
+  (options)
+  (arguments)
+  (array)
+  (parenthesized)
+  (rule)
+  (definition)
+] @fold

@@ -1,0 +1,5 @@
+(definition
+  name: (word) @name) @definition.constant
+
+(part
+  name: (word) @name) @reference.constant
