@@ -1,0 +1,9 @@
+//! The language server, driven by a client in the same process.
+
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod commands;
+mod edits;
+mod order;
+mod session;

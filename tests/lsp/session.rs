@@ -1,0 +1,136 @@
+//! One whole session: everything that an editor asks about a recipe.
+
+use serde_json::{Value, json};
+
+use super::client::{Client, examples, uri, with_server};
+
+const RECIPE: &str = "\
+# \u{1F9EE}
+model  \"models/bytes-lm.safetensors\"
+target iOS18
+
+scheme w4 = int4 per-group(48)
+
+linear                 => w4
+\"*.mlp.down_proj\"      => int8
+embeding or \"lm_head\" => int8 per-channel
+expect size <= 35%
+";
+
+async fn opened(client: &mut Client, capabilities: Value) -> String {
+    client.initialize(capabilities).await;
+    let at = uri(&examples().join("session.bitmill"));
+    client.open(&at, RECIPE).await;
+    at
+}
+
+/// Where the answer is not of interest but for its size.
+fn brief(value: &Value) -> String {
+    let text = value.to_string().replace(&uri(&examples()), "EXAMPLES");
+    let cut: String = text.chars().take(600).collect();
+    if cut.len() < text.len() { format!("{cut}…") } else { cut }
+}
+
+#[test]
+fn every_question_is_answered() {
+    let (log, _) = with_server(async |client| {
+        let at =
+            opened(client, json!({"textDocument": {"completion": {"completionItem": {"snippetSupport": true}}}})).await;
+        let mut log = Vec::new();
+        let published = client.notified("textDocument/publishDiagnostics").await;
+        for one in published["diagnostics"].as_array().unwrap() {
+            log.push(format!("finding {}: {}", one["range"], one["code"]));
+        }
+        let everything = json!({"start": {"line": 0, "character": 0}, "end": {"line": 99, "character": 0}});
+        let at_scheme = json!({"line": 6, "character": 27});
+        for (method, more) in [
+            ("hover", json!({"position": {"line": 6, "character": 2}})),
+            ("hover", json!({"position": at_scheme})),
+            ("inlayHint", json!({"range": everything})),
+            ("codeLens", json!({})),
+            ("signatureHelp", json!({"position": {"line": 4, "character": 27}})),
+            ("definition", json!({"position": at_scheme})),
+            ("references", json!({"position": at_scheme, "context": {"includeDeclaration": true}})),
+            ("documentHighlight", json!({"position": at_scheme})),
+            ("prepareRename", json!({"position": at_scheme})),
+            ("rename", json!({"position": at_scheme, "newName": "four"})),
+            ("linkedEditingRange", json!({"position": at_scheme})),
+            ("documentSymbol", json!({})),
+            ("documentLink", json!({})),
+            ("foldingRange", json!({})),
+            ("selectionRange", json!({"positions": [at_scheme]})),
+            (
+                "semanticTokens/range",
+                json!({"range": {"start": {"line": 4, "character": 0}, "end": {"line": 5, "character": 0}}}),
+            ),
+            ("formatting", json!({"options": {"tabSize": 4, "insertSpaces": true}})),
+        ] {
+            let answer = client.about(method, &at, more).await;
+            log.push(format!("{method}: {}", brief(&answer)));
+        }
+        let items = client.about("completion", &at, json!({"position": {"line": 6, "character": 26}})).await;
+        let items = items.as_array().unwrap();
+        let labels: Vec<&str> = items.iter().take(6).map(|item| item["label"].as_str().unwrap()).collect();
+        log.push(format!("completion: {labels:?}"));
+        let resolved = client.request("completionItem/resolve", items[0].clone()).await;
+        assert!(resolved["documentation"]["value"].is_string(), "{resolved}");
+        let context = json!({"diagnostics": []});
+        let actions = client.about("codeAction", &at, json!({"range": everything, "context": context})).await;
+        for action in actions.as_array().unwrap() {
+            assert!(action["edit"].is_object(), "{action}");
+            log.push(format!("action {}: {}", action["kind"], action["title"]));
+        }
+        log.join("\n")
+    });
+    insta::assert_snapshot!(log);
+}
+
+#[test]
+fn findings_that_are_asked_for_are_not_sent_and_have_names() {
+    with_server(async |client| {
+        let at = opened(client, json!({"textDocument": {"diagnostic": {}}})).await;
+        let first = client.about("diagnostic", &at, json!({})).await;
+        assert_eq!(first["kind"], "full");
+        let again = client.about("diagnostic", &at, json!({"previousResultId": first["resultId"]})).await;
+        assert_eq!(again, json!({"kind": "unchanged", "resultId": first["resultId"]}));
+        let all = client.request("workspace/diagnostic", json!({"previousResultIds": []})).await;
+        assert!(all["items"].as_array().unwrap().len() > 10);
+        assert!(client.unasked.iter().all(|one| one["method"] != "textDocument/publishDiagnostics"));
+        let parts = json!({"previousResultIds": [], "partialResultToken": "parts"});
+        assert_eq!(client.request("workspace/diagnostic", parts).await, json!({"items": []}));
+        assert_eq!(client.notified("$/progress").await["token"], "parts");
+    });
+}
+
+#[test]
+fn tokens_are_told_by_what_changed() {
+    with_server(async |client| {
+        let at = opened(client, json!({})).await;
+        let full = client.about("semanticTokens/full", &at, json!({})).await;
+        client.change(&at, 2, json!([{"text": RECIPE.replace("iOS18", "iOS17")}])).await;
+        let previous = json!({"previousResultId": full["resultId"]});
+        let delta = client.about("semanticTokens/full/delta", &at, previous).await;
+        assert_eq!(delta["edits"], json!([]), "the same lengths and meanings");
+        client.change(&at, 3, json!([{"text": RECIPE.replace("target iOS18", "target iOS18, macOS15")}])).await;
+        let delta =
+            client.about("semanticTokens/full/delta", &at, json!({"previousResultId": delta["resultId"]})).await;
+        assert_eq!(delta["edits"].as_array().unwrap().len(), 1, "{delta}");
+        let unknown = client.about("semanticTokens/full/delta", &at, json!({"previousResultId": "?"})).await;
+        assert!(unknown["data"].is_array());
+    });
+}
+
+#[test]
+fn columns_count_what_the_client_says() {
+    for (encoding, column) in [("utf-8", 4), ("utf-16", 2), ("utf-32", 1)] {
+        with_server(async |client| {
+            let told = json!({"general": {"positionEncodings": ["utf-7", encoding, "utf-16"]}});
+            let result = client.initialize(told).await;
+            assert_eq!(result["capabilities"]["positionEncoding"], encoding);
+            let at = uri(&examples().join("columns.bitmill"));
+            client.open(&at, "\"\u{1F9EE}\" => int8\n").await;
+            let symbols = client.about("documentSymbol", &at, json!({})).await;
+            assert_eq!(symbols[0]["range"]["end"]["character"], column + 10, "{encoding}");
+        });
+    }
+}
