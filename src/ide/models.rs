@@ -11,8 +11,9 @@ use rayon::prelude::*;
 use super::Cancel;
 use super::names::{Names, Sum};
 use crate::kind::{Kind, KindWord};
-use crate::model::Model;
+use crate::model::{Model, Weight};
 use crate::plan::{self, Matches, NameIndex, Plan};
+use crate::recipe::selector::Selector;
 use crate::recipe::{Recipe, Rule};
 
 /// A model that several analyses share.
@@ -87,6 +88,14 @@ impl OpenModel {
         known.remember(found);
         drop(known);
         Some(plan::plan_with(recipe, &self.model, &matched))
+    }
+
+    /// The weights that a selector of a recipe matches, in order.
+    pub(super) fn matching(&self, recipe: &Recipe, selector: &Selector) -> Vec<&Weight> {
+        let index = self.index.get_or_init(|| NameIndex::new(&self.model));
+        let mut found = Vec::new();
+        index.matches(recipe, &self.model, selector).for_each(|at| found.extend(self.model.weights.get(at)));
+        found
     }
 
     /// Its names, level by level.
