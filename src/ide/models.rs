@@ -64,6 +64,9 @@ impl OpenModel {
     /// The plan of a recipe. Of a rule that one of the last plans had too, it is known what it matches; `None` once the answer
     /// is no longer wanted.
     pub(super) fn plan(&self, recipe: &Recipe, cancel: &Cancel) -> Option<Plan> {
+        if recipe.rules.len() < plan::MANY_RULES {
+            return (!cancel.is_cancelled()).then(|| plan::plan(recipe, &self.model));
+        }
         let mut known = self.matches.lock().unwrap_or_else(PoisonError::into_inner);
         let found: Vec<(MatchKey, Option<Arc<Matches>>)> = recipe
             .rules
@@ -92,7 +95,9 @@ impl OpenModel {
 
     /// The weights that a selector of a recipe matches, in order.
     pub(super) fn matching(&self, recipe: &Recipe, selector: &Selector) -> Vec<&Weight> {
-        let index = self.index.get_or_init(|| NameIndex::new(&self.model));
+        let is_match = |weight: &&Weight| selector.matches(&plan::in_precision(recipe, weight));
+        // Sorting all names takes longer than trying one selector on each.
+        let Some(index) = self.index.get() else { return self.model.weights.par_iter().filter(is_match).collect() };
         let mut found = Vec::new();
         index.matches(recipe, &self.model, selector).for_each(|at| found.extend(self.model.weights.get(at)));
         found
