@@ -21,6 +21,8 @@ pub mod words;
 
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use crate::model::Model;
 use crate::plan::{self, Plan};
 use crate::recipe::{Defaults, Loader, Recipe, resolve};
@@ -118,10 +120,12 @@ pub fn check(context: &Context) -> Vec<Finding> {
     check_until(context, &|| false).unwrap_or_default()
 }
 
+/// Weights from which on rules are asked side by side: of fewer, each is quicker than sharing the work.
+const MANY_WEIGHTS: usize = 4096;
+
 /// As [`check`], given up as soon as `stop`, asked before each rule, says so: then there is no answer.
-pub fn check_until(context: &Context, stop: &dyn Fn() -> bool) -> Option<Vec<Finding>> {
-    let mut findings = Vec::new();
-    for rule in rules::RULES {
+pub fn check_until(context: &Context, stop: &(dyn Fn() -> bool + Sync)) -> Option<Vec<Finding>> {
+    let ask = |rule: &&'static Rule| {
         if stop() {
             return None;
         }
@@ -130,12 +134,16 @@ pub fn check_until(context: &Context, stop: &dyn Fn() -> bool) -> Option<Vec<Fin
             Needs::Model => context.model.is_some(),
             Needs::Run => context.run.is_some(),
         };
+        let mut report = Report::new(rule, context.recipe);
         if has_needs {
-            let mut report = Report::new(rule, context.recipe);
             (rule.check)(context, &mut report);
-            findings.extend(report.into_findings());
         }
-    }
+        Some(report.into_findings())
+    };
+    let many = context.model.is_some_and(|(model, _)| model.weights.len() >= MANY_WEIGHTS);
+    let asked: Option<Vec<Vec<Finding>>> =
+        if many { rules::RULES.par_iter().map(ask).collect() } else { rules::RULES.iter().map(ask).collect() };
+    let mut findings: Vec<Finding> = asked?.into_iter().flatten().collect();
     allow::silence(context, &mut findings);
     // What comes of one expanded preset may be found at several of its statements, seen at one place.
     findings.sort_by(|a, b| (a.place, a.code, &a.message).cmp(&(b.place, b.code, &b.message)));

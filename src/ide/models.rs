@@ -11,8 +11,9 @@ use rayon::prelude::*;
 use super::Cancel;
 use super::names::{Names, Sum};
 use crate::kind::{Kind, KindWord};
-use crate::model::Model;
+use crate::model::{Model, Weight};
 use crate::plan::{self, Matches, NameIndex, Plan};
+use crate::recipe::selector::Selector;
 use crate::recipe::{Recipe, Rule};
 
 /// A model that several analyses share.
@@ -63,6 +64,9 @@ impl OpenModel {
     /// The plan of a recipe. Of a rule that one of the last plans had too, it is known what it matches; `None` once the answer
     /// is no longer wanted.
     pub(super) fn plan(&self, recipe: &Recipe, cancel: &Cancel) -> Option<Plan> {
+        if recipe.rules.len() < plan::MANY_RULES {
+            return (!cancel.is_cancelled()).then(|| plan::plan(recipe, &self.model));
+        }
         let mut known = self.matches.lock().unwrap_or_else(PoisonError::into_inner);
         let found: Vec<(MatchKey, Option<Arc<Matches>>)> = recipe
             .rules
@@ -87,6 +91,16 @@ impl OpenModel {
         known.remember(found);
         drop(known);
         Some(plan::plan_with(recipe, &self.model, &matched))
+    }
+
+    /// The weights that a selector of a recipe matches, in order.
+    pub(super) fn matching(&self, recipe: &Recipe, selector: &Selector) -> Vec<&Weight> {
+        let is_match = |weight: &&Weight| selector.matches(&plan::in_precision(recipe, weight));
+        // Sorting all names takes longer than trying one selector on each.
+        let Some(index) = self.index.get() else { return self.model.weights.par_iter().filter(is_match).collect() };
+        let mut found = Vec::new();
+        index.matches(recipe, &self.model, selector).for_each(|at| found.extend(self.model.weights.get(at)));
+        found
     }
 
     /// Its names, level by level.

@@ -91,6 +91,15 @@ impl Names {
                 }
             };
         }
+        if let [only] = at.as_slice() {
+            // In order already, each name once.
+            let children = self.nodes[*only].children.iter();
+            let part = |(name, child): &(String, usize)| {
+                let node = &self.nodes[*child];
+                Part { name: name.clone(), sum: node.sum, goes_on: !node.children.is_empty() }
+            };
+            return children.map(part).collect();
+        }
         let mut parts: HashMap<&str, Part> = HashMap::new();
         for (name, child) in at.iter().flat_map(|&node| &self.nodes[node].children) {
             let node = &self.nodes[*child];

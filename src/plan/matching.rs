@@ -93,10 +93,13 @@ impl NameIndex {
             let weight_index = index as u32;
             (0..2 * (weight.tied.len() as u32 + 1)).map(move |which| Named { weight: weight_index, which })
         };
-        let mut forward: Vec<Named> = model.weights.iter().enumerate().flat_map(names).collect();
-        let mut backward = forward.clone();
-        forward.par_sort_unstable_by(|a, b| a.of(model).cmp(b.of(model)));
-        backward.par_sort_unstable_by(|a, b| a.of(model).bytes().rev().cmp(b.of(model).bytes().rev()));
+        // Each with its text, which would have to be found for every comparison.
+        let all = model.weights.iter().enumerate().flat_map(names);
+        let mut all: Vec<(&str, Named)> = all.map(|named| (named.of(model), named)).collect();
+        all.par_sort_unstable_by(|a, b| a.0.cmp(b.0));
+        let forward = all.iter().map(|(_, named)| *named).collect();
+        all.par_sort_unstable_by(|a, b| a.0.bytes().rev().cmp(b.0.bytes().rev()));
+        let backward = all.iter().map(|(_, named)| *named).collect();
         let mut index = NameIndex { forward, backward, kinds: HashMap::new(), layers: HashMap::new() };
         for (at, weight) in (0..).zip(&model.weights) {
             index.kinds.entry(weight.kind).or_default().push(at);

@@ -120,7 +120,7 @@ impl Decision {
 }
 
 /// Rules from which on it pays to sort the names of a model first.
-const MANY_RULES: usize = 64;
+pub const MANY_RULES: usize = 64;
 
 /// Decides for every weight of a model.
 pub fn plan(recipe: &Recipe, model: &Model) -> Plan {

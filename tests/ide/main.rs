@@ -5,6 +5,7 @@
 mod around;
 mod basics;
 mod completing;
+mod hostile;
 mod hovering;
 mod support;
 mod worlds;

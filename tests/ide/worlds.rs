@@ -104,3 +104,40 @@ fn files_are_read_and_changes_of_them_noticed() {
     workspace.open(&base, "");
     assert_eq!(rules(&workspace), (0, true));
 }
+
+#[test]
+fn answers_go_to_any_thread() {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Analysis>();
+    is_shared::<bitmill::ide::World>();
+    let mut workspace = Workspace::new();
+    workspace.open(&path("a.bitmill"), "linear => int8\n");
+    let world = workspace.world();
+    let asked = |_| {
+        let world = world.clone();
+        std::thread::spawn(move || world.analysis(&path("a.bitmill"), &Cancel::default()).unwrap())
+    };
+    let threads: Vec<_> = (0..8).map(asked).collect();
+    let all: Vec<Arc<Analysis>> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert!(all.iter().all(|one| Arc::ptr_eq(one, &all[0])), "whoever asks first makes it, the others wait");
+}
+
+#[test]
+fn many_rules_are_planned_as_few_are() {
+    use std::fmt::Write;
+    let mut workspace = Workspace::new();
+    workspace.give_model(&path("m"), Model::listing(MODEL).unwrap());
+    let mut text = String::from("model \"m\"\ntarget iOS18\n");
+    for layer in 0..100 {
+        _ = writeln!(text, "\"layers.{}.*\" => int8\nlinear where layer == {} => int4", layer % 5, layer % 3);
+    }
+    for _ in 0..3 {
+        text.push_str("\"*.q_proj\" or embedding => lut4\n");
+        workspace.open(&path("r.bitmill"), text.as_str());
+        let analysis = analysis(&workspace, "r.bitmill");
+        let (model, plan) = analysis.planned().unwrap();
+        let tried = model.weights.iter().map(|weight| bitmill::plan::decide(analysis.recipe(), weight));
+        assert_eq!(plan.decisions, tried.collect::<Vec<_>>());
+        assert_eq!(*plan, bitmill::plan::plan(analysis.recipe(), model));
+    }
+}

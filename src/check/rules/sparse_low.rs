@@ -68,6 +68,10 @@ pub(super) fn has_too_few(scheme: &Scheme, weight: Option<&Weight>) -> bool {
 }
 
 fn check(context: &Context, report: &mut Report) {
+    let prunes = |rule: &recipe::Rule| rule.scheme.as_ref().is_some_and(|scheme| scheme.sparse.is_some());
+    if !context.recipe.rules.iter().any(prunes) {
+        return;
+    }
     // What the weights are decides where a model is known, as far as the rules reach any.
     let reached = shares(context, |_, _, decision| decision.outcome.is_change());
     let first_of = |rule: &recipe::Rule| {

@@ -23,8 +23,9 @@ pub(super) fn page(analysis: &Analysis, offset: usize, leaf: Leaf<'_>) -> Option
     let written = analysis.text_at(leaf.span);
     let mut page = String::new();
     let alone = fragment::selector(written).ok();
-    if let (Some(selector), Some((model, _))) = (alone, analysis.planned()) {
-        list(&mut page, &format!("`{written}`"), model.weights.iter().filter(|weight| selector.matches(weight)));
+    let open = analysis.model_state().open();
+    if let (Some(selector), Some(open)) = (&alone, open) {
+        list(&mut page, &format!("`{written}`"), &open.matching(analysis.recipe(), selector));
     }
     if leaf.role == Role::Kind
         && let Some(meaning) = word(leaf.text)
@@ -35,9 +36,9 @@ pub(super) fn page(analysis: &Analysis, offset: usize, leaf: Leaf<'_>) -> Option
     if let Some((rule, whole)) = rule_at(analysis, offset) {
         if !matches!(whole, Selector::Kind(..) | Selector::Name(..)) {
             let text = one_line(analysis.recipe().text(analysis.recipe().rules[rule].selector_place));
-            if let Some((model, _)) = analysis.planned() {
+            if let Some(open) = open {
                 page.push('\n');
-                list(&mut page, &format!("`{text}`"), model.weights.iter().filter(|weight| whole.matches(weight)));
+                list(&mut page, &format!("`{text}`"), &open.matching(analysis.recipe(), whole));
             }
         }
         if let Some(share) = takers(analysis, rule) {
@@ -48,28 +49,20 @@ pub(super) fn page(analysis: &Analysis, offset: usize, leaf: Leaf<'_>) -> Option
 }
 
 /// How many weights there are, their bytes, and the names of the first.
-fn list<'w>(page: &mut String, what: &str, matched: impl Iterator<Item = &'w Weight>) {
-    let (mut many, mut bytes, mut names) = (0usize, 0u64, Vec::new());
-    for weight in matched {
-        many += 1;
-        bytes = bytes.saturating_add(weight.bytes);
-        if names.len() < FIRST {
-            names.push(format!(
-                "- `{}` {} {}, {}",
-                weight.short_name(),
-                shape(&weight.shape),
-                weight.dtype,
-                size(weight.bytes)
-            ));
-        }
-    }
+fn list(page: &mut String, what: &str, matched: &[&Weight]) {
+    let many = matched.len();
     if many == 0 {
         _ = writeln!(page, "{what} matches nothing in the model");
         return;
     }
-    _ = writeln!(page, "{what} matches {}, {}\n\n{}", weights(many), size(bytes), names.join("\n"));
-    if many > names.len() {
-        _ = writeln!(page, "- and {} more", many - names.len());
+    let bytes = matched.iter().fold(0u64, |sum, weight| sum.saturating_add(weight.bytes));
+    _ = writeln!(page, "{what} matches {}, {}\n", weights(many), size(bytes));
+    for weight in matched.iter().take(FIRST) {
+        let (name, shape) = (weight.short_name(), shape(&weight.shape));
+        _ = writeln!(page, "- `{name}` {shape} {}, {}", weight.dtype, size(weight.bytes));
+    }
+    if many > FIRST {
+        _ = writeln!(page, "- and {} more", many - FIRST);
     }
 }
 
