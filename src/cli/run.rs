@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::plan::planned;
 use super::progress::watched;
 use super::table::{Cell, Column, Table};
-use super::terminal::{Style, Terminal};
+use super::terminal::{Style, Terminal, clean};
 use super::{Exit, heading, json, open};
 use crate::check::report::Texts;
 use crate::check::words::count;
@@ -63,6 +63,11 @@ impl From<RunError> for Failure {
         match error {
             RunError::Model(error) => error.into(),
             RunError::Output(error) => error.into(),
+            RunError::Package(error) => {
+                Failure::Broken { message: error.to_string(), help: error.help().map(str::to_string) }
+            }
+            // What is asked for does not go together; no input is broken.
+            RunError::Format(why) => Failure::Usage { message: why.to_string(), help: None },
             other => Failure::broken(other.to_string()),
         }
     }
@@ -126,9 +131,11 @@ fn show(
         terminal.text(&artist.draw(finding))?;
     }
     if let Some(line) = expectation::summary(recipe, &after.verdicts) {
-        terminal.line(super::terminal::clean(&line))?;
+        terminal.line(clean(&line))?;
     }
-    let written = format!("wrote {} ({}, {})", report.output.display(), report.format.word(), size(report.written));
+    // A recipe may say where, and a stranger may have written it.
+    let output = clean(&report.output.display().to_string()).into_owned();
+    let written = format!("wrote {output} ({}, {})", report.format.word(), size(report.written));
     terminal.line(format!("{written} in {:.2} s", report.elapsed.as_secs_f64()))?;
     Ok(())
 }

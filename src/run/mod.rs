@@ -159,6 +159,9 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
     if job.plan.decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Misfit(_))) {
         return Err(RunError::NotChecked);
     }
+    if let Some(why) = misnamed(job) {
+        return Err(RunError::Format(why));
+    }
     match (&job.model.program, job.format) {
         (Some(_), OutputFormat::Torchao | OutputFormat::Packed) => Err(RunError::Format(
             "a Core ML package is written as `mlpackage`, or as `dequantized`: a package of plain weights",
@@ -172,6 +175,20 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
              first, and quantize the package",
         )),
         (None, _) => run_checkpoint(job, progress, cancel),
+    }
+}
+
+/// Why the name of the output promises something else than what would be written there.
+fn misnamed(job: &Job) -> Option<&'static str> {
+    let ends_in = |wanted: &str| job.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
+    match job.model.program {
+        Some(_) if ends_in("safetensors") => {
+            Some("a Core ML package becomes a package: name an output that ends in `.mlpackage`")
+        }
+        None if ends_in("mlpackage") => {
+            Some("a checkpoint becomes safetensors: name an output that does not end in `.mlpackage`")
+        }
+        _ => None,
     }
 }
 
