@@ -22,7 +22,7 @@ Nothing is said of schemes in imported files, nor in a file without rules, which
         "target iOS18\nscheme w4 = int4 per-group(32)\nscheme w4b = lut4 per-grouped-channel(16)\nlinear => w4\n",
         "target iOS18\nscheme w4 = int4 per-group(32)\nlinear => w4\n",
     )],
-    sources: &["bitmill: docs on schemes"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on schemes"],
     check,
 };
 
