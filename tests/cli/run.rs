@@ -41,18 +41,18 @@ fn inputs_are_never_outputs() {
 
 #[test]
 fn what_does_not_go_together_is_wrong_usage() {
-    let world = digits();
+    let world = digits().file("p.bitmill", "target iOS18\nlinear => int8 per-channel\n");
     let package = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/models/digits.mlpackage");
     for line in [
         "run a.bitmill -o out.mlpackage".to_string(),
         "run a.bitmill -o out --format mlpackage".to_string(),
-        format!("run a.bitmill -m {package} -o out.safetensors"),
-        format!("run a.bitmill -m {package} -o out --format packed"),
+        format!("run p.bitmill -m {package} -o out.safetensors"),
+        format!("run p.bitmill -m {package} -o out --format packed"),
     ] {
         let ran = world.run(&line);
         assert!(ran.status == Some(2) && ran.stdout.is_empty(), "{line}: {}", ran.all());
     }
-    assert_eq!(world.files(), ["a.bitmill", "digits.safetensors"]);
+    assert_eq!(world.files(), ["a.bitmill", "digits.safetensors", "p.bitmill"]);
 }
 
 #[cfg(unix)]
