@@ -38,8 +38,7 @@ fn number(name: &str, value: f32) -> Operation {
 }
 
 fn array(name: &str) -> Kept<FeatureDescription> {
-    let array =
-        ArrayFeatureType { shape: vec![1, 48], data_type: ArrayDataType::Float32 as i32, ..Default::default() };
+    let array = ArrayFeatureType { shape: vec![1, 48], data_type: ArrayDataType::Float32 as i32, ..Default::default() };
     let ty = FeatureType { kind: Some(FeatureKind::MultiArray(array.into())), ..Default::default() };
     FeatureDescription { name: name.to_owned(), r#type: Some(ty.into()), ..Default::default() }.into()
 }
