@@ -3,7 +3,7 @@
 //! The new file of weights is laid out before any weight is read, and written from front to back: weights are made
 //! in that order, small ones side by side.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -19,6 +19,7 @@ use crate::formats::coreml::proto::{BlobFileValue, Kept, Model as Message};
 use crate::formats::coreml::{PackageWriter, StoredBlob};
 use crate::formats::output::Destination;
 use crate::graph::function::Opset;
+use crate::graph::index::Path as GraphPath;
 use crate::lower::encode::{Shaped, encode, plain};
 use crate::lower::layout::{Layout, Placed, Source};
 use crate::lower::rewrite::{Edits, Immediates, rewrite};
@@ -121,7 +122,10 @@ impl<'a> Work<'a> {
         }
         let mut message = package.package.model().clone();
         if job.recipe.halves() {
-            precision::to_fp16(&mut message, &|file, offset| package.floats(file, offset));
+            let chosen: HashSet<GraphPath> = edits.replace.keys().cloned().collect();
+            let mut moved = precision::to_fp16(&mut message, &chosen, &|file, offset| package.floats(file, offset));
+            let replace = std::mem::take(&mut edits.replace).into_iter();
+            edits.replace = replace.map(|(place, weight)| (moved.remove(&place).unwrap_or(place), weight)).collect();
         }
         let layout = rewrite(&mut message.clone(), &edits, &Immediates::new())?;
         Ok(Work { job, package, message, edits, layout, fitted })
@@ -192,7 +196,7 @@ impl<'a> Work<'a> {
     /// The weights in the order in which their first blobs lie; those without any blob at the end.
     fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for blob in self.layout.blobs() {
             if let Source::Made { weight, .. } = blob.source
                 && seen.insert(weight)
