@@ -361,8 +361,11 @@ impl Pass<'_> {
         narrow: &HashSet<String>,
         out: &mut Vec<Kept<Operation>>,
     ) {
-        let names: Vec<String> = block.outputs.iter().filter(|name| narrow.contains(*name)).cloned().collect();
-        for name in names.into_iter().collect::<HashSet<_>>() {
+        let mut names: Vec<String> = block.outputs.iter().filter(|name| narrow.contains(*name)).cloned().collect();
+        // Each once, in their order: what is written must not depend on that of a set.
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        for name in names {
             debug_assert_eq!(types.get(&name), Some(&ElementType::Fp32));
             let inner = self.fresh(&format!("{name}_cast_fp16"));
             for operation in out.iter_mut() {
