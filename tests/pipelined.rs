@@ -111,11 +111,7 @@ impl Case {
         let case = |model: &Path, recipe, format| Case { model: model.to_owned(), recipe, format };
         vec![
             case(&as_package, "target iOS18\nlinear => int8 per-channel\n\"d*\" => keep\n", OutputFormat::MlPackage),
-            case(
-                &as_package,
-                "target iOS18\nprecision fp16\n\"f*\" => int4 per-group(32)\n",
-                OutputFormat::MlPackage,
-            ),
+            case(&as_package, "target iOS18\nprecision fp16\n\"f*\" => int4 per-group(32)\n", OutputFormat::MlPackage),
             case(&as_file, "target iOS18\nlinear => int4 per-group(32)\n\"d*\" => keep\n", OutputFormat::Packed),
             case(&as_file, "target iOS18\nlinear => int8 per-channel\n", OutputFormat::Torchao),
         ]
