@@ -169,8 +169,8 @@ impl<T: Element> Task<'_, T> {
             Decoded::Distance(error) => (error, Vec::new()),
             Decoded::All(values) => {
                 let error = Power::between(self.values, &values).map_err(refused)?;
-                // Only the formats of plain values write them.
-                let is_written = format == OutputFormat::Dequantized;
+                // Only where values are stored plainly are they written.
+                let is_written = format == OutputFormat::Dequantized || matches!(fitted, Fitted::Float(_));
                 (error, if is_written { encode(&values, T::FLOAT) } else { Vec::new() })
             }
         };
@@ -287,8 +287,8 @@ impl Made {
         !matches!(self.kind, Kind::Dense(_))
     }
 
-    /// The values that come of it, in the type they are worked on, as bytes of a file. Only what is made for
-    /// [`OutputFormat::Dequantized`] has them.
+    /// The values that come of it, in the type they are worked on, as bytes of a file. Only floats, and what
+    /// is made for [`OutputFormat::Dequantized`], have them.
     pub fn decoded(&self) -> Cow<'_, [u8]> {
         Cow::Borrowed(&self.decoded)
     }
