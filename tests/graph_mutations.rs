@@ -104,6 +104,17 @@ fn an_input_that_does_not_exist() {
 }
 
 #[test]
+fn a_name_with_control_characters() {
+    let text = after(IOS_18, |package| {
+        let linear = first(package, "linear");
+        let mut entry = linear.inputs[0].clone();
+        entry.key = "al\u{7f}\u{1b}pha".to_owned();
+        linear.inputs.push(entry);
+    });
+    insta::assert_snapshot!(text, @r"function `main`: linear `linear_0_cast_fp16`: `al\u{7f}\u{1b}pha` is not a parameter of this operator in CoreML8; it has x, weight, bias");
+}
+
+#[test]
 fn a_wrong_declared_shape() {
     let text = after(STATIC, |package| set_dim(tensor(&mut first(package, "linear").outputs[0].r#type), 1, 99));
     insta::assert_snapshot!(text, @"

@@ -330,6 +330,17 @@ impl PackageModel {
         Ok(all)
     }
 
+    /// Looks whether the file that holds a constant is still as it was when it was opened.
+    ///
+    /// # Errors
+    /// If it was changed.
+    pub fn check_unchanged(&self, index: usize) -> Result<(), ModelError> {
+        if let Some(blob) = self.constants.get(index).and_then(Constant::blob) {
+            self.package.weight_file(&blob.file)?.reader()?;
+        }
+        Ok(())
+    }
+
     /// An operation of the program.
     pub fn operation(&self, path: &GraphPath) -> Option<&Operation> {
         let mut block = &self.program.function(&path.function)?.block;
