@@ -179,3 +179,26 @@ fn fixes_in_imports_are_told_where_they_are_and_made_there() {
     assert!(ran.stdout.contains("sub/base.bitmill: 2 fixes applied"), "{}", ran.all());
     assert_eq!(world.read("sub/base.bitmill"), "target iOS18\nscheme w4 = int4 per-group(32)\n");
 }
+
+#[test]
+fn what_is_imported_is_mended_first() {
+    // Before its name is mended, `w4a` is unknown and `w4` the nearest word.
+    let world = || {
+        World::new()
+            .file("base.bitmill", "target iOS18\nscheme w4 = int4\nshceme w4ab = w4 asymmetric\n")
+            .file("a.bitmill", "import \"base.bitmill\"\nlinear => w4aab\nconv => w4\n")
+    };
+    for order in ["a.bitmill base.bitmill", "base.bitmill a.bitmill", "a.bitmill base.bitmill a.bitmill"] {
+        let world = world();
+        let shown = world.run(&format!("check --diff {order}"));
+        assert!(shown.stdout.contains("+linear => w4ab\n"), "{order}: {}", shown.all());
+        let ran = world.run(&format!("check --fix {order}"));
+        assert_eq!(
+            world.read("a.bitmill"),
+            "import \"base.bitmill\"\nlinear => w4ab\nconv => w4\n",
+            "{order}: {}",
+            ran.all()
+        );
+        assert!(ran.stderr.is_empty(), "{}", ran.all());
+    }
+}
