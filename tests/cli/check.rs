@@ -182,23 +182,23 @@ fn fixes_in_imports_are_told_where_they_are_and_made_there() {
 
 #[test]
 fn what_is_imported_is_mended_first() {
-    // Before its name is mended, `w4a` is unknown and `w4` the nearest word.
+    // Until its definition is mended, `halfa` is unknown and `halfb` the nearest word.
     let world = || {
         World::new()
-            .file("base.bitmill", "target iOS18\nscheme w4 = int4\nshceme w4ab = w4 asymmetric\n")
-            .file("a.bitmill", "import \"base.bitmill\"\nlinear => w4aab\nconv => w4\n")
+            .file("base.bitmill", "target iOS18\nshceme halfa int4\nscheme halfb = int8\nconv => halfb\n")
+            .file("a.bitmill", "import \"base.bitmill\"\nlinear => halfa\n")
     };
     for order in ["a.bitmill base.bitmill", "base.bitmill a.bitmill", "a.bitmill base.bitmill a.bitmill"] {
         let world = world();
         let shown = world.run(&format!("check --diff {order}"));
-        assert!(shown.stdout.contains("+linear => w4ab\n"), "{order}: {}", shown.all());
+        assert!(shown.stdout.contains("+scheme halfa = int4\n"), "{order}: {}", shown.all());
+        assert!(!shown.stdout.contains("+linear"), "{order}: {}", shown.all());
         let ran = world.run(&format!("check --fix {order}"));
-        assert_eq!(
-            world.read("a.bitmill"),
-            "import \"base.bitmill\"\nlinear => w4ab\nconv => w4\n",
-            "{order}: {}",
-            ran.all()
-        );
+        // What only another recipe uses is not removed.
+        let base = "target iOS18\nscheme halfa = int4\nscheme halfb = int8\nconv => halfb\n";
+        assert_eq!(world.read("base.bitmill"), base, "{order}: {}", ran.all());
+        let a = "import \"base.bitmill\"\nlinear => halfa\n";
+        assert_eq!(world.read("a.bitmill"), a, "{order}: {}", ran.all());
         assert!(ran.stderr.is_empty(), "{}", ran.all());
     }
 }

@@ -46,6 +46,7 @@ fn check(context: &Context, report: &mut Report) {
         let name = &scheme.name.value;
         let finding = report.add(scheme.name.place, format!("no rule uses the scheme `{name}`"));
         finding.help("use it in a rule, or remove it");
-        finding.fix_with(format!("remove `{name}`"), true, vec![remove_lines(recipe, scheme.place)]);
+        // A recipe that imports this one may use it, so that this is for the author to say.
+        finding.fix_with(format!("remove `{name}`"), false, vec![remove_lines(recipe, scheme.place)]);
     }
 }
