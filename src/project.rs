@@ -1,7 +1,7 @@
 //! A recipe on disk with everything that belongs to it: the files it imports, the model it is for, what the
 //! checker says. Every face that has files opens them here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -162,6 +162,41 @@ impl Loader for Disk {
     fn canonical(&self, path: &Path) -> PathBuf {
         path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
     }
+}
+
+/// Recipes on disk, some of them with a text that is still to be written there.
+#[derive(Debug, Clone, Default)]
+pub struct Pending {
+    texts: HashMap<PathBuf, String>,
+}
+
+impl Pending {
+    /// Lets a path stand for a text.
+    pub fn put(&mut self, path: &Path, text: String) {
+        self.texts.insert(Disk.canonical(path), text);
+    }
+}
+
+impl Loader for Pending {
+    fn load(&self, path: &Path) -> io::Result<String> {
+        self.texts.get(&Disk.canonical(path)).map_or_else(|| Disk.load(path), |text| Ok(text.clone()))
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        Disk.canonical(path)
+    }
+}
+
+/// The order in which recipes, given with their texts, are to be mended: each behind those that it imports, since what
+/// is wrong with it may be their mistake. Indices into `recipes`.
+pub fn imports_first(recipes: &[(PathBuf, String)], loader: &dyn Loader) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..recipes.len()).collect();
+    // The texts of what a recipe imports are all among its own.
+    order.sort_by_cached_key(|&index| {
+        let (path, text) = &recipes[index];
+        resolve(path, text, loader).sources.len()
+    });
+    order
 }
 
 /// The model of a project.

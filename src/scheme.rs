@@ -236,6 +236,19 @@ impl fmt::Display for Sparsity {
     }
 }
 
+/// How many of `elements` values a [share](Sparsity::Share) sets to zero, where none is zero already.
+///
+/// Strictly between 0 and 1, ⌊(n − 1)·s⌋ + 1 go: those that numpy's interpolated percentile, which coremltools compares
+/// with, is not below.
+pub fn pruned(elements: u64, share: f64) -> u64 {
+    match share {
+        _ if elements == 0 => 0,
+        s if s <= 0.0 => 0,
+        s if s >= 1.0 => elements,
+        s => (((elements - 1) as f64 * s) as u64).saturating_add(1).min(elements),
+    }
+}
+
 /// A share as recipes write it, `7%`: the shortest number of percent that reads back as the same share.
 pub fn percent(share: f64) -> String {
     let reads_back = |text: &String| text.parse().is_ok_and(|percent: f64| percent / 100.0 == share);
@@ -310,6 +323,15 @@ impl fmt::Display for Scheme {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_are_counted_as_upstream_does() {
+        let of = |share| [0, 1, 2, 8, u64::MAX].map(|elements| pruned(elements, share));
+        assert_eq!(of(0.0), [0; 5]);
+        assert_eq!(of(1.0), [0, 1, 2, 8, u64::MAX]);
+        assert_eq!(of(0.5)[..4], [0, 1, 1, 4]);
+        assert_eq!(of(0.999_999)[..4], [0, 1, 1, 7]);
+    }
 
     #[test]
     fn shares_are_shown_as_they_were_written() {

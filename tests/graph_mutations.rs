@@ -104,6 +104,19 @@ fn an_input_that_does_not_exist() {
 }
 
 #[test]
+fn names_with_control_characters() {
+    let parameter = after(IOS_18, |package| {
+        let linear = first(package, "linear");
+        let mut entry = linear.inputs[0].clone();
+        entry.key = "al\u{7f}\u{1b}pha".to_owned();
+        linear.inputs.push(entry);
+    });
+    assert!(parameter.contains(r"`al\u{7f}\u{1b}pha` is not a parameter of this operator"), "{parameter}");
+    let value = after(IOS_18, |package| bind(first(package, "linear"), "x", "no\u{1}body"));
+    assert!(value.contains(r"`no\u{1}body` is not defined (`x`)"), "{value}");
+}
+
+#[test]
 fn a_wrong_declared_shape() {
     let text = after(STATIC, |package| set_dim(tensor(&mut first(package, "linear").outputs[0].r#type), 1, 99));
     insta::assert_snapshot!(text, @"

@@ -185,7 +185,8 @@ fn values_that_cannot_be() {
       or: remove the brackets
     error[bad-value]: `sparse` takes a share from 0% to 100%, or zeros in a group such as 2:4, not `0.5`
       4:21 | 0.5
-      fix: write `50%`
+      help: a share is `sparse 50%`, a bound on magnitudes `sparse-below 0.5`
+      or: write `50%`
     ");
     assert_snapshot!(told("target iOS17\nall => int8, activations uint8\ncalibrate \"c.safetensors\" { samples 0  averaging 2 }\n"), @"
     error[bad-value]: `samples` takes a whole number of at least 1, not `0`
@@ -195,6 +196,30 @@ fn values_that_cannot_be() {
       help: upstream's is 0.01
       or: write `0.01`
     ");
+}
+
+#[test]
+fn what_could_mean_two_things_is_not_mended_unasked() {
+    for recipe in [
+        "target iOS16\nlinear => sparse 0.001\n",
+        "target iOS16\nlinear where size > 1M => int8 per-channel\n",
+        "target iOS16\n/*.(q|k)_proj/ => int8 per-channel\n",
+        "target iOS16\n\"{3..1}.{2..0}\" => int8 per-channel\n",
+    ] {
+        let told = told(recipe);
+        assert!(told.starts_with("error[bad-") || told.starts_with("error[unknown-field]"), "{told}");
+        assert!(!told.contains("fix: "), "{told}");
+    }
+}
+
+#[test]
+fn a_filter_is_added_outside_of_comments() {
+    let model = "embed.weight  embedding  256x64  fp16\nfc.weight  linear  64x64  fp16\n";
+    let recipe = "extend \"coreml_torchao_int8_weight_only_per_channel\" {\n  lower_full_graph false  # no }\n}\n";
+    let analysis = analyze_with(&Example::with_model(model, recipe, ""), recipe, None);
+    let finding = analysis.findings.iter().find(|finding| finding.code == "preset-embedding-skipped").unwrap();
+    let edit = &finding.fixes[0].edits[0];
+    assert_eq!(recipe[..edit.place.span.start as usize].chars().last(), Some('{'));
 }
 
 #[test]
@@ -448,7 +473,7 @@ fn comments_that_silence_nothing() {
       fix: remove it from the comment
     warning[allow-unknown]: no rule has the code `scheme-unsed`
       2:77 | scheme-unsed | did you mean `scheme-unused`?
-      help: `bitmill explain` lists the codes
+      help: `bitmill rules` lists the codes
       fix: write `scheme-unused`
     ");
 }

@@ -1,5 +1,7 @@
 //! Phrases and edits that several rules need.
 
+use std::ops::Range;
+
 use super::Context;
 use super::finding::{Edit, Finding};
 use super::needs;
@@ -44,18 +46,22 @@ pub fn ios(set: &OperatorSet) -> String {
 /// The place directly behind a statement's line, where a new statement can be inserted as `"STATEMENT\n"`
 /// after a line end; with the text to put before it when the file does not end its last line.
 pub fn line_after(recipe: &Recipe, place: Place) -> (Place, &'static str) {
-    let text = recipe.sources.get(place.file.0 as usize).map_or("", |source| source.text.as_str());
-    let end = place.span.end as usize;
-    match text.get(end..).and_then(|rest| rest.find('\n')) {
-        Some(offset) => {
-            let at = (end + offset + 1) as u32;
-            (Place::new(place.file, Span::new(at, at)), "")
-        }
-        None => {
-            let at = text.len() as u32;
-            (Place::new(place.file, Span::new(at, at)), "\n")
-        }
-    }
+    let text = text_of(recipe, place.file);
+    let at = line_end(text, place.span.end as usize);
+    let before = if text[..at].ends_with(['\n', '\r']) { "" } else { "\n" };
+    (Place::new(place.file, Span::new(at as u32, at as u32)), before)
+}
+
+/// Where the line of an offset begins. `\n`, `\r\n` and `\r` end one, as in the grammar.
+fn line_start(text: &str, offset: usize) -> usize {
+    text.get(..offset).and_then(|before| before.rfind(['\n', '\r'])).map_or(0, |at| at + 1)
+}
+
+/// Where the line behind that of an offset begins; the end of the text where there is none.
+fn line_end(text: &str, offset: usize) -> usize {
+    let behind = text.get(offset..).unwrap_or("");
+    let Some(end) = behind.find(['\n', '\r']) else { return text.len() };
+    offset + end + if behind[end..].starts_with("\r\n") { 2 } else { 1 }
 }
 
 /// The edit that adds a statement behind another.
@@ -118,11 +124,8 @@ pub fn text_of(recipe: &Recipe, file: FileId) -> &str {
 /// The whole lines that a place stands on, with their line ends.
 pub fn lines(recipe: &Recipe, place: Place) -> Place {
     let text = text_of(recipe, place.file);
-    let range = place.span.range();
-    let before = text.get(..range.start).unwrap_or("");
-    let start = before.rfind('\n').map_or(0, |at| at + 1);
-    let behind = text.get(range.end..).unwrap_or("");
-    let end = behind.find('\n').map_or(text.len(), |at| range.end + at + 1);
+    let Range { start, end } = place.span.range();
+    let (start, end) = (line_start(text, start), line_end(text, end));
     Place::new(place.file, Span::new(start as u32, end as u32))
 }
 
@@ -140,7 +143,7 @@ pub fn remove_part(recipe: &Recipe, place: Place) -> Edit {
     let behind = text.get(range.end..).unwrap_or("");
     let blanks_before = before.len() - before.trim_end_matches(blank).len();
     let blanks_behind = behind.len() - behind.trim_start_matches(blank).len();
-    let begins = before.trim_end_matches(blank).ends_with(['=', '>', '\n']) || before.is_empty();
+    let begins = before.trim_end_matches(blank).ends_with(['=', '>', '\n', '\r']) || before.is_empty();
     let (start, end) =
         if begins { (range.start, range.end + blanks_behind) } else { (range.start - blanks_before, range.end) };
     Edit { place: Place::new(place.file, Span::new(start as u32, end as u32)), text: String::new() }
@@ -151,12 +154,18 @@ pub fn insert_above(recipe: &Recipe, place: Place, statement: &str) -> Edit {
     let text = text_of(recipe, place.file);
     let mut at = lines(recipe, place).span.start as usize;
     // A comment that allows something speaks of the line below it.
-    while let Some(above) = text.get(..at).and_then(|t| t.strip_suffix('\n')) {
-        let start = above.rfind('\n').map_or(0, |n| n + 1);
+    while at > 0 {
+        let above = text[..at].strip_suffix('\n').unwrap_or(&text[..at]);
+        let above = above.strip_suffix('\r').unwrap_or(above);
+        let start = line_start(text, above.len());
         if !above[start..].trim_start().starts_with("# bitmill:") {
             break;
         }
         at = start;
+    }
+    // A byte order mark is one at the beginning only.
+    if at == 0 && text.starts_with('\u{feff}') {
+        at = '\u{feff}'.len_utf8();
     }
     Edit { place: Place::new(place.file, Span::new(at as u32, at as u32)), text: format!("{statement}\n") }
 }
@@ -173,4 +182,43 @@ pub fn insert_setting(recipe: &Recipe, statement: &str) -> Edit {
     let statements = recipe.sources.first().map(|s| s.tree.statements.as_slice());
     let first = statements.and_then(|all| all.first()).map_or(Span::default(), |s| s.span);
     insert_above(recipe, Place::new(root, first), statement)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::check::fix;
+    use crate::recipe::{NoImports, resolve};
+
+    /// A text after the edit that `edit` makes of it and its last rule.
+    fn edited(text: &str, edit: impl Fn(&Recipe, Place) -> Edit) -> String {
+        let recipe = resolve(Path::new("a.bitmill"), text, &NoImports);
+        let edit = edit(&recipe, recipe.rules.last().unwrap().place);
+        fix::apply(text, FileId(0), &[&edit]).0
+    }
+
+    #[test]
+    fn lines_end_as_in_the_grammar() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = ["target iOS18", "all => keep", "linear => int4", "# end", ""].join(end);
+            let without = ["target iOS18", "all => keep", "# end", ""].join(end);
+            assert_eq!(edited(&text, remove_lines), without);
+            let behind = edited(&text, |recipe, place| insert_after(recipe, place, "conv => int8"));
+            assert_eq!(behind, text.replace("# end", "conv => int8\n# end"));
+            let allowed = text.replace("linear", &format!("# bitmill: allow(x){end}linear"));
+            let above = edited(&allowed, |recipe, place| insert_above(recipe, place, "conv => int8"));
+            assert_eq!(above, allowed.replace("# bitmill", "conv => int8\n# bitmill"));
+        }
+        let last = edited("all => keep", |recipe, place| insert_after(recipe, place, "conv => int8"));
+        assert_eq!(last, "all => keep\nconv => int8\n");
+        assert_eq!(edited("all => keep", remove_lines), "");
+    }
+
+    #[test]
+    fn settings_stand_behind_a_byte_order_mark() {
+        let with_target = edited("\u{feff}all => int4\n", |recipe, _| insert_setting(recipe, "target iOS18"));
+        assert_eq!(with_target, "\u{feff}target iOS18\nall => int4\n");
+    }
 }

@@ -11,7 +11,7 @@ use super::terminal::{Painter, Style, Terminal};
 use super::{Exit, edit, is_stdin, read, recipes, watch};
 use crate::check::report::{self, Checked, Failed};
 use crate::check::{Finding, words};
-use crate::project::{Counts, Disk, Project, mend};
+use crate::project::{Counts, Disk, Pending, Project, imports_first, mend};
 use crate::recipe::Loader;
 
 /// Findings that are drawn; more are only counted.
@@ -54,15 +54,27 @@ impl Round {
     pub fn new(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal, fix: bool) -> Result<Round, Failure> {
         let mut round = Round::default();
         let given = args.project.given();
-        let mut texts = Vec::new();
+        let (mut named, mut texts) = (Vec::new(), Vec::new());
         for path in paths {
             match read(path) {
-                Ok((shown, text)) if fix => {
-                    texts.push((shown.clone(), round.mend(args, path, &shown, text, terminal)?))
+                Ok(read) => {
+                    named.push(path);
+                    texts.push(read);
                 }
-                Ok(read) => texts.push(read),
                 Err(error) => round.fail(path, error.into()),
             }
+        }
+        if fix {
+            for index in imports_first(&texts, &Disk) {
+                let (path, (shown, text)) = (named[index], &mut texts[index]);
+                // One that is named twice has been mended since.
+                if !is_stdin(path) {
+                    *text = read(path)?.1;
+                }
+                *text = round.mend(args, path, shown, std::mem::take(text), terminal)?;
+            }
+            let place = |shown: &Path| texts.iter().position(|(known, _)| known == shown);
+            round.mended.sort_by_key(|(shown, _)| place(shown));
         }
         // When all are mended: one may import another.
         for (shown, text) in texts {
@@ -204,12 +216,21 @@ fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> R
     for (failed, help) in &round.failed {
         error(terminal, &failed.message, help.as_deref());
     }
+    let texts: Vec<(PathBuf, String)> =
+        round.projects.iter().map(|project| (project.path.clone(), project.text().to_string())).collect();
+    let mut pending = Pending::default();
+    let mut mended = vec![None; texts.len()];
+    for index in imports_first(&texts, &Disk) {
+        let (path, text) = &texts[index];
+        let one = mend(path, text, &pending, &args.project.given(), args.unsafe_fixes)?;
+        pending.put(path, one.text.clone());
+        mended[index] = Some(one);
+    }
     let mut changes = 0;
-    for project in &round.projects {
-        let mended = mend(&project.path, project.text(), &Disk, &args.project.given(), args.unsafe_fixes)?;
-        if mended.text != project.text() {
+    for ((path, text), mended) in texts.iter().zip(mended.iter().flatten()) {
+        if mended.text != *text {
             changes += mended.applied.len();
-            terminal.text(&edit::unified(&project.path, project.text(), &mended.text, terminal.paint))?;
+            terminal.text(&edit::unified(path, text, &mended.text, terminal.paint))?;
         }
     }
     let counts = Counts::of(round.projects.iter().flat_map(|project| project.findings()));

@@ -84,6 +84,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
+    survive_size_limits();
     interruptible();
     let mut terminal = Terminal::new(cli.color);
     let ended = run(&cli.command, &mut terminal).and_then(|exit| {
@@ -108,6 +109,17 @@ fn wanted_color(arguments: &[OsString]) -> Option<&str> {
         }
     }
     None
+}
+
+/// Makes a write beyond `ulimit -f` fail as other writes do, with a message and nothing left behind. Left to
+/// itself the system kills the process. Threads started later inherit it.
+fn survive_size_limits() {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::{SigSet, Signal};
+        // Where it cannot be blocked, the process dies of it, as it would have.
+        let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
+    }
 }
 
 /// Makes a signal leave nothing half written behind.

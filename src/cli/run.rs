@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::plan::planned;
 use super::progress::watched;
 use super::table::{Cell, Column, Table};
-use super::terminal::{Style, Terminal};
+use super::terminal::{Style, Terminal, clean};
 use super::{Exit, heading, json, open};
 use crate::check::report::Texts;
 use crate::check::{Severity, expectation};
@@ -62,6 +62,11 @@ impl From<RunError> for Failure {
         match error {
             RunError::Model(error) => error.into(),
             RunError::Output(error) => error.into(),
+            RunError::Package(error) => {
+                Failure::Broken { message: error.to_string(), help: error.help().map(str::to_string) }
+            }
+            // What is asked for does not go together; no input is broken.
+            RunError::Format(why) => Failure::Usage { message: why.to_string(), help: None },
             other => Failure::broken(other.to_string()),
         }
     }
@@ -107,9 +112,10 @@ fn show(
         terminal.text(&artist.draw(finding))?;
     }
     if let Some(line) = expectation::summary(recipe, &after.verdicts) {
-        terminal.line(super::terminal::clean(&line))?;
+        terminal.line(clean(&line))?;
     }
-    terminal.line(outcome::written(report))?;
+    // A recipe may say where, and a stranger may have written it.
+    terminal.line(clean(&outcome::written(report)))?;
     Ok(())
 }
 

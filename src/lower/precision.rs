@@ -3,21 +3,24 @@
 //! inputs and outputs of functions keep their types.
 //!
 //! What stays in fp32: operators with nested blocks, lists and states, and those with a constant beyond what fp16
-//! holds (infinities excepted). Tiny constants that fp16 would round to zero become its smallest number, so that
-//! nothing divides by zero.
+//! holds (infinities excepted, and what coremltools takes for one). Tiny constants that fp16 would round to zero
+//! become its smallest number, so that nothing divides by zero. A constant that is used in both types is there twice:
+//! many parameters must be constants, and a cast gives none.
+
+mod edit;
 
 use std::collections::{HashMap, HashSet};
-
-use half::f16;
 
 use super::message;
 use crate::element::ElementType;
 use crate::formats::coreml::proto::{
-    Binding, BindingKind, Block, ImmediateKind, Kept, Model, ModelKind, NamedValueType, Operation, TensorElements,
-    Value, ValueKind, ValueType, ValueTypeKind,
+    Binding, BindingKind, Block, Kept, Model, ModelKind, NamedValueType, Operation, ValueType, ValueTypeKind,
 };
+use crate::graph::index::Path;
+pub use edit::halved;
+use edit::{copy_of, element, halve, halve_constant, literals, overflows, plain, rename, set_fp16, uses};
 
-/// Operators that stay as they are: coremltools' list.
+/// Operators that stay as they are: coremltools' list, and those that hand values to others of it.
 const LEFT: &[&str] = &[
     "cast",
     "while_loop",
@@ -41,129 +44,138 @@ const MIXED: &[(&[&str], &[&str])] = &[
     (&["inverse", "log", "rsqrt"], &["epsilon"]),
 ];
 
-/// Largest finite number of fp16.
-const LARGEST: f32 = 65504.0;
+/// Parameters that are fp32 whatever the other inputs are, in every operator set.
+const FP32_ONLY: &[(&str, &str)] = &[("crop_resize", "spatial_scale")];
 
-/// Bytes of an fp32 constant that lies in a file, by file and record: to look for values that fp16 cannot hold.
+/// The first operator set with [`MIXED`] parameters is that of iOS17.
+const MIXED_SINCE: i32 = 8;
+
+/// Elements of an fp32 constant that lies in a file, by file and record: to look for values that fp16 cannot hold.
 pub type Stored<'a> = &'a dyn Fn(&str, u64) -> Option<Vec<f32>>;
 
 /// Makes every function compute in fp16. Constants in files are only declared fp16: whoever copies their bytes
-/// converts them. Gives the number of operators that changed.
-pub fn to_fp16(model: &mut Kept<Model>, stored: Stored) -> usize {
-    let mixed = model.specification_version >= 8;
-    let Some(ModelKind::MlProgram(program)) = &mut model.kind else { return 0 };
-    let mut changed = 0;
-    for function in program.functions.iter_mut().filter_map(|entry| entry.value.as_mut()) {
+/// converts them. The constants at the places `chosen` become fp16 under their own names whoever takes them, for
+/// something of fp16 to be put there. Gives the new places of these: casts move what stands behind them.
+pub fn to_fp16(model: &mut Kept<Model>, chosen: &HashSet<Path>, stored: Stored) -> HashMap<Path, Path> {
+    let mixed = model.specification_version >= MIXED_SINCE;
+    let mut moved = HashMap::new();
+    let Some(ModelKind::MlProgram(program)) = &mut model.kind else { return moved };
+    for entry in &mut program.functions {
+        let start = Path { function: entry.key.as_str().into(), through: Vec::new(), index: 0 };
+        let Some(function) = &mut entry.value else { continue };
         let opset = function.opset.clone();
         let inputs: Vec<Kept<NamedValueType>> = function.inputs.clone();
         for entry in function.block_specializations.iter_mut().filter(|entry| entry.key == opset) {
-            if let Some(block) = &mut entry.value {
-                let mut pass = Pass { stored, mixed, names: HashSet::new(), declared: HashMap::new(), changed: 0 };
-                inputs.iter().for_each(|input| pass.declare(input));
-                pass.collect(block);
-                let outer: HashMap<String, ElementType> = inputs
-                    .iter()
-                    .filter_map(|input| Some((input.name.clone(), element(input.r#type.as_ref())?)))
-                    .collect();
-                pass.block(block, &outer);
-                changed += pass.changed;
+            let Some(block) = &mut entry.value else { continue };
+            let mut pass = Pass::new(mixed, chosen);
+            inputs.iter().for_each(|input| pass.declare(input));
+            pass.collect(block, stored);
+            pass.count_uses(block);
+            for name in &block.outputs {
+                pass.uses.entry(name.clone()).or_default().handed_out = true;
             }
+            pass.block(block, (&start, &start), true);
+            moved.extend(pass.moved);
         }
     }
-    changed
+    moved
 }
 
+/// Who takes a constant of fp32.
+#[derive(Debug, Clone, Copy, Default)]
+struct Uses {
+    /// Somebody in fp16.
+    half: bool,
+    /// Somebody in fp32.
+    full: bool,
+    /// Whoever calls the function.
+    handed_out: bool,
+}
+
+/// One function on its way to fp16. Names of values are unique in a function.
 struct Pass<'a> {
-    stored: Stored<'a>,
     mixed: bool,
+    chosen: &'a HashSet<Path>,
     names: HashSet<String>,
-    /// The declared type of every value of the function.
+    /// The type of every value before anything changes.
     declared: HashMap<String, Kept<ValueType>>,
-    changed: usize,
+    /// Constants with an element beyond fp16.
+    too_large: HashSet<String>,
+    /// What is given by operations that have such a constant in themselves.
+    stays: HashSet<String>,
+    /// Who takes which value.
+    uses: HashMap<String, Uses>,
+    /// Values of fp32 that are fp16 now.
+    narrow: HashSet<String>,
+    /// Values that are another one now.
+    alias: HashMap<String, String>,
+    /// The name under which a value of fp32 is to be had in fp16, and a narrowed one in fp32; where in scope.
+    halves: HashMap<String, String>,
+    floats: HashMap<String, String>,
+    moved: HashMap<Path, Path>,
 }
 
-/// The element type of a tensor.
-fn element(r#type: Option<&Kept<ValueType>>) -> Option<ElementType> {
-    match r#type?.kind.as_ref()? {
-        ValueTypeKind::Tensor(tensor) => ElementType::from_number(tensor.data_type),
-        _ => None,
+impl<'a> Pass<'a> {
+    fn new(mixed: bool, chosen: &'a HashSet<Path>) -> Self {
+        Pass {
+            mixed,
+            chosen,
+            names: HashSet::new(),
+            declared: HashMap::new(),
+            too_large: HashSet::new(),
+            stays: HashSet::new(),
+            uses: HashMap::new(),
+            narrow: HashSet::new(),
+            alias: HashMap::new(),
+            halves: HashMap::new(),
+            floats: HashMap::new(),
+            moved: HashMap::new(),
+        }
     }
-}
 
-fn set_fp16(r#type: Option<&mut Kept<ValueType>>) {
-    if let Some(r#type) = r#type
-        && let Some(ValueTypeKind::Tensor(tensor)) = &mut r#type.kind
-    {
-        tensor.data_type = ElementType::Fp16.number();
-    }
-}
-
-/// The value of a constant.
-fn constant(operation: &Operation) -> Option<&Kept<Value>> {
-    if operation.r#type != "const" {
-        return None;
-    }
-    operation.attributes.iter().find(|entry| entry.key == "val")?.value.as_ref()
-}
-
-/// The names that an operation takes, with their parameters.
-fn uses(operation: &Operation) -> impl Iterator<Item = (&str, &str)> {
-    operation.inputs.iter().flat_map(|input| {
-        let bindings = input.value.iter().flat_map(|argument| &argument.arguments);
-        bindings.filter_map(|binding| match &binding.binding {
-            Some(BindingKind::Name(name)) => Some((input.key.as_str(), name.as_str())),
-            _ => None,
-        })
-    })
-}
-
-/// Elements of an fp32 constant that stands in the program.
-fn floats(value: &Value) -> Option<&[f32]> {
-    let Some(ValueKind::Immediate(immediate)) = &value.value else { return None };
-    let Some(ImmediateKind::Tensor(tensor)) = &immediate.value else { return None };
-    match tensor.value.as_ref()? {
-        TensorElements::Floats(floats) => Some(&floats.values),
-        _ => None,
-    }
-}
-
-/// fp32 as fp16, never zero for what is not.
-pub fn halved(value: f32) -> f16 {
-    let half = f16::from_f32(value);
-    if half == f16::ZERO && value != 0.0 { f16::MIN_POSITIVE_SUBNORMAL.copysign(half) } else { half }
-}
-
-/// Declares an fp32 constant to be fp16, and converts it where it stands in the program.
-fn halve(value: &mut Kept<Value>) {
-    if element(value.r#type.as_ref()) != Some(ElementType::Fp32) {
-        return;
-    }
-    set_fp16(value.r#type.as_mut());
-    let Some(bytes) =
-        floats(value).map(|floats| floats.iter().flat_map(|value| halved(*value).to_le_bytes()).collect::<Vec<u8>>())
-    else {
-        return;
-    };
-    if let Some(ValueKind::Immediate(immediate)) = &mut value.value
-        && let Some(ImmediateKind::Tensor(tensor)) = &mut immediate.value
-    {
-        let held = crate::formats::coreml::proto::RepeatedBytes { values: bytes.into() };
-        tensor.value = Some(TensorElements::Bytes(held.into()));
-    }
-}
-
-impl Pass<'_> {
     fn declare(&mut self, value: &NamedValueType) {
         self.names.insert(value.name.clone());
         self.declared.extend(value.r#type.clone().map(|r#type| (value.name.clone(), r#type)));
     }
 
-    fn collect(&mut self, block: &Block) {
+    /// Every value of a block with its type, and which are too large.
+    fn collect(&mut self, block: &Block, stored: Stored) {
         block.inputs.iter().for_each(|input| self.declare(input));
         for operation in &block.operations {
             operation.outputs.iter().for_each(|output| self.declare(output));
-            operation.blocks.iter().for_each(|inner| self.collect(inner));
+            if literals(operation).any(|value| overflows(value, stored)) {
+                let names = operation.outputs.iter().map(|output| output.name.clone());
+                match operation.r#type.as_str() {
+                    "const" => self.too_large.extend(names),
+                    _ => self.stays.extend(names),
+                }
+            }
+            operation.blocks.iter().for_each(|inner| self.collect(inner, stored));
         }
+    }
+
+    /// In which type every value is taken by operations, and by blocks for what they hand to others.
+    fn count_uses(&mut self, block: &Block) {
+        for operation in &block.operations {
+            let converts = self.converts(operation);
+            for (parameter, name) in uses(operation) {
+                let used = self.uses.entry(name.to_string()).or_default();
+                match converts && !keeps(self.mixed, &operation.r#type, parameter) {
+                    true => used.half = true,
+                    false => used.full = true,
+                }
+            }
+            for inner in &operation.blocks {
+                self.count_uses(inner);
+                for name in &inner.outputs {
+                    self.uses.entry(name.clone()).or_default().full = true;
+                }
+            }
+        }
+    }
+
+    fn is_fp32(&self, name: &str) -> bool {
+        element(self.declared.get(name)) == Some(ElementType::Fp32)
     }
 
     fn fresh(&mut self, wish: &str) -> String {
@@ -176,176 +188,198 @@ impl Pass<'_> {
         name
     }
 
-    /// Whether a constant has a finite element beyond fp16.
-    fn overflows(&self, value: &Value) -> bool {
-        let beyond = |value: &f32| value.is_finite() && value.abs() > LARGEST;
-        match &value.value {
-            Some(ValueKind::BlobFile(blob)) => {
-                (self.stored)(&blob.file_name, blob.offset).is_none_or(|values| values.iter().any(beyond))
-            }
-            _ => floats(value).is_some_and(|values| values.iter().any(beyond)),
-        }
-    }
-
-    fn keeps(&self, operator: &str, parameter: &str) -> bool {
-        self.mixed
-            && MIXED
-                .iter()
-                .any(|(operators, parameters)| operators.contains(&operator) && parameters.contains(&parameter))
-    }
-
-    fn block(&mut self, block: &mut Kept<Block>, outer: &HashMap<String, ElementType>) {
-        // What each name is before anything changes; what stays a constant of which type is decided by its uses.
-        let mut types = outer.clone();
-        for input in &block.inputs {
-            types.extend(element(input.r#type.as_ref()).map(|element| (input.name.clone(), element)));
-        }
-        let mut too_large: HashSet<String> = HashSet::new();
-        for operation in &block.operations {
-            for output in &operation.outputs {
-                types.extend(element(output.r#type.as_ref()).map(|element| (output.name.clone(), element)));
-            }
-            if let Some(value) = constant(operation)
-                && element(value.r#type.as_ref()) == Some(ElementType::Fp32)
-                && self.overflows(value)
-            {
-                too_large.extend(operation.outputs.first().map(|output| output.name.clone()));
-            }
-        }
-        let converted: Vec<bool> = block.operations.iter().map(|op| self.converts(op, &types, &too_large)).collect();
-        self.rewrite(block, &types, &converted);
-    }
-
     /// Whether an operation is to compute in fp16.
-    fn converts(
-        &self,
-        operation: &Operation,
-        types: &HashMap<String, ElementType>,
-        too_large: &HashSet<String>,
-    ) -> bool {
+    fn converts(&self, operation: &Operation) -> bool {
         let kind = operation.r#type.as_str();
         if kind == "const" || LEFT.contains(&kind) || !operation.blocks.is_empty() {
             return false;
         }
-        let fp32 = |name: &str| types.get(name) == Some(&ElementType::Fp32);
-        let touched =
-            uses(operation).any(|(_, name)| fp32(name)) || operation.outputs.iter().any(|output| fp32(&output.name));
-        touched && uses(operation).all(|(_, name)| !too_large.contains(name))
+        let given = || operation.outputs.iter().map(|output| output.name.as_str());
+        let taken = || uses(operation).map(|(_, name)| name);
+        let is_touched = taken().chain(given()).any(|name| self.is_fp32(name));
+        let is_large =
+            taken().any(|name| self.too_large.contains(name)) || given().any(|name| self.stays.contains(name));
+        is_touched && !is_large
     }
 
-    fn rewrite(&mut self, block: &mut Kept<Block>, types: &HashMap<String, ElementType>, converted: &[bool]) {
-        let fp32 = |name: &str| types.get(name) == Some(&ElementType::Fp32);
-        // fp32 constants that only converted operators take are converted in place.
-        let mut wide: HashSet<String> = block.outputs.iter().cloned().collect();
-        for (operation, converted) in block.operations.iter().zip(converted) {
-            for (parameter, name) in uses(operation) {
-                if !converted || self.keeps(&operation.r#type, parameter) {
-                    wide.insert(name.to_string());
-                }
-            }
-            operation.blocks.iter().for_each(|inner| outer_uses(inner, &mut wide));
-        }
-        // The name under which each fp32 value is to be had in fp16, and the other way round.
-        let mut halves: HashMap<String, String> = HashMap::new();
-        let mut floats: HashMap<String, String> = HashMap::new();
-        let mut narrow: HashSet<String> = HashSet::new();
+    /// Rewrites a block; `places` are those of its operations, before and after, without their numbers.
+    fn block(&mut self, block: &mut Kept<Block>, (before, after): (&Path, &Path), is_outermost: bool) {
+        let mut scope = Scope::default();
         let mut out: Vec<Kept<Operation>> = Vec::with_capacity(block.operations.len());
-        for (mut operation, &converted) in std::mem::take(&mut block.operations).into_iter().zip(converted) {
+        for (index, mut operation) in std::mem::take(&mut block.operations).into_iter().enumerate() {
+            let place = Path { index: index as u32, ..before.clone() };
             if operation.r#type == "const" {
-                let name = operation.outputs.first().map_or(String::new(), |output| output.name.clone());
-                if fp32(&name) && !wide.contains(&name) {
-                    narrow.insert(name);
-                    operation.outputs.iter_mut().for_each(|output| set_fp16(output.r#type.as_mut()));
-                    for entry in operation.attributes.iter_mut().filter(|entry| entry.key == "val") {
-                        entry.value.iter_mut().for_each(halve);
-                    }
+                let is_chosen = self.chosen.contains(&place);
+                if is_chosen {
+                    self.moved.insert(place, Path { index: out.len() as u32, ..after.clone() });
                 }
-                out.push(operation);
+                self.constant(operation, is_chosen, &mut scope, &mut out);
                 continue;
             }
+            let converts = self.converts(&operation);
             let kind = operation.r#type.clone();
             for input in &mut operation.inputs {
-                let half = converted && !self.keeps(&kind, &input.key);
+                let keeps = converts && keeps(self.mixed, &kind, &input.key);
                 for binding in input.value.iter_mut().flat_map(|argument| &mut argument.arguments) {
-                    self.bind(binding, half, types, (&mut halves, &mut floats, &narrow), &mut out);
+                    if !keeps {
+                        self.bind(binding, converts, &mut scope, &mut out);
+                    }
                 }
             }
-            if converted {
-                self.changed += 1;
-                // Before CoreML8 the parameters of compressed constants are attributes.
-                for value in operation.attributes.iter_mut().filter_map(|entry| entry.value.as_mut()) {
-                    halve(value);
-                }
-                for output in operation.outputs.iter_mut().filter(|output| fp32(&output.name)) {
-                    narrow.insert(output.name.clone());
-                    set_fp16(output.r#type.as_mut());
-                }
-                if kind == "constexpr_cast" {
-                    plain(&mut operation);
-                }
+            if converts && !self.convert(&mut operation) {
+                continue;
             }
-            let mut inner_types = types.clone();
-            inner_types.extend(narrow.iter().map(|name| (name.clone(), ElementType::Fp16)));
-            for inner in &mut operation.blocks {
-                self.block(inner, &inner_types);
+            for (nested, inner) in operation.blocks.iter_mut().enumerate() {
+                let inside = |place: &Path, index: usize| {
+                    let mut inside = place.clone();
+                    inside.through.push((index as u32, nested as u32));
+                    inside
+                };
+                self.block(inner, (&inside(before, index), &inside(after, out.len())), false);
             }
             out.push(operation);
         }
-        self.outputs(block, types, &narrow, &mut out);
+        self.outputs(block, is_outermost, &mut scope, &mut out);
         block.operations = out;
+        // What was made in this block is not to be had outside.
+        scope.halves.iter().for_each(|name| _ = self.halves.remove(name));
+        scope.floats.iter().for_each(|name| _ = self.floats.remove(name));
+    }
+
+    /// Adds a constant in the types in which it is taken.
+    fn constant(
+        &mut self,
+        mut operation: Kept<Operation>,
+        is_chosen: bool,
+        scope: &mut Scope,
+        out: &mut Vec<Kept<Operation>>,
+    ) {
+        let name = operation.outputs.first().map_or(String::new(), |output| output.name.clone());
+        if !self.is_fp32(&name) {
+            return out.push(operation);
+        }
+        let used = self.uses.get(&name).copied().unwrap_or_default();
+        if (used.full || used.handed_out) && !is_chosen {
+            if used.half {
+                let made = self.fresh(&format!("{name}_to_fp16"));
+                let mut copy = copy_of(&operation, &made);
+                halve_constant(&mut copy);
+                out.extend([operation, copy]);
+                scope.halves.push(name.clone());
+                self.halves.insert(name, made);
+                return;
+            }
+            return out.push(operation);
+        }
+        let full = used.full.then(|| {
+            let made = self.fresh(&format!("{name}_to_fp32"));
+            scope.floats.push(name.clone());
+            self.floats.insert(name.clone(), made.clone());
+            copy_of(&operation, &made)
+        });
+        halve_constant(&mut operation);
+        self.narrow.insert(name);
+        out.push(operation);
+        out.extend(full);
+    }
+
+    /// Makes an operation one of fp16, its inputs being so already. Whether it is still needed.
+    fn convert(&mut self, operation: &mut Kept<Operation>) -> bool {
+        // Before CoreML8 the parameters of compressed constants are attributes.
+        for value in operation.attributes.iter_mut().filter_map(|entry| entry.value.as_mut()) {
+            halve(value);
+        }
+        for output in &mut operation.outputs {
+            if self.is_fp32(&output.name) {
+                self.narrow.insert(output.name.clone());
+                set_fp16(output.r#type.as_mut());
+            }
+        }
+        if operation.r#type != "constexpr_cast" {
+            return true;
+        }
+        // Once its result is fp16, a cast of a constant is that constant.
+        let taken = uses(operation).find(|(parameter, _)| *parameter == "source_val").map(|(_, name)| name.to_string());
+        match (taken, operation.outputs.first()) {
+            (Some(source), Some(output)) => {
+                self.alias.insert(output.name.clone(), source);
+                false
+            }
+            _ => {
+                plain(operation);
+                true
+            }
+        }
     }
 
     /// Binds an input to the value of the type it is to have, with a cast before it where there is none yet.
-    fn bind(
-        &mut self,
-        binding: &mut Kept<Binding>,
-        half: bool,
-        types: &HashMap<String, ElementType>,
-        (halves, floats, narrow): (&mut HashMap<String, String>, &mut HashMap<String, String>, &HashSet<String>),
-        out: &mut Vec<Kept<Operation>>,
-    ) {
+    fn bind(&mut self, binding: &mut Kept<Binding>, half: bool, scope: &mut Scope, out: &mut Vec<Kept<Operation>>) {
         let name = match &mut binding.binding {
             Some(BindingKind::Name(name)) => name,
             Some(BindingKind::Value(value)) if half => return halve(value),
             _ => return,
         };
-        if types.get(name.as_str()) != Some(&ElementType::Fp32) {
+        if !self.is_fp32(name) {
             return;
         }
-        let (known, to, ending) = match (half, narrow.contains(name.as_str())) {
-            (true, false) => (halves, "fp16", "to_fp16"),
-            (false, true) => (floats, "fp32", "to_fp32"),
-            _ => return,
-        };
-        let source = name.clone();
-        *name = match known.get(&source) {
-            Some(known) => known.clone(),
-            None => {
-                let made = self.fresh(&format!("{source}_{ending}"));
-                self.cast(&source, &made, to, out);
-                known.insert(source, made.clone());
-                made
-            }
+        let is_narrow = self.narrow.contains(name.as_str());
+        *name = match (half, is_narrow) {
+            (true, true) => self.alias.get(name.as_str()).unwrap_or(name).clone(),
+            (false, false) => return,
+            (true, false) => match self.halves.get(name.as_str()) {
+                Some(made) => made.clone(),
+                None => {
+                    let made = self.fresh(&format!("{name}_to_fp16"));
+                    self.cast(name, &made, ElementType::Fp16, out);
+                    scope.halves.push(name.clone());
+                    self.halves.insert(name.clone(), made.clone());
+                    made
+                }
+            },
+            (false, true) => self.widened(&name.clone(), scope, out),
         };
     }
 
-    /// Adds a cast.
-    fn cast(&mut self, source: &str, made: &str, to: &str, out: &mut Vec<Kept<Operation>>) {
-        let r#type = self.declared.get(source).or_else(|| self.declared.get(made)).cloned();
+    /// The name under which a narrowed value is to be had in fp32.
+    fn widened(&mut self, name: &str, scope: &mut Scope, out: &mut Vec<Kept<Operation>>) -> String {
+        if let Some(made) = self.floats.get(name) {
+            return made.clone();
+        }
+        let made = self.fresh(&format!("{name}_to_fp32"));
+        self.cast(name, &made, ElementType::Fp32, out);
+        scope.floats.push(name.to_string());
+        self.floats.insert(name.to_string(), made.clone());
+        made
+    }
+
+    /// Adds a cast of a value, or of what it is now.
+    fn cast(&mut self, name: &str, made: &str, to: ElementType, out: &mut Vec<Kept<Operation>>) {
+        let r#type = self.declared.get(name).cloned();
+        let source = self.alias.get(name).map_or(name, String::as_str).to_string();
+        self.cast_of(&source, made, (r#type, to), out);
+    }
+
+    /// Adds a cast of something of a type to an element type.
+    fn cast_of(
+        &mut self,
+        source: &str,
+        made: &str,
+        (r#type, to): (Option<Kept<ValueType>>, ElementType),
+        out: &mut Vec<Kept<Operation>>,
+    ) {
         let dtype_name = self.fresh(&format!("{made}_dtype_0"));
-        let element = if to == "fp16" { ElementType::Fp16 } else { ElementType::Fp32 };
         let mut word = Operation { r#type: "const".to_string(), ..Operation::default() };
         word.attributes.push(message::attribute("name", message::text(&dtype_name)));
-        word.attributes.push(message::attribute("val", message::text(to)));
+        word.attributes.push(message::attribute("val", message::text(to.name())));
         word.outputs.push(message::named(&dtype_name, ElementType::String, &[]));
         let mut cast = Operation { r#type: "cast".to_string(), ..Operation::default() };
         cast.inputs.push(message::reference("x", source));
         cast.inputs.push(message::reference("dtype", &dtype_name));
         cast.attributes.push(message::attribute("name", message::text(made)));
-        let mut output = message::named(made, element, &[]);
+        let mut output = message::named(made, to, &[]);
         if let Some(mut r#type) = r#type {
             if let Some(ValueTypeKind::Tensor(tensor)) = &mut r#type.kind {
-                tensor.data_type = element.number();
+                tensor.data_type = to.number();
             }
             output.r#type = Some(r#type);
         }
@@ -353,69 +387,51 @@ impl Pass<'_> {
         out.extend([word.into(), cast.into()]);
     }
 
-    /// What a block hands out keeps its name and its type: what became fp16 gets another name and a cast.
+    /// What a block hands out keeps its type. Outputs of functions keep their names too: there what became fp16 gets
+    /// another name.
     fn outputs(
         &mut self,
         block: &mut Kept<Block>,
-        types: &HashMap<String, ElementType>,
-        narrow: &HashSet<String>,
+        is_outermost: bool,
+        scope: &mut Scope,
         out: &mut Vec<Kept<Operation>>,
     ) {
-        let names: Vec<String> = block.outputs.iter().filter(|name| narrow.contains(*name)).cloned().collect();
-        for name in names.into_iter().collect::<HashSet<_>>() {
-            debug_assert_eq!(types.get(&name), Some(&ElementType::Fp32));
-            let inner = self.fresh(&format!("{name}_cast_fp16"));
-            for operation in out.iter_mut() {
-                for output in operation.outputs.iter_mut().filter(|output| output.name == name) {
-                    output.name.clone_from(&inner);
-                }
-                rename(operation, &name, &inner);
+        let mut done = HashSet::new();
+        for name in &mut block.outputs {
+            if !self.narrow.contains(name.as_str()) {
+                continue;
             }
-            self.cast(&inner, &name, "fp32", out);
+            if !is_outermost {
+                *name = self.widened(&name.clone(), scope, out);
+            } else if done.insert(name.clone()) {
+                if self.alias.contains_key(name.as_str()) {
+                    self.cast(name, &name.clone(), ElementType::Fp32, out);
+                    continue;
+                }
+                let inner = self.fresh(&format!("{name}_cast_fp16"));
+                for operation in out.iter_mut() {
+                    for output in operation.outputs.iter_mut().filter(|output| output.name == *name) {
+                        output.name.clone_from(&inner);
+                    }
+                    rename(operation, name, &inner);
+                }
+                let r#type = self.declared.get(name.as_str()).cloned();
+                self.cast_of(&inner, name, (r#type, ElementType::Fp32), out);
+            }
         }
     }
 }
 
-/// Names that a nested block takes from outside.
-fn outer_uses(block: &Block, names: &mut HashSet<String>) {
-    names.extend(block.outputs.iter().cloned());
-    for operation in &block.operations {
-        names.extend(uses(operation).map(|(_, name)| name.to_string()));
-        operation.blocks.iter().for_each(|inner| outer_uses(inner, names));
-    }
+/// What a block made that is to be had in it only.
+#[derive(Debug, Default)]
+struct Scope {
+    halves: Vec<String>,
+    floats: Vec<String>,
 }
 
-fn rename(operation: &mut Kept<Operation>, from: &str, to: &str) {
-    for binding in operation.inputs.iter_mut().filter_map(|input| input.value.as_mut()).flat_map(|a| &mut a.arguments) {
-        if let Some(BindingKind::Name(name)) = &mut binding.binding
-            && name == from
-        {
-            *name = to.to_string();
-        }
-    }
-    for inner in &mut operation.blocks {
-        for operation in &mut inner.operations {
-            rename(operation, from, to);
-        }
-        for output in inner.outputs.iter_mut().filter(|output| *output == from) {
-            *output = to.to_string();
-        }
-    }
-}
-
-/// A cast of a constant, once its result is fp16, is the constant.
-fn plain(operation: &mut Kept<Operation>) {
-    let input = operation.inputs.iter_mut().find(|input| input.key == "source_val");
-    let literal = input.and_then(|input| input.value.as_mut()?.arguments.first_mut()?.binding.take());
-    let value = match literal {
-        Some(BindingKind::Value(value)) => Some(*value),
-        Some(BindingKind::Name(_)) | None => {
-            operation.attributes.iter().find(|entry| entry.key == "source_val").and_then(|entry| entry.value.clone())
-        }
-    };
-    let Some(value) = value else { return };
-    operation.r#type = "const".to_string();
-    operation.inputs.clear();
-    operation.attributes.retain(|entry| entry.key == "name");
-    operation.attributes.push(message::attribute("val", value));
+/// Whether a parameter stays as it is where its operation becomes one of fp16.
+fn keeps(mixed: bool, operator: &str, parameter: &str) -> bool {
+    let is_mixed =
+        |(operators, parameters): &(&[&str], &[&str])| operators.contains(&operator) && parameters.contains(&parameter);
+    FP32_ONLY.contains(&(operator, parameter)) || mixed && MIXED.iter().any(is_mixed)
 }

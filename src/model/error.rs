@@ -10,6 +10,7 @@ use crate::dtype::DType;
 use crate::exec::constexpr::ConstexprError;
 use crate::formats::coreml::PackageError;
 use crate::formats::safetensors::SafetensorsError;
+use crate::formats::shown;
 use crate::graph::mil::ImportError;
 
 /// Why a model cannot be read.
@@ -78,7 +79,7 @@ pub enum ModelError {
         source: ImportError,
     },
     /// A blob is not what the program says.
-    #[error("{}: the blob of `{value}` has another type or length than the program declares", path.display())]
+    #[error("{}: the blob of `{}` has another type or length than the program declares", path.display(), shown(value))]
     Blob {
         /// The package.
         path: PathBuf,

@@ -140,9 +140,9 @@ impl Weight {
         self.name[self.module_len..].trim_start_matches('.')
     }
 
-    /// Number of elements.
+    /// Number of elements. A tensor without any may have other dimensions whose product is beyond 64 bits.
     pub fn elements(&self) -> u64 {
-        self.shape.iter().map(|&d| d as u64).product()
+        self.shape.iter().fold(1, |count: u64, &size| count.saturating_mul(size as u64))
     }
 
     /// Whether kinds and negations in recipes are about it: it can be quantized, or is so already.

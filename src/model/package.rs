@@ -18,7 +18,6 @@ use crate::formats::natural::natural_order;
 use crate::graph::function::{Opset, Program};
 use crate::graph::index::{Index, Path as GraphPath};
 use crate::graph::mil;
-use crate::graph::types::TensorType;
 use crate::graph::value::{BlobRef, Blobs, Content, Literal};
 use crate::graph::weights::{self, Compression, Use};
 use crate::graph::{Binding, Name, Operation};
@@ -105,17 +104,6 @@ impl PartialEq for PackageModel {
     }
 }
 
-/// The blobs of a package, for the program form.
-pub struct PackageBlobs<'a>(pub &'a Package);
-
-impl Blobs for PackageBlobs<'_> {
-    fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Bytes> {
-        let reference = BlobFileValue { file_name: blob.file.to_string(), offset: blob.offset };
-        let stored = self.0.blob(&reference).ok()?;
-        (stored.element == ty.element && ty.count() == Some(stored.elements())).then_some(stored.bytes)
-    }
-}
-
 /// Opens a package.
 ///
 /// # Errors
@@ -126,8 +114,8 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         return Err(ModelError::NoTensors(path.to_owned()));
     };
     let program = mil::import(message).map_err(|source| ModelError::Program { path: path.to_owned(), source })?;
-    let constants = joined(&program, &PackageBlobs(&package));
-    let mut names = HashSet::new();
+    let constants = joined(&program, &package);
+    let mut names = Names::default();
     let mut all: Vec<(Weight, Constant)> = Vec::new();
     for constant in constants {
         if let Some(weight) = weight(&package, &constant, &mut names)? {
@@ -199,7 +187,7 @@ fn dtype(element: ElementType) -> DType {
 }
 
 /// A constant as a weight; `None` for one whose shape is not fixed.
-fn weight(package: &Package, constant: &Constant, names: &mut HashSet<String>) -> Result<Option<Weight>, ModelError> {
+fn weight(package: &Package, constant: &Constant, names: &mut Names) -> Result<Option<Weight>, ModelError> {
     let Some(shape) = constant.first.ty.sizes() else { return Ok(None) };
     let shape: Vec<usize> = shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
     let Some(bytes) = constant.first.ty.bytes() else { return Ok(None) };
@@ -244,14 +232,26 @@ fn name(constant: &Constant) -> String {
     }
 }
 
-fn unique(name: String, names: &mut HashSet<String>) -> String {
-    let mut free = name.clone();
-    let mut number = 1;
-    while !names.insert(free.clone()) {
-        free = format!("{name}_{number}");
-        number += 1;
+/// The names that are taken, and by which number the search for a free one goes on: a program may give one name to
+/// very many constants.
+#[derive(Default)]
+struct Names {
+    taken: HashSet<String>,
+    next: HashMap<String, usize>,
+}
+
+fn unique(name: String, names: &mut Names) -> String {
+    if names.taken.insert(name.clone()) {
+        return name;
     }
-    free
+    let number = names.next.entry(name.clone()).or_insert(1);
+    loop {
+        let free = format!("{name}_{number}");
+        *number += 1;
+        if names.taken.insert(free.clone()) {
+            return free;
+        }
+    }
 }
 
 fn kind(constant: &Constant, rank: usize) -> (Kind, Role) {
@@ -330,6 +330,17 @@ impl PackageModel {
         Ok(all)
     }
 
+    /// Looks whether the file that holds a constant is still as it was when it was opened.
+    ///
+    /// # Errors
+    /// If it was changed.
+    pub fn check_unchanged(&self, index: usize) -> Result<(), ModelError> {
+        if let Some(blob) = self.constants.get(index).and_then(Constant::blob) {
+            self.package.weight_file(&blob.file)?.reader()?;
+        }
+        Ok(())
+    }
+
     /// An operation of the program.
     pub fn operation(&self, path: &GraphPath) -> Option<&Operation> {
         let mut block = &self.program.function(&path.function)?.block;
@@ -365,7 +376,7 @@ impl PackageModel {
         }
         let operation = self.operation(place).filter(|_| depth < MAX_CHAIN);
         let operation = operation.ok_or_else(|| ConstexprError::Operator(place.to_string()))?;
-        let blobs = PackageBlobs(&self.package);
+        let blobs = &self.package;
         let (failed, inside) = (RefCell::new(None), RefCell::new(known));
         let literal = |literal: &Literal| -> Option<Values> {
             let ty = literal.ty.as_tensor()?;
@@ -373,7 +384,7 @@ impl PackageModel {
             let bytes = match &literal.content {
                 // Text: the one parameter of the kind says what is known anyway.
                 Content::Strings(_) => return None,
-                _ => literal.tensor_bytes(&blobs)?,
+                _ => literal.tensor_bytes(blobs)?,
             };
             Some(Values { element: ty.element, shape, bytes })
         };
@@ -409,7 +420,7 @@ impl PackageModel {
 
     /// What is wrong with the program as it would be in an operator set, its own or a newer one.
     pub fn faults(&self, set: Opset) -> &[ProgramFault] {
-        self.faults[set as usize].get_or_init(|| program::faults(&self.program, set, &PackageBlobs(&self.package)))
+        self.faults[set as usize].get_or_init(|| program::faults(&self.program, set, &self.package))
     }
 
     /// The operator set of its functions; `None` for one that is not known.
@@ -422,5 +433,19 @@ impl PackageModel {
         let stored = self.package.blob(&BlobFileValue { file_name: file.to_string(), offset }).ok()?;
         let floats = stored.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
         (stored.element == ElementType::Fp32).then(|| floats.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_for_very_many_constants_takes_no_longer_than_many_names() {
+        let mut names = Names::default();
+        let given = ["a", "a_1", "a", "a"].map(|name| unique(name.to_owned(), &mut names));
+        assert_eq!(given, ["a", "a_1", "a_2", "a_3"]);
+        let last = (0..200_000).map(|_| unique("a".to_owned(), &mut names)).last();
+        assert_eq!(last.as_deref(), Some("a_200003"));
     }
 }

@@ -1,15 +1,9 @@
 //! Bytes that a weight takes once it is quantized, as Core ML and the packed format store it.
 
 use super::fit::{Fitted, storage_bits};
+use crate::dtype::packed_bytes;
 use crate::model::Weight;
-use crate::scheme::{FloatType, Mapping, Sparsity};
-
-/// Bytes of `count` values of `bits` bits, as one stream.
-fn stream(count: u64, bits: u64) -> u64 {
-    // In u128, since headers may name shapes of any size.
-    let bytes = (u128::from(count) * u128::from(bits)).div_ceil(8);
-    u64::try_from(bytes).unwrap_or(u64::MAX)
-}
+use crate::scheme::{FloatType, Mapping, Sparsity, pruned};
 
 /// Bytes of a float type.
 pub const fn float_bytes(float: FloatType) -> u64 {
@@ -24,7 +18,7 @@ pub const fn float_bytes(float: FloatType) -> u64 {
 pub fn survivors(elements: u64, sparse: Option<Sparsity>) -> u64 {
     match sparse {
         None | Some(Sparsity::Below(_)) => elements,
-        Some(Sparsity::Share(share)) => elements - pruned(elements, share).min(elements),
+        Some(Sparsity::Share(share)) => elements - pruned(elements, share),
         Some(Sparsity::Ratio { n, m }) => of_ratio(elements, elements, n, m),
     }
 }
@@ -45,19 +39,14 @@ fn of_ratio(elements: u64, length: u64, n: usize, m: usize) -> u64 {
     u64::try_from(u128::from(elements / length) * of_line).unwrap_or(elements)
 }
 
-/// Values that become zero for a share of the elements, as coremltools counts them. Zeros that are there
-/// already are not known here.
-pub fn pruned(elements: u64, share: f64) -> u64 {
-    match share {
-        s if s <= 0.0 => 0,
-        s if s >= 1.0 => elements,
-        s => (elements.saturating_sub(1) as f64 * s) as u64 + 1,
-    }
+/// Number of blocks; `u64::MAX` where that is too small to say, as in all sums here: headers may name shapes of any size.
+fn blocks(shape: &[usize], block: &[usize]) -> u64 {
+    let along = shape.iter().zip(block).map(|(length, extent)| (length / extent.max(&1)) as u64);
+    along.fold(1, u64::saturating_mul)
 }
 
-/// Number of blocks.
-fn blocks(shape: &[usize], block: &[usize]) -> u64 {
-    shape.iter().zip(block).map(|(length, extent)| (length / extent.max(&1)) as u64).product()
+fn sum(parts: &[u64]) -> u64 {
+    parts.iter().copied().fold(0, u64::saturating_add)
 }
 
 /// Bytes after: codes, scales, zero points, tables, masks.
@@ -73,18 +62,15 @@ pub fn bytes_with(weight: &Weight, fitted: &Fitted, kept: Option<u64>) -> u64 {
         Fitted::Float(float) => elements.saturating_mul(float_bytes(*float)),
         Fitted::Sparse { sparse, float } => {
             let kept = survivors(Some(*sparse));
-            stream(elements, 1) + kept.saturating_mul(float_bytes(*float))
+            sum(&[packed_bytes(elements, 1), kept.saturating_mul(float_bytes(*float))])
         }
         Fitted::Affine { block, bits, signed, mapping, scale, sparse, .. } => {
             let groups = blocks(&weight.shape, block);
-            let codes = stream(survivors(*sparse), u64::from(*bits));
-            let zero_points = match mapping {
-                Mapping::Asymmetric => stream(groups, u64::from(*bits)),
-                _ if !signed => stream(groups, u64::from(*bits)),
-                _ => 0,
-            };
-            let mask = if sparse.is_some() { stream(elements, 1) } else { 0 };
-            codes + groups.saturating_mul(float_bytes(*scale)) + zero_points + mask
+            let codes = packed_bytes(survivors(*sparse), *bits);
+            let has_zero_points = *mapping == Mapping::Asymmetric || !signed;
+            let zero_points = if has_zero_points { packed_bytes(groups, *bits) } else { 0 };
+            let mask = if sparse.is_some() { packed_bytes(elements, 1) } else { 0 };
+            sum(&[codes, groups.saturating_mul(float_bytes(*scale)), zero_points, mask])
         }
         Fitted::Palette { block, bits, vector, axis, int8_entries, scaled, entry, sparse, .. } => {
             let tables = blocks(&weight.shape, block);
@@ -92,12 +78,14 @@ pub fn bytes_with(weight: &Weight, fitted: &Fitted, kept: Option<u64>) -> u64 {
             let masked = sparse.is_some() && *vector == 1;
             let indices = if masked { survivors(*sparse) } else { elements / u64::from((*vector).max(1)) };
             let entries = tables.saturating_mul(1 << stored).saturating_mul(u64::from(*vector));
-            let table_bytes =
-                if *int8_entries { entries + float_bytes(*entry) } else { entries.saturating_mul(float_bytes(*entry)) };
-            let mask = if masked { stream(elements, 1) } else { 0 };
+            let table_bytes = match int8_entries {
+                true => sum(&[entries, float_bytes(*entry)]),
+                false => entries.saturating_mul(float_bytes(*entry)),
+            };
+            let mask = if masked { packed_bytes(elements, 1) } else { 0 };
             let channels = weight.shape.get(*axis).map_or(0, |n| *n as u64);
-            let scales = if *scaled { channels * float_bytes(*entry) } else { 0 };
-            stream(indices, u64::from(stored)) + table_bytes + mask + scales
+            let scales = if *scaled { channels.saturating_mul(float_bytes(*entry)) } else { 0 };
+            sum(&[packed_bytes(indices, stored), table_bytes, mask, scales])
         }
     }
 }
@@ -125,7 +113,7 @@ mod tests {
             transposed: false,
             shape: shape.to_vec(),
             dtype,
-            bytes: (shape.iter().product::<usize>() * dtype.bits() / 8) as u64,
+            bytes: packed_bytes(shape.iter().product::<usize>() as u64, dtype.bits() as u8),
             compressed: None,
             location: Location::default(),
         };
@@ -185,6 +173,16 @@ mod tests {
         assert_eq!(survivors(10, Some(Sparsity::Ratio { n: 5, m: 4 })), 0);
         assert_eq!(survivors(u64::MAX, Some(Sparsity::Ratio { n: 1, m: 1 })), 0);
         assert_eq!(survivors(0, Some(Sparsity::Share(0.5))), 0);
-        assert_eq!(stream(u64::MAX, 8), u64::MAX);
+    }
+
+    #[test]
+    fn shapes_of_any_size_have_one() {
+        for scheme in
+            ["int8 per-tensor", "uint8 block[1, 1]", "lut8 block[1, 1] entries int8 scaled", "int8 sparse 50%"]
+        {
+            assert!(size_of(&[1 << 31, 1 << 31], DType::F16, scheme) > 1 << 60, "{scheme}");
+            assert!(size_of(&[1 << 32, (1 << 32) - 1], DType::F16, scheme) > 1 << 60, "{scheme}");
+        }
+        assert_eq!(size_of(&[1 << 32, (1 << 32) - 1], DType::F16, "uint8 block[1, 1]"), u64::MAX);
     }
 }

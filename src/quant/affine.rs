@@ -32,6 +32,7 @@ use rayon::prelude::*;
 
 use crate::quant::element::Element;
 use crate::quant::error::QuantError;
+use crate::quant::power::Power;
 use crate::scheme::{Arithmetic, FloatType, Mapping, ScaleSearch};
 
 pub use blocks::Blocks;
@@ -106,6 +107,15 @@ impl Quantized {
     /// If the parts do not belong together: lengths, shapes, scale type.
     pub fn dequantize<T: Element>(&self) -> Result<Vec<T>, QuantError> {
         decode::dequantize(self)
+    }
+
+    /// As [`Power::between`] of some weights and the values that the codes stand for, rounded to `T`, without
+    /// holding these.
+    ///
+    /// # Errors
+    /// As [`Quantized::dequantize`], and if there are not as many weights as codes.
+    pub fn power<T: Element>(&self, original: &[T]) -> Result<Power, QuantError> {
+        decode::power(self, original)
     }
 
     /// The division of the tensor into blocks, with every part's length checked against it.

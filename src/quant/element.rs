@@ -7,7 +7,9 @@
 use std::fmt::Debug;
 
 use half::{bf16, f16};
+use rayon::prelude::*;
 
+use super::simd::multiversion;
 use crate::dtype::DType;
 use crate::scheme::FloatType;
 
@@ -19,7 +21,7 @@ mod sealed {
 }
 
 /// A floating-point type that weights may have: `f32`, [`half::f16`] or [`half::bf16`].
-pub trait Element: sealed::Sealed + Copy + Debug + PartialEq + Send + Sync + 'static {
+pub trait Element: sealed::Sealed + bytemuck::Pod + Debug + PartialEq + Send + Sync {
     /// The type as files name it.
     const DTYPE: DType;
     /// The type as recipes name it.
@@ -159,6 +161,28 @@ impl Element for bf16 {
     }
 }
 
+/// Elements that one task converts.
+const PIECE: usize = 1 << 16;
+
+/// Elements rounded to another type, or the same, as bytes of a file: little-endian.
+pub fn to_bytes<T: Element, U: Element>(values: &[T]) -> Vec<u8> {
+    let mut bytes = vec![0; values.len() * size_of::<U>()];
+    let pieces = bytes.par_chunks_mut(PIECE * size_of::<U>()).zip(values.par_chunks(PIECE));
+    pieces.for_each(|(bytes, values)| convert::<T, U>(values, bytes));
+    bytes
+}
+
+multiversion! {
+    fn convert<T: Element, U: Element>(values: &[T], bytes: &mut [u8]) {
+        for (bytes, value) in bytes.chunks_exact_mut(size_of::<U>()).zip(values) {
+            bytes.copy_from_slice(bytemuck::bytes_of(&U::from_f32(value.to_f32())));
+            if cfg!(target_endian = "big") {
+                bytes.reverse();
+            }
+        }
+    }
+}
+
 /// What must be added to a binary16's exponent field, seen at bit 23, to make a binary32's (127 - 15).
 const F16_REBIAS: u32 = 112 << 23;
 /// The bits of 2⁻¹⁴, the smallest normal binary16, as a binary32.
@@ -253,6 +277,18 @@ mod tests {
     fn check(value: f32) {
         assert!(same(<f16 as Element>::round(value), f16::from_f32(value).to_f32()), "f16 {value:e}");
         assert!(same(<bf16 as Element>::round(value), bf16::from_f32(value).to_f32()), "bf16 {value:e}");
+    }
+
+    #[test]
+    fn bytes_are_those_of_each_value() {
+        let values: Vec<f32> = (0..PIECE + 9).map(|i| (i as f32 - 3e4) * 1.7e-3).collect();
+        let whole: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        assert!(to_bytes::<f32, f32>(&values) == whole);
+        let halves: Vec<u8> = values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
+        assert!(to_bytes::<f32, f16>(&values) == halves);
+        let short: Vec<bf16> = values.iter().map(|v| bf16::from_f32(*v)).collect();
+        let wide: Vec<u8> = short.iter().flat_map(|v| v.to_f32().to_le_bytes()).collect();
+        assert!(to_bytes::<bf16, f32>(&short) == wide);
     }
 
     proptest! {

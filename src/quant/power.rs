@@ -32,12 +32,23 @@ impl Power {
     /// If the two differ in length.
     pub fn between<T: Element>(original: &[T], changed: &[T]) -> Result<Self, QuantError> {
         same_length(original.len(), changed.len())?;
-        let pieces: Vec<Self> = original
-            .par_chunks(PIECE)
-            .zip(changed.par_chunks(PIECE))
-            .map(|(original, changed)| power(original, changed))
-            .collect();
-        Ok(pieces.iter().fold(Self::default(), |sum, piece| sum.and(piece)))
+        let pieces = original.par_chunks(PIECE).zip(changed.par_chunks(PIECE));
+        Ok(Self::sum(pieces.map(|(original, changed)| power(original, changed)).collect()))
+    }
+
+    /// As [`Power::between`], of what a function writes for the elements from some place on: only pieces of it are
+    /// ever in memory.
+    pub fn between_made<T: Element>(original: &[T], make: impl Fn(usize, &mut [T]) + Sync) -> Self {
+        let piece = |made: &mut Vec<T>, (piece, original): (usize, &[T])| {
+            made.resize(original.len(), T::from_f32(0.0));
+            make(piece * PIECE, made);
+            power(original, made)
+        };
+        Self::sum(original.par_chunks(PIECE).enumerate().map_init(Vec::new, piece).collect())
+    }
+
+    fn sum(pieces: Vec<Self>) -> Self {
+        pieces.iter().fold(Self::default(), |sum, piece| sum.and(piece))
     }
 
     /// The powers of two tensors taken as one.
@@ -86,6 +97,25 @@ impl Sums {
     }
 }
 
+/// How many values are NaN or infinite.
+pub fn not_finite<T: Element>(values: &[T]) -> u64 {
+    values.par_chunks(PIECE).map(|piece| u64::from(not_finite_in(piece))).sum()
+}
+
+multiversion! {
+    fn not_finite_in<T: Element>(piece: &[T]) -> u32 {
+        let mut counts = [0u32; LANES];
+        let (chunks, rest) = piece.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                counts[lane] += u32::from(!chunk[lane].to_f32().is_finite());
+            }
+        }
+        let rest = rest.iter().map(|value| u32::from(!value.to_f32().is_finite())).sum::<u32>();
+        counts.iter().sum::<u32>() + rest
+    }
+}
+
 multiversion! {
     fn power<T: Element>(original: &[T], changed: &[T]) -> Power {
         let mut sums = Sums::default();
@@ -128,6 +158,24 @@ mod tests {
         assert_eq!(power, Power { signal: 5.0, noise: 0.0, largest: 0.0, count: 2 });
         let lost = Power::between(&original, &[f32::NAN, 0.0, 0.0, 2.0]).unwrap();
         assert_eq!(lost.noise, f64::INFINITY);
+    }
+
+    #[test]
+    fn what_is_made_piece_by_piece_gives_the_same_bits() {
+        let original: Vec<f32> = (0..3 * PIECE + 77).map(|i| (i as f32 * 0.37).sin()).collect();
+        let changed: Vec<f32> = original.iter().map(|w| (w * 7.0).round() / 7.0).collect();
+        let made = Power::between_made(&original, |start, out| out.copy_from_slice(&changed[start..start + out.len()]));
+        assert_eq!(made, Power::between(&original, &changed).unwrap());
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_counted() {
+        let mut values = vec![half::f16::ONE; PIECE + 40];
+        for at in [0, 15, 17, PIECE - 1, PIECE + 39] {
+            values[at] = [half::f16::NAN, half::f16::INFINITY, half::f16::NEG_INFINITY][at % 3];
+        }
+        assert_eq!(not_finite(&values), 5);
+        assert_eq!(not_finite::<f32>(&[]), 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::element::Element;
 use super::error::QuantError;
 use super::pack::squeeze;
+use crate::scheme::pruned;
 
 /// Elements that one task works on; a multiple of 8, so that its bytes of a mask are its own.
 const PIECE: usize = 1 << 16;
@@ -138,8 +139,7 @@ impl Mask {
 
 /// Prunes the weights of smallest magnitude. Zeros are never present, whatever the sparsity.
 ///
-/// With `sparsity` s strictly between 0 and 1 and n weights, ⌊(n − 1)·s⌋ + 1 go: those that numpy's
-/// interpolated percentile, which coremltools compares with, is not below. NaN counts as the largest.
+/// How many go is what [`pruned`] says. NaN counts as the largest.
 ///
 /// # Errors
 /// If `sparsity` is not between 0 and 1.
@@ -147,14 +147,8 @@ pub fn by_magnitude<T: Element>(weights: &[T], sparsity: f64) -> Result<Mask, Qu
     if !(0.0..=1.0).contains(&sparsity) {
         return Err(QuantError::Sparsity(sparsity.to_string()));
     }
-    let n = weights.len();
-    let count = if n == 0 || sparsity == 0.0 {
-        0
-    } else if sparsity == 1.0 {
-        n
-    } else {
-        (((n - 1) as f64 * sparsity).floor() as usize + 1).min(n)
-    };
+    // No more than there are weights.
+    let count = pruned(weights.len() as u64, sparsity) as usize;
     let Some(last) = count.checked_sub(1) else {
         return Ok(Mask::of(weights, |_, w| w.to_f32() != 0.0));
     };

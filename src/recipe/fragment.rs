@@ -12,13 +12,16 @@ use super::{Recipe, Rule, glob, resolve};
 use crate::kind::KindWord;
 use crate::model::Weight;
 use crate::scheme::Scheme;
+use crate::syntax;
 
 /// Reads a selector: `linear where in_features % 32 != 0`, `"*.q_proj"`.
 ///
 /// # Errors
 /// What is wrong with it; nothing when the text is more or less than one selector.
 pub fn selector(text: &str) -> Result<Selector, Vec<Problem>> {
-    only_rule(&format!("{text} => keep\n")).map(|rule| rule.selector)
+    let rule = only_rule(&format!("{text} => keep\n"))?;
+    // `linear => int4 #` would comment the rest of the rule out.
+    if syntax::parse_selector(text).1.is_empty() { Ok(rule.selector) } else { Err(Vec::new()) }
 }
 
 /// Reads a scheme that uses no named schemes: `int4 per-group(32)`.
@@ -97,7 +100,7 @@ mod tests {
         assert!(selector("linear or \"*.head\" where rank == 2").is_ok());
         assert!(selector("lineer").is_err_and(|problems| problems.len() == 1));
         assert_eq!(scheme("int4 per-group(32)").unwrap().to_string(), "int4 per-group(32) symmetric");
-        for more in ["", "all => keep\nlinear", "# all", "target iOS18\nall"] {
+        for more in ["", "all => keep\nlinear", "# all", "target iOS18\nall", "linear => int4 #"] {
             assert!(selector(more).is_err(), "{more:?}");
         }
     }

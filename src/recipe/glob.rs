@@ -6,7 +6,7 @@ use regex::{Regex, RegexBuilder};
 
 /// More text than any pattern that a person writes; longer ones are refused.
 const LONGEST: usize = 4096;
-/// Most alternatives that one `{a..b}` may stand for.
+/// Most alternatives that all `{a..b}` of a pattern together may stand for: each is written out.
 const WIDEST_RANGE: u64 = 10_000;
 
 /// A pattern that is ready to match names.
@@ -55,7 +55,7 @@ impl Pattern {
             }
             _ => {}
         }
-        let regex = Translator { chars: text.chars().collect(), at: 0, out: String::new() }.translate()?;
+        let regex = Translator { chars: text.chars().collect(), at: 0, numbers: 0, out: String::new() }.translate()?;
         let head = text.split(special).next().unwrap_or("");
         let tail = text.rsplit(special).next().unwrap_or("");
         compile(&format!("^(?s:{regex})$"), head, tail)
@@ -103,6 +103,8 @@ fn last_line(message: &str) -> String {
 struct Translator {
     chars: Vec<char>,
     at: usize,
+    /// How many numbers the ranges so far stand for.
+    numbers: u64,
     out: String,
 }
 
@@ -157,9 +159,9 @@ impl Translator {
         let Some(length) = self.chars[self.at..].iter().position(|&c| c == ']') else {
             return Err("`[` is not closed".into());
         };
-        let body = &self.chars[self.at..self.at + length];
+        let body = self.chars[self.at..self.at + length].to_vec();
         self.at += length + 1;
-        let (negated, body) = match body {
+        let (negated, body) = match body.as_slice() {
             ['!' | '^', rest @ ..] => ("^", rest),
             body => ("", body),
         };
@@ -167,18 +169,14 @@ impl Translator {
             return Err("`[]` matches nothing".into());
         }
         let _ = write!(self.out, "[{negated}");
-        for (i, &c) in body.iter().enumerate() {
+        for (i, c) in body.iter().copied().enumerate() {
             if c == '-' && i > 0 && i + 1 < body.len() {
                 if body[i - 1] > body[i + 1] {
                     return Err(format!("the range `{}-{}` runs backwards", body[i - 1], body[i + 1]));
                 }
                 self.out.push('-');
             } else {
-                self.out.push('\\');
-                if c.is_alphanumeric() {
-                    self.out.pop();
-                }
-                self.out.push(c);
+                self.literal(c);
             }
         }
         self.out.push(']');
@@ -205,8 +203,9 @@ impl Translator {
             if from > to {
                 return Err(format!("the range `{{{body}}}` runs backwards"));
             }
-            if to - from >= WIDEST_RANGE {
-                return Err(format!("the range `{{{body}}}` holds more than {WIDEST_RANGE} numbers"));
+            self.numbers = self.numbers.saturating_add((to - from).saturating_add(1));
+            if self.numbers > WIDEST_RANGE {
+                return Err(format!("with the range `{{{body}}}` it stands for more than {WIDEST_RANGE} numbers"));
             }
             for n in from..=to {
                 let _ = write!(self.out, "{bar}{n}");
@@ -245,6 +244,8 @@ mod tests {
         matches("{{0,1},x{2..3}}", &["0", "1", "x2", "x3"], &["2", "x0"]);
         matches("a?c.[0-9]", &["abc.4"], &["ac.4", "abc.x"]);
         matches("[!a]x", &["bx"], &["ax"]);
+        matches("a[<→ _&~^]b", &["a<b", "a→b", "a b", "a_b", "a&b", "a^b"], &["ab", "a-b"]);
+        matches("[-a-c]", &["-", "b"], &["d"]);
         matches("a\\*b", &["a*b"], &["aXb", "a*bb", "a*"]);
         matches("ab*bc", &["abbc", "abxbc"], &["abc"]);
         matches("{q,k,v}_proj", &["q_proj", "v_proj"], &["o_proj"]);
@@ -270,7 +271,11 @@ mod tests {
         assert_eq!(why("a}b"), "`}` has no `{` before it");
         assert_eq!(why("a[b"), "`[` is not closed");
         assert_eq!(why("{3..1}"), "the range `{3..1}` runs backwards");
-        assert_eq!(why("{0..99999}"), "the range `{0..99999}` holds more than 10000 numbers");
+        assert_eq!(why("{0..99999}"), "with the range `{0..99999}` it stands for more than 10000 numbers");
+        assert!(Pattern::glob(&"{0..99}".repeat(100)).is_ok());
+        for many in ["{0..99}".repeat(101), format!("{{0..9999,{}}}", u64::MAX), format!("{{0..{}}}", u64::MAX)] {
+            assert!(why(&many).contains("more than 10000 numbers"), "{many}");
+        }
         assert_eq!(why(""), "it is empty, and no name is");
         assert!(Pattern::regex("(").is_err());
         assert!(Pattern::regex("a)|(b").is_err());

@@ -33,8 +33,8 @@ pub enum ProblemKind {
         word: String,
         /// Where a scheme of that name is defined further down, if one is.
         defined_below: Option<Place>,
-        /// Names of schemes defined so far.
-        schemes: Vec<String>,
+        /// How many of `Recipe::schemes` are defined so far.
+        schemes: usize,
     },
     /// A word that is no fact of a weight.
     UnknownField {

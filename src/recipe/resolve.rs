@@ -16,6 +16,8 @@ use crate::syntax::tree::{StatementKind, Word};
 /// More imports, or deeper ones, than anyone writes: a limit against files that breed.
 const MOST_SOURCES: usize = 1000;
 const DEEPEST: usize = 64;
+/// Most bytes of all texts together, for which it is enough to import one large file again and again.
+const MOST_TEXT: usize = 256 << 20;
 
 /// Resolves a recipe. Whatever is wrong with it is in [`Recipe::problems`]; the rest stands.
 pub fn resolve(path: &Path, text: &str, loader: &dyn Loader) -> Recipe {
@@ -27,6 +29,8 @@ pub fn resolve(path: &Path, text: &str, loader: &dyn Loader) -> Recipe {
         definitions: HashMap::new(),
         settings: HashMap::new(),
         depth: 0,
+        bytes: 0,
+        has_too_many: false,
         stack: vec![(loader.canonical(path), path.to_path_buf())],
     };
     resolver.source(path.to_path_buf(), text.to_string(), None, false);
@@ -46,6 +50,10 @@ pub(super) struct Resolver<'a> {
     /// Where each setting was made, and how deep in imports.
     settings: HashMap<&'static str, (Place, usize)>,
     depth: usize,
+    /// Bytes of all texts so far.
+    bytes: usize,
+    /// Whether it has been told that there are too many imports.
+    has_too_many: bool,
     /// The files being read, canonical and as written, outermost first.
     stack: Vec<(PathBuf, PathBuf)>,
 }
@@ -57,6 +65,7 @@ impl Resolver<'_> {
 
     fn source(&mut self, path: PathBuf, text: String, included_at: Option<Place>, preset: bool) -> FileId {
         let file = FileId(self.recipe.sources.len() as u32);
+        self.bytes += text.len();
         let parsed = syntax::parse(&text);
         let source =
             Source { path, text, tree: Default::default(), allows: parsed.allows.clone(), included_at, preset };
@@ -87,9 +96,8 @@ impl Resolver<'_> {
             chain.push(path);
             return self.problem(path_place, ProblemKind::ImportCycle { chain });
         }
-        if self.stack.len() >= DEEPEST || self.recipe.sources.len() >= MOST_SOURCES {
-            let told = self.recipe.problems.iter().any(|p| matches!(p.kind, ProblemKind::TooManyImports));
-            if !told {
+        if self.stack.len() >= DEEPEST || self.recipe.sources.len() >= MOST_SOURCES || self.bytes >= MOST_TEXT {
+            if !std::mem::replace(&mut self.has_too_many, true) {
                 self.problem(path_place, ProblemKind::TooManyImports);
             }
             return;
@@ -162,8 +170,7 @@ impl Resolver<'_> {
     pub fn unknown_part(&self, file: FileId, word: &Word) -> ProblemKind {
         let later = self.definitions.get(&(file, word.value.clone())).filter(|at| at.span.start > word.span.start);
         let later = later.copied();
-        let mut schemes: Vec<String> = self.names.keys().cloned().collect();
-        schemes.sort();
+        let schemes = self.recipe.schemes.len();
         ProblemKind::UnknownPart { word: word.value.clone(), defined_below: later, schemes }
     }
 }

@@ -1,5 +1,6 @@
 //! Statements to settings, rules and expectations.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -191,14 +192,18 @@ impl Reader<'_, '_> {
     /// The entries of a block, each key once.
     fn entries(&mut self, options: Option<&Options>) -> Vec<OptionEntry> {
         let mut entries: Vec<OptionEntry> = Vec::new();
+        let mut first_of: HashMap<&str, Span> = HashMap::new();
         for entry in options.map_or(&[][..], |o| &o.entries) {
-            match entries.iter().find(|e| e.key.value == entry.key.value) {
+            match first_of.get(entry.key.value.as_str()) {
                 Some(first) => {
-                    let first = self.place(first.span);
+                    let first = self.place(*first);
                     let what = format!("option `{}`", entry.key.value);
                     self.problem(entry.span, ProblemKind::Duplicate { what, first });
                 }
-                None => entries.push(entry.clone()),
+                None => {
+                    first_of.insert(&entry.key.value, entry.span);
+                    entries.push(entry.clone());
+                }
             }
         }
         entries
@@ -333,7 +338,11 @@ impl Reader<'_, '_> {
         match written {
             tree::Selector::Or(a, b) => Selector::Or(Box::new(self.selector(a)), Box::new(self.selector(b))),
             tree::Selector::And(a, b) => Selector::And(Box::new(self.selector(a)), Box::new(self.selector(b))),
-            tree::Selector::Not(inner) => Selector::Not(Box::new(self.selector(&inner.value))),
+            tree::Selector::Not(inner) => match self.selector(&inner.value) {
+                // The opposite of what is not known is not known either, and not everything.
+                inner if !inner.is_readable() => Selector::Unreadable,
+                inner => Selector::Not(Box::new(inner)),
+            },
             tree::Selector::Parens(inner) => self.selector(&inner.value),
             tree::Selector::Where(inner, condition) => {
                 Selector::Where(Box::new(self.selector(inner)), self.condition(condition))

@@ -4,6 +4,7 @@
 //! the output does not depend on how the work is spread. Small weights run side by side, a large one alone with
 //! all threads inside it: memory is bounded by the largest few weights, not by the model.
 
+mod beside;
 pub mod decompress;
 mod layout;
 pub mod outcome;
@@ -38,12 +39,13 @@ use crate::plan::{self, Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
 use crate::quant::palette::PaletteError;
 use crate::recipe::Recipe;
+use beside::beside;
 use layout::{Item, Layout};
 pub use parts::OutputFormat;
 pub use report::{Report, Sum, WeightReport};
 pub use values::{Values, read};
 use work::Made;
-use write::Writers;
+use write::{Tensor, Writers};
 
 /// Everything that a run needs.
 #[derive(Debug, Clone, Copy)]
@@ -159,6 +161,9 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
     if job.plan.decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Misfit(_))) {
         return Err(RunError::NotChecked);
     }
+    if let Some(why) = misnamed(job) {
+        return Err(RunError::Format(why));
+    }
     match (&job.model.program, job.format) {
         (Some(_), OutputFormat::Torchao | OutputFormat::Packed) => Err(RunError::Format(
             "a Core ML package is written as `mlpackage`, or as `dequantized`: a package of plain weights",
@@ -172,6 +177,20 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
              first, and quantize the package",
         )),
         (None, _) => run_checkpoint(job, progress, cancel),
+    }
+}
+
+/// Why the name of the output promises something else than what would be written there.
+fn misnamed(job: &Job) -> Option<&'static str> {
+    let ends_in = |wanted: &str| job.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
+    match job.model.program {
+        Some(_) if ends_in("safetensors") => {
+            Some("a Core ML package becomes a package: name an output that ends in `.mlpackage`")
+        }
+        None if ends_in("mlpackage") => {
+            Some("a checkpoint becomes safetensors: name an output that does not end in `.mlpackage`")
+        }
+        _ => None,
     }
 }
 
@@ -228,10 +247,10 @@ enum Pass {
     Keep(Vec<(usize, Fact)>),
 }
 
-fn pass(
+fn pass<'l>(
     job: &Job,
     data: &ModelData,
-    layout: &Layout,
+    layout: &'l Layout,
     writers: &Writers,
     progress: &dyn Progress,
     cancel: &AtomicBool,
@@ -239,33 +258,42 @@ fn pass(
     progress.begin(job.model.weights.iter().map(|w| w.bytes).sum());
     let reports = Mutex::new(Vec::new());
     let keep = Mutex::new(Vec::new());
-    let one = |item: &Item| -> Result<(), RunError> {
+    // The tensors of a weight that are to be written.
+    let one = |item: &'l Item| -> Result<Vec<Tensor<'l>>, RunError> {
         if cancel.load(Ordering::Relaxed) {
             return Err(RunError::Cancelled);
         }
-        let weight = &job.model.weights[item.weight];
-        match &item.change {
+        let Item { weight: index, change: fitted, .. } = item;
+        let weight = &job.model.weights[*index];
+        let mut tensors = Vec::new();
+        match fitted {
             None => writers.copy(job, data, item)?,
-            Some(fitted) => match change(job, data, item.weight, fitted, cancel)? {
+            Some(fitted) => match change(job, data, *index, fitted, cancel)? {
                 Ok((made, report)) => {
                     // Once a weight must stay, the pass is only about finding others like it.
                     if keep.lock().unwrap_or_else(|e| e.into_inner()).is_empty() {
-                        writers.write(job, item, &made)?;
-                        reports.lock().unwrap_or_else(|e| e.into_inner()).push((item.weight, report));
+                        tensors = write::tensors(job, item, &made)?;
+                        reports.lock().unwrap_or_else(|e| e.into_inner()).push((*index, report));
                     }
                 }
-                Err(fact) => keep.lock().unwrap_or_else(|e| e.into_inner()).push((item.weight, fact)),
+                Err(fact) => keep.lock().unwrap_or_else(|e| e.into_inner()).push((*index, fact)),
             },
         }
         progress.done(&weight.name, weight.bytes);
-        Ok(())
+        Ok(tensors)
     };
+    // Writing a large weight would leave the other threads idle: it is written while the next one is made.
+    let mut ready = Vec::new();
     for batch in batches(job.model, &layout.items) {
-        match batch {
-            [alone] => one(alone)?,
-            several => several.par_iter().try_for_each(one)?,
-        }
+        let make = || match batch {
+            [alone] => one(alone),
+            several => several.par_iter().try_for_each(|item| writers.write(&one(item)?)).map(|()| Vec::new()),
+        };
+        let (written, made) = if ready.is_empty() { (Ok(()), make()) } else { beside(|| writers.write(&ready), make) };
+        written?;
+        ready = made?;
     }
+    writers.write(&ready)?;
     let mut keep = keep.into_inner().unwrap_or_else(|e| e.into_inner());
     if keep.is_empty() {
         return Ok(Pass::Done(reports.into_inner().unwrap_or_else(|e| e.into_inner())));

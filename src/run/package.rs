@@ -1,16 +1,18 @@
 //! A run on a Core ML package: chains of compressed constants in place of weights, everything else as it was.
 //!
 //! The new file of weights is laid out before any weight is read, and written from front to back: weights are made
-//! in that order, small ones side by side.
+//! in that order, small ones side by side, each batch while the one before it is written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use bytes::Bytes;
 use rayon::prelude::*;
 
+use super::beside::beside;
 use super::report::WeightReport;
-use super::work::{self, Made};
+use super::work;
 use super::{Job, OutputFormat, Progress, Report, RunError};
 use crate::check::Fact;
 use crate::dtype::DType;
@@ -19,12 +21,13 @@ use crate::formats::coreml::proto::{BlobFileValue, Kept, Model as Message};
 use crate::formats::coreml::{PackageWriter, StoredBlob};
 use crate::formats::output::Destination;
 use crate::graph::function::Opset;
+use crate::graph::index::Path as GraphPath;
 use crate::lower::encode::{Shaped, encode, plain};
 use crate::lower::layout::{Layout, Placed, Source};
+use crate::lower::precision;
 use crate::lower::rewrite::{Edits, Immediates, rewrite};
-use crate::lower::{Chain, precision};
-use crate::model::ModelError;
 use crate::model::package::PackageModel;
+use crate::model::{ModelData, ModelError};
 use crate::plan::{self, Fitted, Outcome};
 
 /// Elements of weights that are made side by side.
@@ -56,6 +59,18 @@ struct Written {
     weights: Vec<(usize, WeightReport)>,
     bytes: u64,
 }
+
+/// Neighbours in the new file, and the weights that must be made for them.
+struct Batch<'a> {
+    blobs: &'a [Placed],
+    weights: Vec<usize>,
+}
+
+/// Blobs and the bytes of each.
+type Ready<'a> = (&'a [Placed], Vec<Bytes>);
+
+/// The tensors of the chain of a weight and what is told of it, or why it must stay as it is.
+type Outcomes = Vec<(usize, Result<(Vec<Bytes>, WeightReport), Fact>)>;
 
 struct Work<'a> {
     job: &'a Job<'a>,
@@ -121,7 +136,10 @@ impl<'a> Work<'a> {
         }
         let mut message = package.package.model().clone();
         if job.recipe.halves() {
-            precision::to_fp16(&mut message, &|file, offset| package.floats(file, offset));
+            let chosen: HashSet<GraphPath> = edits.replace.keys().cloned().collect();
+            let mut moved = precision::to_fp16(&mut message, &chosen, &|file, offset| package.floats(file, offset));
+            let replace = std::mem::take(&mut edits.replace).into_iter();
+            edits.replace = replace.map(|(place, weight)| (moved.remove(&place).unwrap_or(place), weight)).collect();
         }
         let layout = rewrite(&mut message.clone(), &edits, &Immediates::new())?;
         Ok(Work { job, package, message, edits, layout, fitted })
@@ -141,45 +159,40 @@ impl<'a> Work<'a> {
         let destination = Destination { path: job.output, overwrite: job.overwrite, inputs: &inputs };
         let mut writer = PackageWriter::create(&destination)?;
         progress.begin(job.model.weights.iter().map(|weight| weight.bytes).sum());
+        let data = job.model.open_data()?;
         let mut immediates = Immediates::new();
         let mut reports = Vec::new();
         let mut keep = Vec::new();
-        let mut blobs = self.layout.blobs().iter().peekable();
-        let order = self.order();
-        let mut batches = self.batches(&order).into_iter();
-        let mut made: HashMap<usize, Made> = HashMap::new();
-        loop {
-            // What is ready goes out in the order of the layout. Once a weight must stay, the pass is only about finding
-            // others like it.
-            while let (true, Some(blob)) = (keep.is_empty(), blobs.peek()) {
-                match &blob.source {
-                    Source::Copy { file, offset } => self.copy(&mut writer, blob, file, *offset)?,
-                    Source::Made { weight, data } => match made.get(weight) {
-                        Some(weight_made) => self.put(&mut writer, blob, *weight, *data, weight_made)?,
-                        None => break,
-                    },
-                }
-                if cancel.load(Ordering::Relaxed) {
-                    return Err(RunError::Cancelled);
-                }
-                blobs.next();
-            }
-            let Some(batch) = batches.next() else { break };
-            made.clear();
-            for (index, outcome) in self.batch(batch, progress, cancel)? {
+        let mut ready: Option<Ready> = None;
+        for batch in self.batches() {
+            let make = || self.make(&data, &batch.weights, progress, cancel);
+            let (written, outcomes) = match ready.take() {
+                Some(ready) => beside(|| write(&mut writer, &ready, cancel), make),
+                None => (Ok(()), make()),
+            };
+            written?;
+            let mut made = HashMap::new();
+            for (index, outcome) in outcomes? {
                 match outcome {
-                    Ok((weight_made, report)) => {
-                        self.immediates(index, &weight_made, &mut immediates)?;
+                    Ok((tensors, report)) => {
+                        self.immediates(index, &tensors, &mut immediates);
                         reports.push((index, report));
-                        made.insert(index, weight_made);
+                        made.insert(index, tensors);
                     }
                     Err(fact) => keep.push((index, fact)),
                 }
+            }
+            // Once a weight must stay, the pass is only about finding others like it.
+            if keep.is_empty() {
+                ready = Some(self.ready(&batch, &made)?);
             }
         }
         if !keep.is_empty() {
             keep.sort_by_key(|(index, _)| *index);
             return Ok(Err(keep));
+        }
+        if let Some(last) = ready {
+            write(&mut writer, &last, cancel)?;
         }
         let mut message = self.message.clone();
         rewrite(&mut message, &self.edits, &immediates)?;
@@ -189,106 +202,111 @@ impl<'a> Work<'a> {
         Ok(Ok(Written { weights: reports, bytes }))
     }
 
-    /// The weights in the order in which their first blobs lie; those without any blob at the end.
-    fn order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        for blob in self.layout.blobs() {
-            if let Source::Made { weight, .. } = blob.source
-                && seen.insert(weight)
-            {
-                order.push(weight);
-            }
-        }
-        let mut rest: Vec<usize> = self.fitted.keys().copied().filter(|index| seen.insert(*index)).collect();
-        rest.sort_unstable();
-        order.extend(rest);
-        order
-    }
-
-    fn batches<'o>(&self, order: &'o [usize]) -> Vec<&'o [usize]> {
+    /// The blobs of the new file cut into batches. Weights without any blob are made with the last one.
+    fn batches(&self) -> Vec<Batch<'_>> {
+        let blobs = self.layout.blobs();
         let mut batches = Vec::new();
+        let mut weights = Vec::new();
+        let mut seen = HashSet::new();
         let (mut begin, mut sum) = (0, 0u64);
-        for (at, index) in order.iter().enumerate() {
-            let elements = self.job.model.weights[*index].elements();
-            if at > begin && sum + elements > BATCH {
-                batches.push(&order[begin..at]);
+        for (at, blob) in blobs.iter().enumerate() {
+            let first_of = match blob.source {
+                Source::Made { weight, .. } => seen.insert(weight).then_some(weight),
+                Source::Copy { .. } => None,
+            };
+            let elements = match &blob.source {
+                Source::Made { .. } => first_of.map_or(0, |weight| self.job.model.weights[weight].elements()),
+                // What is copied as it is passes through without being held.
+                Source::Copy { .. } if self.job.recipe.halves() => blob.count,
+                Source::Copy { .. } => 0,
+            };
+            if elements > 0 && at > begin && sum.saturating_add(elements) > BATCH {
+                batches.push(Batch { blobs: &blobs[begin..at], weights: std::mem::take(&mut weights) });
                 (begin, sum) = (at, 0);
             }
-            sum += elements;
+            weights.extend(first_of);
+            sum = sum.saturating_add(elements);
         }
-        if begin < order.len() {
-            batches.push(&order[begin..]);
-        }
+        let first_of_rest = weights.len();
+        weights.extend(self.fitted.keys().filter(|index| !seen.contains(index)));
+        weights[first_of_rest..].sort_unstable();
+        batches.push(Batch { blobs: &blobs[begin..], weights });
         batches
     }
 
-    #[allow(clippy::type_complexity)]
-    fn batch(
+    /// Makes weights side by side, each with all its tensors.
+    fn make(
         &self,
-        batch: &[usize],
+        data: &ModelData,
+        weights: &[usize],
         progress: &dyn Progress,
         cancel: &AtomicBool,
-    ) -> Result<Vec<(usize, Result<(Made, WeightReport), Fact>)>, RunError> {
-        let data = self.job.model.open_data()?;
-        let one = |index: &usize| {
+    ) -> Result<Outcomes, RunError> {
+        let one = |&index: &usize| {
             if cancel.load(Ordering::Relaxed) {
                 return Err(RunError::Cancelled);
             }
-            let weight = &self.job.model.weights[*index];
-            let outcome = super::change(self.job, &data, *index, self.fitted[index], cancel)?;
+            self.package.check_unchanged(index)?;
+            let weight = &self.job.model.weights[index];
+            let outcome = match super::change(self.job, data, index, self.fitted[&index], cancel)? {
+                Ok((made, report)) => {
+                    let tensors = self.edits.chains[&index].data().map(|data| Ok(made.data(data)?.into_owned().into()));
+                    let kernel = |source| RunError::Kernel { weight: weight.name.clone(), source };
+                    Ok((tensors.collect::<Result<_, _>>().map_err(kernel)?, report))
+                }
+                Err(fact) => Err(fact),
+            };
             progress.done(&weight.name, weight.bytes);
-            Ok((*index, outcome))
+            Ok((index, outcome))
         };
-        match batch {
+        match weights {
             [alone] => Ok(vec![one(alone)?]),
             several => several.par_iter().map(one).collect(),
         }
     }
 
-    fn chain(&self, weight: usize) -> &Chain {
-        &self.edits.chains[&weight]
-    }
-
     /// Keeps the bytes of the tensors of a weight that stand in the program itself.
-    fn immediates(&self, weight: usize, made: &Made, immediates: &mut Immediates) -> Result<(), RunError> {
-        for (number, data) in self.chain(weight).data().enumerate() {
+    fn immediates(&self, weight: usize, tensors: &[Bytes], immediates: &mut Immediates) {
+        for (number, (data, bytes)) in self.edits.chains[&weight].data().zip(tensors).enumerate() {
             if data.is_immediate() {
-                let bytes = made.data(data).map_err(|source| self.kernel(weight, source))?;
-                immediates.insert((weight, number), bytes.into_owned());
+                immediates.insert((weight, number), bytes.to_vec());
             }
         }
-        Ok(())
     }
 
-    fn kernel(&self, weight: usize, source: crate::quant::QuantError) -> RunError {
-        RunError::Kernel { weight: self.job.model.weights[weight].name.clone(), source }
+    /// The bytes of the blobs of a batch: of its weights, or mapped from the input.
+    fn ready<'b>(&self, batch: &Batch<'b>, made: &HashMap<usize, Vec<Bytes>>) -> Result<Ready<'b>, RunError> {
+        let bytes = |blob: &Placed| match &blob.source {
+            Source::Copy { file, offset } => self.copied(blob, file, *offset),
+            Source::Made { weight, data } => {
+                made.get(weight).and_then(|tensors| tensors.get(*data)).cloned().ok_or(RunError::Layout)
+            }
+        };
+        Ok((batch.blobs, batch.blobs.iter().map(bytes).collect::<Result<_, _>>()?))
     }
 
-    fn put(
-        &self,
-        writer: &mut PackageWriter,
-        blob: &Placed,
-        weight: usize,
-        data: usize,
-        made: &Made,
-    ) -> Result<(), RunError> {
-        let described = self.chain(weight).data().nth(data).ok_or(RunError::Layout)?;
-        let bytes = made.data(described).map_err(|source| self.kernel(weight, source))?;
-        let offset = writer.push(blob.element, blob.count, &bytes)?;
-        if offset == blob.offset { Ok(()) } else { Err(RunError::Layout) }
-    }
-
-    /// Copies a blob of the input: as it is, or as fp16 where the program is converted.
-    fn copy(&self, writer: &mut PackageWriter, blob: &Placed, file: &str, offset: u64) -> Result<(), RunError> {
+    /// A blob of the input: as it is, or as fp16 where the program is converted.
+    fn copied(&self, blob: &Placed, file: &str, offset: u64) -> Result<Bytes, RunError> {
         let reference = BlobFileValue { file_name: file.to_string(), offset };
         let stored = self.package.package.blob(&reference).map_err(ModelError::from)?;
-        let at = match (stored.element, blob.element) {
-            (ElementType::Fp32, ElementType::Fp16) => writer.push(blob.element, blob.count, &halved(&stored))?,
-            _ => writer.push(blob.element, blob.count, &stored.bytes)?,
-        };
-        if at == blob.offset { Ok(()) } else { Err(RunError::Layout) }
+        Ok(match (stored.element, blob.element) {
+            (ElementType::Fp32, ElementType::Fp16) => halved(&stored).into(),
+            _ => stored.bytes,
+        })
     }
+}
+
+/// Writes blobs, each where the program says. On a thread of its own: it must not wait for rayon's.
+fn write(writer: &mut PackageWriter, (blobs, bytes): &Ready, cancel: &AtomicBool) -> Result<(), RunError> {
+    for (blob, bytes) in blobs.iter().zip(bytes) {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(RunError::Cancelled);
+        }
+        if writer.push(blob.element, blob.count, bytes)? != blob.offset {
+            return Err(RunError::Layout);
+        }
+    }
+    Ok(())
 }
 
 /// The type in which a program holds a weight: fp32, or fp16.

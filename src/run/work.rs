@@ -16,11 +16,10 @@ use crate::formats::fp8;
 use crate::lower::Data;
 use crate::model::Weight;
 use crate::plan::fit::{Fitted, storage_bits};
-use crate::plan::size;
 use crate::quant::affine::{self, AffineSpec, Quantized};
-use crate::quant::element::Element;
+use crate::quant::element::{self, Element};
 use crate::quant::palette::{self, EntryType, PaletteError, PaletteSpec, PaletteVector, Palettized};
-use crate::quant::power::Power;
+use crate::quant::power::{self, Power};
 use crate::quant::{QuantError, pack, prune};
 use crate::scheme::{Arithmetic, FloatType, Sparsity};
 
@@ -28,7 +27,7 @@ use crate::scheme::{Arithmetic, FloatType, Sparsity};
 #[derive(Debug)]
 pub struct Made {
     kind: Kind,
-    /// The values that come of it, in the type they are worked on.
+    /// The values that come of it, in the type they are worked on, where these are what is written.
     decoded: Vec<u8>,
     /// Which elements pruning left, where it was pruned.
     mask: Option<prune::Mask>,
@@ -73,8 +72,14 @@ struct Task<'a, T> {
 /// What a kernel made.
 struct Worked<T> {
     kind: Kind,
-    decoded: Vec<T>,
+    values: Decoded<T>,
     facts: Vec<Fact>,
+}
+
+/// The values that come of a weight: only where they are written is more than their distance needed.
+enum Decoded<T> {
+    All(Vec<T>),
+    Distance(Power),
 }
 
 /// Elements that pruning leaves, counted from the values.
@@ -123,7 +128,7 @@ impl<T: Element> Task<'_, T> {
     }
 
     fn make(&self, fitted: &Fitted, format: OutputFormat) -> Result<Made, Stop> {
-        let not_finite = count(self.values, |v| !v.is_finite());
+        let not_finite = power::not_finite(self.values);
         if not_finite > 0 && !matches!(fitted, Fitted::Float(_)) {
             return Err(Stop::Keep(Fact::NotFinite(not_finite)));
         }
@@ -133,7 +138,7 @@ impl<T: Element> Task<'_, T> {
         if let Some(mask) = &mask {
             mask.apply(pruned.to_mut()).map_err(refused)?;
         }
-        let Worked { kind, decoded, mut facts } = match fitted {
+        let Worked { kind, values, mut facts } = match fitted {
             Fitted::Affine { block, bits, signed, mapping, arithmetic, scale, by, .. } => {
                 let spec = AffineSpec {
                     bits: *bits,
@@ -160,13 +165,21 @@ impl<T: Element> Task<'_, T> {
             Fitted::Sparse { float, .. } => self.float(&pruned, *float),
             Fitted::Float(float) => self.float(self.values, *float),
         };
-        let error = Power::between(self.values, &decoded).map_err(refused)?;
+        let (error, decoded) = match values {
+            Decoded::Distance(error) => (error, Vec::new()),
+            Decoded::All(values) => {
+                let error = Power::between(self.values, &values).map_err(refused)?;
+                // Only where values are stored plainly are they written.
+                let is_written = format == OutputFormat::Dequantized || matches!(fitted, Fitted::Float(_));
+                (error, if is_written { encode(&values, T::FLOAT) } else { Vec::new() })
+            }
+        };
         let survivors = mask.as_ref().map(|mask| mask.present() as u64);
         if let (Some(Sparsity::Below(_)), Some(left)) = (fitted.sparse(), survivors) {
             let of = self.values.len() as u64;
             facts.push(Fact::Zeros { zeros: of.saturating_sub(left), of });
         }
-        Ok(Made { kind, decoded: to_bytes(&decoded), mask, survivors, error, facts })
+        Ok(Made { kind, decoded, mask, survivors, error, facts })
     }
 
     fn affine(
@@ -190,11 +203,17 @@ impl<T: Element> Task<'_, T> {
         if is_narrow(&quantized) {
             facts.push(Fact::Narrow);
         }
-        let mut decoded = quantized.dequantize::<T>()?;
-        if let Some(mask) = mask {
-            mask.apply(&mut decoded)?;
-        }
-        Ok(Worked { kind: Kind::Affine(quantized), decoded, facts })
+        let values = match mask {
+            None if format != OutputFormat::Dequantized => Decoded::Distance(quantized.power(self.values)?),
+            mask => {
+                let mut decoded = quantized.dequantize::<T>()?;
+                if let Some(mask) = mask {
+                    mask.apply(&mut decoded)?;
+                }
+                Decoded::All(decoded)
+            }
+        };
+        Ok(Worked { kind: Kind::Affine(quantized), values, facts })
     }
 
     fn palette(&self, pruned: &[T], spec: &PaletteSpec, mask: Option<&prune::Mask>) -> Result<Worked<T>, Stop> {
@@ -207,8 +226,8 @@ impl<T: Element> Task<'_, T> {
                 PaletteError::NotFinite { .. } => Stop::Keep(Fact::NotFinite(1)),
                 source => Stop::Error(RunError::Palette { weight: self.weight.name.clone(), source }),
             })?;
-        let decoded = palettized.dequantize::<T>();
-        Ok(Worked { kind: Kind::Palette(Box::new(palettized)), decoded, facts: Vec::new() })
+        let values = Decoded::All(palettized.dequantize::<T>());
+        Ok(Worked { kind: Kind::Palette(Box::new(palettized)), values, facts: Vec::new() })
     }
 
     fn float(&self, values: &[T], float: FloatType) -> Worked<T> {
@@ -220,7 +239,7 @@ impl<T: Element> Task<'_, T> {
             }
         }
         let decoded = values.par_iter().map(|v| T::from_f32(cast(v.to_f32(), float))).collect();
-        Worked { kind: Kind::Dense(encode(values, float)), decoded, facts }
+        Worked { kind: Kind::Dense(encode(values, float)), values: Decoded::All(decoded), facts }
     }
 }
 
@@ -239,28 +258,16 @@ fn count<T: Element>(values: &[T], is: impl Fn(f32) -> bool + Sync) -> u64 {
 /// Elements that one thread takes at a time.
 const PIECE: usize = 1 << 16;
 
-/// The bytes of elements, little-endian.
-fn to_bytes<T: Element>(values: &[T]) -> Vec<u8> {
-    encode(values, T::FLOAT)
-}
-
 /// Values in a float type, as bytes of a file.
 fn encode<T: Element>(values: &[T], float: FloatType) -> Vec<u8> {
-    let mut bytes = vec![0u8; values.len() * size::float_bytes(float) as usize];
-    encode_into(values.par_iter().map(|v| v.to_f32()), float, &mut bytes);
-    bytes
-}
-
-fn encode_into(values: impl IndexedParallelIterator<Item = f32>, float: FloatType, bytes: &mut [u8]) {
-    let width = size::float_bytes(float) as usize;
-    let put = |(out, value): (&mut [u8], f32)| match float {
-        FloatType::Fp32 => out.copy_from_slice(&value.to_le_bytes()),
-        FloatType::Fp16 => out.copy_from_slice(&<f16 as Element>::from_f32(value).to_le_bytes()),
-        FloatType::Bf16 => out.copy_from_slice(&<bf16 as Element>::from_f32(value).to_le_bytes()),
-        FloatType::Fp8E4m3 => out[0] = fp8::e4m3fn_from_f32(value),
-        FloatType::Fp8E5m2 => out[0] = fp8::e5m2_from_f32(value),
-    };
-    bytes.par_chunks_mut(width).with_min_len(PIECE).zip(values).for_each(put);
+    let bytes = |fp8: fn(f32) -> u8| values.par_iter().map(|value| fp8(value.to_f32())).collect();
+    match float {
+        FloatType::Fp32 => element::to_bytes::<T, f32>(values),
+        FloatType::Fp16 => element::to_bytes::<T, f16>(values),
+        FloatType::Bf16 => element::to_bytes::<T, bf16>(values),
+        FloatType::Fp8E4m3 => bytes(fp8::e4m3fn_from_f32),
+        FloatType::Fp8E5m2 => bytes(fp8::e5m2_from_f32),
+    }
 }
 
 /// A value rounded to a float type.
@@ -280,7 +287,8 @@ impl Made {
         !matches!(self.kind, Kind::Dense(_))
     }
 
-    /// The values that come of it, in the type they are worked on, as bytes of a file.
+    /// The values that come of it, in the type they are worked on, as bytes of a file. Only floats, and what
+    /// is made for [`OutputFormat::Dequantized`], have them.
     pub fn decoded(&self) -> Cow<'_, [u8]> {
         Cow::Borrowed(&self.decoded)
     }
@@ -342,11 +350,15 @@ impl Made {
         }
     }
 
-    fn affine(&self, quantized: &Quantized, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
+    fn affine<'a>(&'a self, quantized: &'a Quantized, part: &Part) -> Result<Cow<'a, [u8]>, QuantError> {
         let bits = quantized.bits;
         // torchao's tensors are signed: unsigned codes and zero points move down together, and the values stay.
         let half = if quantized.signed { 0 } else { 1u8 << (bits - 1) };
         let signed = |codes: &[i8]| codes.iter().map(|c| c.cast_unsigned().wrapping_sub(half)).collect::<Vec<u8>>();
+        // Codes of 8 bits are their own bytes.
+        if let (Content::PackedCodes, 8, None) = (part.content, bits, &self.mask) {
+            return Ok(Cow::Borrowed(bytemuck::cast_slice(&quantized.codes)));
+        }
         let packed = |codes: &[i8]| match quantized.signed {
             true => pack::pack(codes, bits),
             false => pack::pack::<u8>(bytemuck::cast_slice(codes), bits),

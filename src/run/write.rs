@@ -88,19 +88,12 @@ impl Writers {
         Ok(())
     }
 
-    /// Writes the tensors of a weight that was changed.
+    /// Writes tensors, as [`tensors`] makes them. It does not wait for rayon's threads.
     ///
     /// # Errors
     /// If one cannot be written.
-    pub fn write(&self, job: &Job, item: &Item, made: &Made) -> Result<(), RunError> {
-        for part in &item.parts {
-            // The dequantized format holds values only, whatever they were made of.
-            let values = job.format == OutputFormat::Dequantized && made.is_quantized();
-            let made_of = |source| RunError::Kernel { weight: job.model.weights[item.weight].name.clone(), source };
-            let bytes = if values { made.decoded() } else { made.bytes(part).map_err(made_of)? };
-            self.put(&part.name, &bytes)?;
-        }
-        Ok(())
+    pub fn write(&self, tensors: &[Tensor]) -> Result<(), RunError> {
+        tensors.iter().try_for_each(|(name, bytes)| self.put(name, bytes))
     }
 
     /// Puts everything in its place. Returns the bytes of all files of tensors.
@@ -122,6 +115,24 @@ impl Writers {
         let &(file, index) = self.places.get(name).ok_or_else(|| RunError::NoPlace(name.to_string()))?;
         Ok(self.files[file].write_at(index, bytes)?)
     }
+}
+
+/// A stored tensor: its name and bytes.
+pub type Tensor<'a> = (&'a str, Vec<u8>);
+
+/// The stored tensors of a weight that was changed.
+///
+/// # Errors
+/// If a code does not fit its width, which no kernel makes.
+pub fn tensors<'i>(job: &Job, item: &'i Item, made: &Made) -> Result<Vec<Tensor<'i>>, RunError> {
+    // The dequantized format holds values only, whatever they were made of.
+    let values = job.format == OutputFormat::Dequantized && made.is_quantized();
+    let made_of = |source| RunError::Kernel { weight: job.model.weights[item.weight].name.clone(), source };
+    let tensor = |part: &'i Part| {
+        let bytes = if values { made.decoded() } else { made.bytes(part).map_err(made_of)? };
+        Ok((part.name.as_str(), bytes.into_owned()))
+    };
+    item.parts.iter().map(tensor).collect()
 }
 
 /// The last name of a path.

@@ -13,6 +13,10 @@ pub const MAX_TOKENS: usize = 1 << 20;
 /// How far behind a bracket its partner may stand in a name without quotes, in bytes.
 const GLUED_BRACKETS: usize = 256;
 
+/// How far behind a quote of another language its partner may stand, in bytes: a line of nothing but such quotes must
+/// not be searched to its end for each of them.
+const WRONGLY_QUOTED: usize = 1024;
+
 /// The tokens of a text. Of a text of more than 4 GiB only the part that spans can name.
 pub fn lex(text: &str) -> Vec<Token> {
     let text = &text[..text.floor_char_boundary(u32::MAX as usize)];
@@ -80,6 +84,7 @@ impl<'a> Lexer<'a> {
             b'A'..=b'Z' | b'a'..=b'z' | b'_' => self.word(),
             b'0'..=b'9' => self.number(),
             b'-' if self.byte(1).is_ascii_digit() => self.number(),
+            b'-' if self.byte(1) == b'.' && self.byte(2).is_ascii_digit() => self.number(),
             b'.' if self.byte(1).is_ascii_digit() => self.number(),
             b'*' => self.unquoted(),
             b'.' | b'~' if self.begins_path() => self.unquoted(),
@@ -148,6 +153,7 @@ impl<'a> Lexer<'a> {
             _ => return None,
         };
         let content = &self.rest()[open.len_utf8()..];
+        let content = &content[..content.floor_char_boundary(WRONGLY_QUOTED)];
         let ends = |c: char| closers.contains(&c) || matches!(c, '\n' | '\r');
         let (end, closer) = content.match_indices(ends).next()?;
         if matches!(closer, "\n" | "\r") {
@@ -413,11 +419,12 @@ mod tests {
 
     #[test]
     fn mistaken_numbers() {
-        insta::assert_snapshot!(shown("1e999 12abc 16-bit .5 1.2.3 5. 30mb 0..3"), @r#"
+        insta::assert_snapshot!(shown("1e999 12abc 16-bit .5 -.5 1.2.3 5. 30mb 0..3"), @r#"
         Number "1e999" !TooLarge
         Number "12abc" !InvalidNumber
         Number "16-bit" !InvalidNumber
         Number ".5"
+        Number "-.5"
         Number "1.2.3" !InvalidNumber
         Number "5"
         Unknown "." !Unknown

@@ -179,3 +179,26 @@ fn fixes_in_imports_are_told_where_they_are_and_made_there() {
     assert!(ran.stdout.contains("sub/base.bitmill: 2 fixes applied"), "{}", ran.all());
     assert_eq!(world.read("sub/base.bitmill"), "target iOS18\nscheme w4 = int4 per-group(32)\n");
 }
+
+#[test]
+fn what_is_imported_is_mended_first() {
+    // Until its definition is mended, `halfa` is unknown and `halfb` the nearest word.
+    let world = || {
+        World::new()
+            .file("base.bitmill", "target iOS18\nshceme halfa int4\nscheme halfb = int8\nconv => halfb\n")
+            .file("a.bitmill", "import \"base.bitmill\"\nlinear => halfa\n")
+    };
+    for order in ["a.bitmill base.bitmill", "base.bitmill a.bitmill", "a.bitmill base.bitmill a.bitmill"] {
+        let world = world();
+        let shown = world.run(&format!("check --diff {order}"));
+        assert!(shown.stdout.contains("+scheme halfa = int4\n"), "{order}: {}", shown.all());
+        assert!(!shown.stdout.contains("+linear"), "{order}: {}", shown.all());
+        let ran = world.run(&format!("check --fix {order}"));
+        // What only another recipe uses is not removed.
+        let base = "target iOS18\nscheme halfa = int4\nscheme halfb = int8\nconv => halfb\n";
+        assert_eq!(world.read("base.bitmill"), base, "{order}: {}", ran.all());
+        let a = "import \"base.bitmill\"\nlinear => halfa\n";
+        assert_eq!(world.read("a.bitmill"), a, "{order}: {}", ran.all());
+        assert!(ran.stderr.is_empty(), "{}", ran.all());
+    }
+}

@@ -81,9 +81,18 @@ fn every_json_is_json_of_version_1() {
         "rules --json",
         "presets --json",
         "run d.bitmill --json -o out.safetensors",
+        "plan d.bitmill -m PACKAGE --json",
+        "plan d.bitmill -m PACKAGE --targets --json",
+        "inspect PACKAGE --json --values",
+        "diff PACKAGE PACKAGE --json",
+        "decompress PACKAGE --json",
+        "run d.bitmill -m PACKAGE --json -o out.mlpackage",
+        "decompress out.mlpackage --json",
+        "diff out.mlpackage out.mlpackage --json --all",
     ];
+    let package = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/models/digits.mlpackage");
     for line in lines {
-        let ran = world.run(line);
+        let ran = world.run(&line.replace("PACKAGE", package));
         assert_eq!(ran.status, Some(0), "{line}: {}", ran.all());
         let json: Value = serde_json::from_str(&ran.stdout).unwrap();
         assert_eq!(json["version"], 1, "{line}");

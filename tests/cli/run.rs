@@ -40,6 +40,34 @@ fn inputs_are_never_outputs() {
 }
 
 #[test]
+fn what_does_not_go_together_is_wrong_usage() {
+    let world = digits().file("p.bitmill", "target iOS18\nlinear => int8 per-channel\n");
+    let package = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/models/digits.mlpackage");
+    for line in [
+        "run a.bitmill -o out.mlpackage".to_string(),
+        "run a.bitmill -o out --format mlpackage".to_string(),
+        format!("run p.bitmill -m {package} -o out.safetensors"),
+        format!("run p.bitmill -m {package} -o out --format packed"),
+    ] {
+        let ran = world.run(&line);
+        assert!(ran.status == Some(2) && ran.stdout.is_empty(), "{line}: {}", ran.all());
+    }
+    assert_eq!(world.files(), ["a.bitmill", "digits.safetensors", "p.bitmill"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_limit_on_the_size_of_files_is_a_failed_write() {
+    let world = digits();
+    let mut shell = std::process::Command::new("sh");
+    let script = "ulimit -f 8; exec \"$0\" run a.bitmill -o out.safetensors";
+    let ran = shell.args(["-c", script, env!("CARGO_BIN_EXE_bitmill")]).current_dir(world.path(".")).output().unwrap();
+    let says = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.code() == Some(3) && says.contains("`ulimit -f`"), "{:?}: {says}", ran.status);
+    assert_eq!(world.files(), ["a.bitmill", "digits.safetensors"]);
+}
+
+#[test]
 fn errors_forbid_a_run_and_failed_expectations_are_findings() {
     let world = digits().file("bad.bitmill", format!("{RECIPE}liner => keep\n"));
     let ran = world.run("run bad.bitmill -o out.safetensors");

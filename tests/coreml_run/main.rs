@@ -8,6 +8,7 @@
 
 mod compared;
 mod golden;
+mod precision;
 mod prove;
 mod schemes;
 mod upstream;

@@ -13,7 +13,7 @@ use bitmill::graph::mil::check_interface;
 use bitmill::graph::value::Content;
 use bitmill::graph::{Binding, Operation, Program};
 use bitmill::model::Model;
-use bitmill::model::package::{PackageBlobs, PackageModel};
+use bitmill::model::package::PackageModel;
 use bitmill::plan::{Outcome, Plan};
 use bitmill::recipe::NoImports;
 use bitmill::run::{self, Job, OutputFormat, Quiet};
@@ -101,7 +101,7 @@ pub fn parts(model: &Model) -> &PackageModel {
 }
 
 pub fn valid(model: &PackageModel, recipe: &str) {
-    let problems = programs::check(&model.program, &PackageBlobs(&model.package));
+    let problems = programs::check(&model.program, &model.package);
     let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert!(text.is_empty(), "{recipe}{text:#?}");
     assert_eq!(check_interface(model.package.model(), &model.program), [], "{recipe}");

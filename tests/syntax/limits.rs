@@ -82,6 +82,8 @@ fn takes_time_in_proportion() {
         "a.{b ",
         "'",
         "“",
+        "„",
+        "‚",
         "\"",
         "/",
         "#",

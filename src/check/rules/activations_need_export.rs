@@ -12,10 +12,10 @@ pub const RULE: Rule = Rule {
     binds: Binds::Model,
     needs: Needs::Model,
     page: "
-To quantize activations, a model runs over samples while the ranges of its values are observed. bitmill observes them in
-PyTorch exports (`.pt2`), not in packages: a recipe that asks for it on a package is refused, rather than obeyed in part.
+To quantize activations, a model runs over samples while the ranges of its values are observed. bitmill does not run
+packages: a recipe that asks for it on one is refused, rather than obeyed in part.
 
-Quantize the export and convert it then, or quantize the weights of the package only. coremltools calibrates packages with
+Quantize activations in PyTorch (ExecuTorch's `CoreMLQuantizer`) and convert the model then, or quantize the weights of the package only. coremltools calibrates packages with
 `linear_quantize_activations`, on macOS only, since it has Core ML itself run them.
 ",
     examples: &[Example::with_model(
@@ -36,7 +36,7 @@ fn check(context: &Context, report: &mut Report) {
         let finding = report.add(asked.place, "activations of a Core ML package are not calibrated");
         finding.label_if(recipe.model.as_ref().map(|path| path.place), "a package");
         asked.label_uses(finding);
-        finding.help("calibration comes with PyTorch exports (`.pt2`): quantize the export, or the weights only");
+        finding.help("quantize activations in PyTorch, before the conversion, or quantize the weights only");
         finding.upstream("coremltools calibrates packages on macOS only, by running them");
         places::offer_without(finding, recipe, "quantize the weights only", asked.place);
     }

@@ -16,15 +16,15 @@ pub const RULE: Rule = Rule {
 Activations are what flows between the operators of a model. To observe and quantize them the operators must be known,
 and a checkpoint (a `.safetensors` file, a directory with `config.json`) holds named tensors only.
 
-Export the model: `torch.export.export(model, inputs)` and `torch.export.save(program, \"model.pt2\")` write its graph
-together with its weights. Without one, quantize the weights only.
+The graph is in the export of a model (`torch.export`), which bitmill does not read yet. Quantize the weights only, or let
+ExecuTorch's `CoreMLQuantizer` quantize the export; a recipe for it can be checked without `model`.
 ",
     examples: &[Example::with_model(
         "layers.{0..3}.q_proj.weight  linear  64x64  fp16\n",
         "target iOS17\ncalibrate \"calibration.safetensors\" { samples 128 }\nlinear => int8 per-channel, activations uint8\n",
         "target iOS16\nlinear => int8 per-channel\n",
     )],
-    sources: &["bitmill: docs on models"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on models"],
     check,
 };
 
@@ -42,15 +42,16 @@ const fn is_checkpoint(format: ModelFormat) -> bool {
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    let Some((model, _)) = context.model.filter(|(model, _)| is_checkpoint(model.format)) else { return };
+    if !context.model.is_some_and(|(model, _)| is_checkpoint(model.format)) {
+        return;
+    }
     for asked in asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme)) {
         let finding = report.add(asked.place, "the model is a checkpoint: it has no graph to observe activations in");
         finding.label_if(recipe.model.as_ref().map(|path| path.place), "tensors alone");
         asked.label_uses(finding);
-        finding.help(format!(
-            "export the model with `torch.export` and name the `.pt2` instead of `{}`, or quantize the weights only",
-            model.path.display()
-        ));
+        finding.help(
+            "quantize the weights only; activations are quantized in an export, by ExecuTorch's `CoreMLQuantizer`",
+        );
         places::offer_without(finding, recipe, "quantize the weights only", asked.place);
     }
 }

@@ -22,7 +22,7 @@ Core ML become hints.
         "target iOS18\nlinear => int4 per-group(32) # bitmill: allow(affine-bits)\n",
         "target iOS18\nlinear => int4 per-group(32)\n",
     )],
-    sources: &["bitmill: docs on comments"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on comments"],
     // Asked by the driver, once it knows what the comments silence.
     check: |_, _| {},
 };

@@ -22,7 +22,7 @@ A misspelt code silences nothing.
         "target iOS18\nscheme w4 = int4 per-group(32) # bitmill: allow(scheme-unsed)\nlinear => w4\n",
         "target iOS18\nscheme w4 = int4 per-group(32)\nlinear => w4\n",
     )],
-    sources: &["bitmill: docs on comments"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on comments"],
     check,
 };
 
@@ -35,7 +35,7 @@ fn check(context: &Context, report: &mut Report) {
             let place = Place::new(file, code.span);
             let finding = report.add(place, format!("no rule has the code `{}`", code.value));
             offer_nearest(finding, place, &code.value, RULES.iter().map(|rule| rule.code));
-            finding.help("`bitmill explain` lists the codes");
+            finding.help("`bitmill rules` lists the codes");
         }
     }
 }

@@ -26,7 +26,7 @@ is said.
         "target iOS18\nscheme w4 = int4 per-group(32) # bitmill: allow(scheme-unused)\nlinear => w4\n",
         "target iOS18\nscheme w4 = int4 per-group(32)\nlinear => w4\n",
     )],
-    sources: &["bitmill: docs on comments"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on comments"],
     // Asked by the driver, once it knows what the comments silence.
     check: |_, _| {},
 };

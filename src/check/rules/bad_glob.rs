@@ -67,15 +67,25 @@ fn check(context: &Context, report: &mut Report) {
 
 /// The pattern with its one backward range turned round, if that is what is wrong with it.
 fn forwards(text: &str) -> Option<String> {
-    for (open, _) in text.match_indices('{') {
-        let close = open + text[open..].find('}')?;
-        let Some((from, to)) = text[open + 1..close].split_once("..") else {
-            continue;
-        };
-        let turned = format!("{}{{{to}..{from}}}{}", &text[..open], &text[close + 1..]);
-        if Pattern::glob(&turned).is_ok() {
-            return Some(turned);
+    let mut backward = None;
+    let mut open = None;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => open = Some(at),
+            b'}' => {
+                let Some(open) = open.take() else { continue };
+                let Some((from, to)) = text[open + 1..at].split_once("..") else { continue };
+                let numbers = from.parse::<u64>().ok().zip(to.parse::<u64>().ok());
+                if numbers.is_some_and(|(from, to)| from > to) {
+                    // Of several, each turned alone would leave the others.
+                    if backward.is_some() {
+                        return None;
+                    }
+                    backward = Some(format!("{}{{{to}..{from}}}{}", &text[..open], &text[at + 1..]));
+                }
+            }
+            _ => {}
         }
     }
-    None
+    backward.filter(|turned| Pattern::glob(turned).is_ok())
 }

@@ -48,7 +48,9 @@ fn check(context: &Context, report: &mut Report) {
         } else {
             finding.help("it must fit the whole name: `.` is one character, `.*` any, `\\.` a dot, `(a|b)` either");
         }
-        if inner.starts_with('*') && Pattern::glob(&text).is_ok() && !text.contains(['"', '\\']) {
+        // What a pattern would take literally was meant as part of an expression.
+        let is_regex = text.contains(['"', '\\', '(', '|', '+', '^', '$']) || text.contains(".*");
+        if inner.starts_with('*') && !is_regex && Pattern::glob(&text).is_ok() {
             finding.fix("read it as a pattern in quotes", place, format!("\"{text}\""));
         }
     }

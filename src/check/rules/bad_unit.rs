@@ -27,7 +27,7 @@ A bound without its unit could mean either of two things that differ by a factor
             "target iOS18\nlinear => int4 per-group(32)\nexpect sqnr >= 30 dB\n",
         ),
     ],
-    sources: &["bitmill: docs on expectations"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on expectations"],
     check,
 };
 

@@ -52,9 +52,10 @@ fn check(context: &Context, report: &mut Report) {
             None => {}
         }
         match instead.as_deref() {
-            // A share without its sign is certainly one.
+            // A bare number may also be meant as a bound on magnitudes, so this is not certain.
             Some(share) if owner == "sparse" && share.ends_with('%') => {
-                finding.fix(format!("write `{share}`"), place, share);
+                finding.help(format!("a share is `sparse {share}`, a bound on magnitudes `sparse-below {written}`"));
+                finding.suggest(format!("write `{share}`"), place, share);
             }
             Some("") => _ = finding.suggest("remove the brackets", place, ""),
             Some(value) => _ = finding.suggest(format!("write `{value}`"), place, value),

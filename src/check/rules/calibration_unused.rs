@@ -20,7 +20,7 @@ Either a rule should say `, activations uint8`, or the `calibrate` statement can
         "target iOS16\ncalibrate \"calibration.safetensors\" { samples 128 }\nlinear => int8 per-channel\n",
         "target iOS16\nlinear => int8 per-channel\n",
     )],
-    sources: &["bitmill: docs on calibration"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on calibration"],
     check,
 };
 

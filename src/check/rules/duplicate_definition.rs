@@ -31,7 +31,7 @@ Several systems belong in one line: `target iOS18, macOS15`.
             "target iOS18\nscheme w = int4 per-group(32)\nlinear => w\n",
         ),
     ],
-    sources: &["bitmill: docs on settings and imports"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on settings and imports"],
     check,
 };
 

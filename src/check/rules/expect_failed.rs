@@ -49,7 +49,7 @@ as the selector matches any: biases that a name happens to fit are passed over.
             "target iOS18\nlinear => int4 per-group(32)\n\"lm_head\" => keep\nexpect \"lm_head\" => keep\n",
         ),
     ],
-    sources: &["bitmill: docs on expectations"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on expectations"],
     check,
 };
 

@@ -29,7 +29,7 @@ Such an expectation passes whatever the recipe does, most often because a name i
             "target iOS18\nlinear => int4 per-group(32)\nexpect embedding matches 0\n",
         ),
     ],
-    sources: &["bitmill: docs on expectations"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on expectations"],
     check,
 };
 

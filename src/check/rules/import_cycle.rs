@@ -21,7 +21,7 @@ What two recipes share belongs in a third that both import.
         "target iOS18\nimport \"recipe.bitmill\"\nlinear => int4 per-group(32)\n",
         "target iOS18\nlinear => int4 per-group(32)\n",
     )],
-    sources: &["bitmill: docs on imports"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on imports"],
     check,
 };
 

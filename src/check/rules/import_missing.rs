@@ -25,7 +25,7 @@ The name is complete: nothing is appended to it and nothing is searched for. Fil
         facts: &[],
         files: &[("base.bitmill", "linear => int4 per-group(32)\n")],
     }],
-    sources: &["bitmill: docs on imports"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on imports"],
     check,
 };
 

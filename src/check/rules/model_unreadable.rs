@@ -14,15 +14,15 @@ pub const RULE: Rule = Rule {
 A recipe with a model is checked against its names and shapes. When the model cannot be read, only the recipe itself
 has been checked: rules may match nothing, and groups may not divide.
 
-A model is a `.safetensors` file, a directory of them with an index or a `config.json`, an exported program (`.pt2`),
-or a Core ML package. The path is taken from the directory of the recipe.
+A model is a `.safetensors` file, a directory of them with an index or a `config.json`, or a Core ML package. Exported
+programs (`.pt2`) are not read yet. The path is taken from the directory of the recipe.
 ",
     examples: &[Example::with_model(
         "!digit.safetensors: there is no such file",
         "model \"digit.safetensors\"\ntarget iOS18\nlinear => int4 per-group(32)\n",
         "model \"digits.safetensors\"\ntarget iOS18\nlinear => int4 per-group(32)\n",
     )],
-    sources: &["bitmill: docs on models"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on models"],
     check,
 };
 

@@ -22,7 +22,7 @@ that this is meant.
         "model \"llama-3.2-1b/\"\ntarget iOS18\n",
         "model \"llama-3.2-1b/\"\ntarget iOS18\nlinear => int4 per-group(32)\n",
     )],
-    sources: &["bitmill: docs on rules"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on rules"],
     check,
 };
 

@@ -22,7 +22,7 @@ Paths are compared as they are written, each from the directory of the file that
         "model \"digits.safetensors\"\ntarget iOS18\nlinear => int4 per-group(32)\noutput \"./digits.safetensors\"\n",
         "model \"digits.safetensors\"\ntarget iOS18\nlinear => int4 per-group(32)\noutput \"digits-quantized.safetensors\"\n",
     )],
-    sources: &["bitmill: docs on output"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on output"],
     check,
 };
 

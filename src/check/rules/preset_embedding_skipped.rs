@@ -75,10 +75,11 @@ fn check(context: &Context, report: &mut Report) {
 fn with_filter(recipe: &Recipe, extend: &Extend) -> Edit {
     let place = extend.place;
     let written = recipe.text(place).trim_end();
-    let (end, text) = match written.strip_suffix('}') {
-        Some(before) => (before.trim_end().len(), "  filter \"linear or embedding\""),
+    // Behind the opening brace, since a comment may stand before the closing one.
+    let (behind, text) = match written.find('{') {
+        Some(open) => (open + 1, " filter \"linear or embedding\" "),
         None => (written.len(), " { filter \"linear or embedding\" }"),
     };
-    let at = place.span.start + end as u32;
+    let at = place.span.start + behind as u32;
     Edit { place: Place::new(place.file, Span::new(at, at)), text: text.into() }
 }

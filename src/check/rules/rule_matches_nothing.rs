@@ -23,7 +23,7 @@ fits the whole dotted name, of a module (`model.layers.0.self_attn.q_proj`) or o
 (`model.layers.0.self_attn.q_proj.weight`), so that `\"q_proj\"` is only a module at the very top. `\"*.q_proj\"` is one
 at any depth.
 
-What kind a weight has is told from the architecture that the model names, from the exported program, or from the
+What kind a weight has is told from the architecture that the model names, from the operators of a package, or from the
 names of its modules; `bitmill plan` shows it.
 ",
     examples: &[
@@ -38,7 +38,7 @@ names of its modules; `bitmill plan` shows it.
             "target iOS18\nlinear => int4 per-group(32)\n",
         ),
     ],
-    sources: &["bitmill: docs on selectors"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on selectors"],
     check,
 };
 

@@ -42,7 +42,7 @@ what one imports them for.
             "target iOS18\nlinear => int4 per-group(32)\n",
         ),
     ],
-    sources: &["bitmill: docs on rules"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on rules"],
     check,
 };
 

@@ -22,7 +22,7 @@ Nothing is said of schemes in imported files, nor in a file without rules, which
         "target iOS18\nscheme w4 = int4 per-group(32)\nscheme w4b = lut4 per-grouped-channel(16)\nlinear => w4\n",
         "target iOS18\nscheme w4 = int4 per-group(32)\nlinear => w4\n",
     )],
-    sources: &["bitmill: docs on schemes"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on schemes"],
     check,
 };
 
@@ -46,6 +46,7 @@ fn check(context: &Context, report: &mut Report) {
         let name = &scheme.name.value;
         let finding = report.add(scheme.name.place, format!("no rule uses the scheme `{name}`"));
         finding.help("use it in a rule, or remove it");
-        finding.fix_with(format!("remove `{name}`"), true, vec![remove_lines(recipe, scheme.place)]);
+        // A recipe that imports this one may use it, so that this is for the author to say.
+        finding.fix_with(format!("remove `{name}`"), false, vec![remove_lines(recipe, scheme.place)]);
     }
 }

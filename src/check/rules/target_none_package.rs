@@ -22,7 +22,7 @@ To write a compressed package, name a target, or none at all: then it stays in i
         "target none\nlinear => int8 per-channel\n",
         "linear => int8 per-channel\n",
     )],
-    sources: &["bitmill: docs on targets"],
+    sources: &["bitmill: README.md and grammar/bitmill.ebnf, on targets"],
     check,
 };
 

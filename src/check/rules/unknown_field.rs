@@ -69,6 +69,12 @@ fn check(context: &Context, report: &mut Report) {
             continue;
         }
         match OTHER_NAMES.iter().find(|(name, _)| *name == folded) {
+            // Elements or bytes: the number behind it is right for one of the two only.
+            Some(("size", _)) => {
+                for meant in ["params", "bytes"] {
+                    finding.suggest(format!("write `{meant}`"), place, meant);
+                }
+            }
             Some((_, meant)) => offer_word(finding, place, word, meant),
             None => _ = offer_nearest(finding, place, word, facts.iter().copied()),
         }

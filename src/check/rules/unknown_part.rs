@@ -67,11 +67,25 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("per_block", "per-group"),
 ];
 
+/// Schemes that are looked at for what was meant; of more, the latest.
+const MOST_NAMES: usize = 200;
+
+/// The names of the schemes above, each once.
+fn names_above(recipe: &Recipe, defined: usize) -> Vec<&str> {
+    let above = recipe.schemes.get(..defined).unwrap_or_default();
+    let latest = &above[above.len().saturating_sub(MOST_NAMES)..];
+    let mut names: Vec<&str> = latest.iter().map(|scheme| scheme.name.value.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 fn check(context: &Context, report: &mut Report) {
     for problem in &context.recipe.problems {
         let ProblemKind::UnknownPart { word, defined_below, schemes } = &problem.kind else {
             continue;
         };
+        let schemes = names_above(context.recipe, *schemes);
         let place = problem.place;
         if let Some(below) = defined_below {
             let message = format!("scheme `{word}` is used before it is defined");
@@ -92,7 +106,7 @@ fn check(context: &Context, report: &mut Report) {
         } else {
             let bases = base_words();
             let known = bases.iter().map(|(word, _)| word.as_str());
-            let known = known.chain(schemes.iter().map(String::as_str));
+            let known = known.chain(schemes.iter().copied());
             let known = known.chain(PART_WORDS.iter().map(|(word, ..)| *word));
             let known = known.chain(Mapping::ALL.iter().map(|(_, word, _)| *word));
             let known = known.chain(OPERAND_PARTS.iter().map(|part| part.word));

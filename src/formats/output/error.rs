@@ -51,6 +51,9 @@ pub enum OutputError {
     /// No room.
     #[error("{}: cannot be written: the disk is full, or the quota used up", .0.display())]
     DiskFull(PathBuf),
+    /// More than the process may write into one file.
+    #[error("{}: cannot be written: a file may not become so large", .0.display())]
+    TooLarge(PathBuf),
     /// No right to write there.
     #[error("{}: cannot be written: {source}", path.display())]
     NotWritable {
@@ -85,6 +88,7 @@ impl OutputError {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OutputError::DiskFull(path),
+            io::ErrorKind::FileTooLarge => OutputError::TooLarge(path),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 OutputError::NotWritable { path, source }
             }
@@ -114,6 +118,10 @@ impl OutputError {
                 "name another output, or remove the old directory yourself"
             }
             OutputError::DiskFull(_) => "free some space, or name an output on another disk; nothing was left behind",
+            OutputError::TooLarge(_) => {
+                "raise the limit of the shell (`ulimit -f`), or write to a file system that holds larger files; \
+                 nothing was left behind"
+            }
             OutputError::NotWritable { .. } => "name an output in a directory that you may write to",
             OutputError::LeftAside { .. } => "rename it back once the cause is mended",
             OutputError::Io { .. } => return None,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::formats::shown;
+
 use super::Name;
 use super::function::Function;
 use super::op::{Binding, Block, Operation};
@@ -86,16 +88,16 @@ pub enum Consumer {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameFault {
     /// Two definitions in one scope.
-    #[error("`{0}` is defined twice in the same block")]
+    #[error("`{}` is defined twice in the same block", shown(.0))]
     Duplicate(Name),
     /// Used before its definition.
-    #[error("`{0}` is used before the operation that defines it")]
+    #[error("`{}` is used before the operation that defines it", shown(.0))]
     BeforeDefinition(Name),
     /// Used before its definition, which itself needs what uses it.
-    #[error("`{0}` is needed for its own definition")]
+    #[error("`{}` is needed for its own definition", shown(.0))]
     Cycle(Name),
     /// Not defined anywhere the use could see.
-    #[error("`{0}` is not defined")]
+    #[error("`{}` is not defined", shown(.0))]
     Undefined(Name),
 }
 

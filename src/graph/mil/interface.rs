@@ -15,7 +15,11 @@ use crate::graph::{Name, index};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InterfaceError {
     /// An operator set that does not go with the model's specification version.
-    #[error("function `{}` is of {opset}, but specification version {version} goes with {expected}", shown(function))]
+    #[error(
+        "function `{}` is of {}, but specification version {version} goes with {expected}",
+        shown(function),
+        shown(opset)
+    )]
     Specification {
         /// The function.
         function: Name,

@@ -31,7 +31,8 @@ pub use interface::{InterfaceError, Side, check_interface};
 impl Blobs for Package {
     fn bytes(&self, blob: &BlobRef, ty: &TensorType) -> Option<Bytes> {
         let stored = self.weight_file(&blob.file).ok()?.read(blob.offset).ok()?;
-        (stored.element == ty.element && Some(stored.bytes.len() as u64) == ty.bytes()).then_some(stored.bytes)
+        // Elements and not bytes: nine of four bits take as many bytes as ten.
+        (stored.element == ty.element && ty.count() == Some(stored.elements())).then_some(stored.bytes)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One use of an operator, as its rule sees it: types, and the constants among the inputs.
 
 use crate::element::ElementType;
+use crate::formats::shown;
 use crate::graph::function::Opset;
 use crate::graph::types::{TensorType, Type};
 use crate::graph::value::{Blobs, Literal};
@@ -210,7 +211,7 @@ impl<'a> Call<'a> {
         match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
             Some(word) => Ok(Some(word)),
             None => {
-                let message = format!("is \"{}\"; it can be {}", text.escape_debug(), words.join(", "));
+                let message = format!("is \"{}\"; it can be {}", shown(text), words.join(", "));
                 Err(OpError::at(OpRule::Value, parameter, message))
             }
         }
@@ -231,7 +232,7 @@ impl<'a> Call<'a> {
         match ElementType::by_name(text).filter(|element| accepted.contains(element)) {
             Some(element) => Ok(Some(element)),
             None => {
-                let message = format!("is \"{}\"; it can be {}", text.escape_debug(), names(accepted));
+                let message = format!("is \"{}\"; it can be {}", shown(text), names(accepted));
                 Err(OpError::at(OpRule::Value, parameter, message))
             }
         }

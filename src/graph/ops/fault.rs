@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::formats::shown;
+
 /// Which rule an operation breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum OpRule {
@@ -93,7 +95,8 @@ impl OpError {
 impl fmt::Display for OpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.parameter {
-            Some(parameter) => write!(f, "`{parameter}` {}", self.message),
+            // One that the operator does not have is named by the program.
+            Some(parameter) => write!(f, "`{}` {}", shown(parameter), self.message),
             None => f.write_str(&self.message),
         }
     }

@@ -7,6 +7,7 @@ use super::blocks::Blocks;
 use super::{PIECE, Quantized};
 use crate::quant::element::Element;
 use crate::quant::error::QuantError;
+use crate::quant::power::Power;
 use crate::quant::simd::multiversion;
 use crate::scheme::{Arithmetic, FloatType};
 
@@ -116,4 +117,13 @@ pub(super) fn dequantize<T: Element>(quantized: &Quantized) -> Result<Vec<T>, Qu
     let mut values = vec![T::from_f32(0.0); quantized.codes.len()];
     values.par_chunks_mut(PIECE).enumerate().for_each(|(piece, out)| decoder.decode(piece * PIECE, out));
     Ok(values)
+}
+
+/// The power of some weights, and of what becomes of them in a tensor of as many codes.
+pub(super) fn power<T: Element>(quantized: &Quantized, original: &[T]) -> Result<Power, QuantError> {
+    let decoder = Decoder::new(quantized)?;
+    if original.len() != quantized.codes.len() {
+        return Err(QuantError::Length { len: original.len(), shape: quantized.shape.clone() });
+    }
+    Ok(Power::between_made(original, |start, out| decoder.decode(start, out)))
 }

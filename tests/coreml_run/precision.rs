@@ -1,0 +1,173 @@
+//! `precision fp16`: a program of fp32 computes in fp16, whole and valid, and quantizes the weights that it means.
+
+use std::path::Path;
+
+use bitmill::element::ElementType::{self, Bool, Fp16, Fp32};
+use bitmill::formats::coreml::PackageWriter;
+use bitmill::formats::coreml::proto::{
+    ArrayDataType, ArrayFeatureType, Block, BlockEntry, Entry, FeatureDescription, FeatureKind, FeatureType, Function,
+    FunctionEntry, Kept, Model as Message, ModelDescription, ModelKind, Operation, Program,
+};
+use bitmill::formats::output::Destination;
+use bitmill::graph::function::Opset;
+use bitmill::graph::index::Index;
+use bitmill::lower::message;
+use bitmill::model::Model;
+use bitmill::run::OutputFormat;
+
+use super::prove::{Archive, analyze, parts, valid, write};
+use super::upstream::Judge;
+
+const X: &[usize] = &[1, 48];
+
+fn operation(kind: &str, name: &str, inputs: &[(&str, &str)], output: (ElementType, &[usize])) -> Operation {
+    Operation {
+        r#type: kind.to_owned(),
+        inputs: inputs.iter().map(|(parameter, value)| message::reference(parameter, value)).collect(),
+        attributes: vec![message::attribute("name", message::text(name))],
+        outputs: vec![message::named(name, output.0, output.1)],
+        ..Default::default()
+    }
+}
+
+fn number(name: &str, value: f32) -> Operation {
+    let mut constant = operation("const", name, &[], (Fp32, &[]));
+    let value = message::elements(Fp32, &[], value.to_le_bytes().to_vec());
+    constant.attributes.push(message::attribute("val", value));
+    constant
+}
+
+fn array(name: &str) -> Kept<FeatureDescription> {
+    let array = ArrayFeatureType { shape: vec![1, 48], data_type: ArrayDataType::Float32 as i32, ..Default::default() };
+    let ty = FeatureType { kind: Some(FeatureKind::MultiArray(array.into())), ..Default::default() };
+    FeatureDescription { name: name.to_owned(), r#type: Some(ty.into()), ..Default::default() }.into()
+}
+
+/// A branch that takes a weight and a constant beyond fp16 from outside, and one that only hands on what became fp16.
+fn package(path: &Path) {
+    let mut writer = PackageWriter::create(&Destination { path, overwrite: false, inputs: &[] }).unwrap();
+    let mut weight = |name: &str, factor: f32| {
+        let bytes: Vec<u8> =
+            (0..48 * 48).flat_map(|at| (((at * 7919 % 1013) as f32 / 506.0 - 1.0) * factor).to_le_bytes()).collect();
+        let offset = writer.push(Fp32, 48 * 48, &bytes).unwrap();
+        let mut constant = operation("const", name, &[], (Fp32, &[48, 48]));
+        constant.attributes.push(message::attribute("val", message::blob(Fp32, &[48, 48], offset)));
+        constant
+    };
+    let (first, second) = (weight("first_weight", 1.0), weight("second_weight", 8.0));
+    let yes = Block {
+        operations: vec![
+            operation("linear", "yes", &[("x", "root"), ("weight", "first_weight")], (Fp32, X)).into(),
+            operation("mul", "large", &[("x", "yes"), ("y", "beyond")], (Fp32, X)).into(),
+        ],
+        outputs: vec!["large".to_owned()],
+        ..Default::default()
+    };
+    let no = Block { outputs: vec!["root".to_owned()], ..Default::default() };
+    let mut cond = operation("cond", "chosen", &[("pred", "flag")], (Fp32, X));
+    cond.blocks = vec![yes.into(), no.into()];
+    let operations = [
+        number("tiny", 1e-12),
+        number("beyond", 1e6),
+        number("lowest", f32::MIN),
+        first,
+        operation("linear", "fc1", &[("x", "x"), ("weight", "first_weight")], (Fp32, X)),
+        operation("square", "squared", &[("x", "fc1")], (Fp32, X)),
+        operation("rsqrt", "root", &[("x", "squared"), ("epsilon", "tiny")], (Fp32, X)),
+        operation("maximum", "masked", &[("x", "root"), ("y", "lowest")], (Fp32, X)),
+        operation("reduce_max", "most", &[("x", "masked")], (Fp32, &[])),
+        operation("greater", "flag", &[("x", "most"), ("y", "tiny")], (Bool, &[])),
+        cond,
+        second,
+        operation("linear", "fc2", &[("x", "chosen"), ("weight", "second_weight")], (Fp32, X)),
+    ];
+    let block = Block {
+        operations: operations.into_iter().map(Kept::from).collect(),
+        outputs: vec!["fc2".to_owned(), "root".to_owned()],
+        ..Default::default()
+    };
+    let set = Opset::CoreML6;
+    let function = Function {
+        inputs: vec![message::named("x", Fp32, X)],
+        opset: set.name().to_owned(),
+        block_specializations: vec![BlockEntry::entry(set.name().to_owned(), block.into()).into()],
+        ..Default::default()
+    };
+    let functions = vec![FunctionEntry::entry("main".to_owned(), function.into()).into()];
+    let program = Program { version: 1, functions, ..Default::default() };
+    let description =
+        ModelDescription { input: vec![array("x")], output: vec![array("fc2"), array("root")], ..Default::default() };
+    let model = Kept::from(Message {
+        specification_version: set.specification(),
+        description: Some(description.into()),
+        kind: Some(ModelKind::MlProgram(program.into())),
+        ..Default::default()
+    });
+    writer.commit(&model).unwrap();
+}
+
+/// The element type that the value of a name has.
+fn element(model: &Model, name: &str) -> ElementType {
+    let function = &parts(model).program.functions[0];
+    let index = Index::new(function);
+    let mut outputs = index.operations().flat_map(|(_, operation)| &operation.outputs);
+    let found = outputs.find(|output| &*output.name == name).unwrap_or_else(|| panic!("no {name}"));
+    match &found.ty {
+        bitmill::graph::types::Type::Tensor(tensor) => tensor.element,
+        other => panic!("{name}: {other}"),
+    }
+}
+
+#[test]
+fn programs_become_fp16() {
+    let archive = Archive::open("run-packages");
+    let at = tempfile::tempdir().unwrap();
+    let branches = at.path().join("branches.mlpackage");
+    package(&branches);
+    valid(parts(&Model::open(&branches).unwrap()), "the input");
+    let packages = [branches, archive.package("floats"), archive.package("nested")];
+    let mut jobs = Vec::new();
+    for (number, path) in packages.iter().enumerate() {
+        let model = Model::open(path).unwrap();
+        for (rule, changed) in [("keep", false), ("fp16", true), ("int8 per-channel", true), ("lut4", true)] {
+            for target in ["iOS16", "iOS17", "iOS18"] {
+                let recipe = format!("target {target}\nprecision fp16\nthreshold 40\nall => {rule}\n");
+                let name = format!("{number}-{target}-{}", rule.replace(' ', "-"));
+                let output = at.path().join(format!("{name}.mlpackage"));
+                write(&model, &analyze(&model, &recipe), OutputFormat::MlPackage, &output);
+                let written = Model::open(&output).unwrap();
+                valid(parts(&written), &recipe);
+                let plain = at.path().join(format!("{name}-plain.mlpackage"));
+                write(&model, &analyze(&model, &recipe), OutputFormat::Dequantized, &plain);
+                let plain = Model::open(&plain).unwrap();
+                valid(parts(&plain), &recipe);
+                // Every weight is what was planned for it, and not for its neighbour.
+                let found = bitmill::diff::compare(&plain, &written).unwrap();
+                assert!(found.pairs.iter().all(|pair| pair.values == bitmill::diff::ValueChange::Same), "{recipe}");
+                let found = bitmill::diff::compare(&model, &written).unwrap();
+                assert_eq!((found.only_before.len(), found.only_after.len()), (0, 0), "{recipe}");
+                let near = |pair: &bitmill::diff::Pair| pair.values.sqnr() > if changed { 12.0 } else { 60.0 };
+                assert!(found.pairs.iter().all(near), "{recipe}{:#?}", found.pairs);
+                jobs.push(serde_json::json!({ "name": name, "package": output }));
+                if number == 0 {
+                    for (value, expected) in [
+                        ("fc1", Fp16),
+                        ("masked", Fp16),
+                        ("yes", Fp16),
+                        ("large", Fp32),
+                        ("chosen", Fp32),
+                        ("beyond", Fp32),
+                        ("root", Fp32),
+                        ("fc2", Fp32),
+                        ("first_weight", Fp16),
+                        ("second_weight", Fp16),
+                    ] {
+                        assert_eq!(element(&written, value), expected, "{value}: {recipe}");
+                    }
+                }
+            }
+        }
+    }
+    let Some(judge) = Judge::found("packages made fp16 are not judged by coremltools") else { return };
+    assert_eq!(judge.packages(&jobs, at.path()).len(), jobs.len());
+}
