@@ -49,7 +49,30 @@ mod tests {
             "inlayHints": {"total": false},
         });
         let (settings, complaints) = read(&section, Path::new("/w"));
-        insta::assert_debug_snapshot!((settings, complaints), @"");
+        insta::assert_debug_snapshot!((settings, complaints), @r#"
+        (
+            Settings {
+                model_paths: [
+                    "/models",
+                    "/w/here",
+                ],
+                default_model: Some(
+                    "/w/m.safetensors",
+                ),
+                models: {},
+                levels: {
+                    "affine-bits": Hint,
+                },
+                hints: Hints {
+                    rules: true,
+                    total: false,
+                },
+            },
+            [
+                "`bitmill.severity`: \"loud\" for `lut-bits` is none of `off`, `hint`, `warning`, `error`",
+            ],
+        )
+        "#);
         assert_eq!(read(&Value::Null, Path::new("/")).0, Settings::default());
     }
 }

@@ -19,8 +19,8 @@ fn pages_plans_and_recipes_are_texts() {
         assert!(plan.as_str().unwrap().contains("int4 per-group(32) symmetric"), "{plan}");
         let page = execute(client, "bitmill.explain", json!([null, "affine-block-divides"])).await;
         assert!(page.as_str().unwrap().starts_with('#'), "{page}");
-        let recipe = execute(client, "bitmill.newRecipe", json!([null, "coreml_static_8a8w_ios17"])).await;
-        assert!(recipe.is_string() || recipe.is_null());
+        let recipe = execute(client, "bitmill.newRecipe", json!([null, "coreml_fp32"])).await;
+        assert!(recipe.as_str().unwrap().contains("extend"), "{recipe}");
         for (command, arguments) in [
             ("bitmill.explain", json!([null, "no-such-word"])),
             ("bitmill.explain", json!([])),
@@ -51,13 +51,9 @@ fn a_recipe_runs_with_progress_and_replaces_only_what_it_may() {
         client.open(&at, &text).await;
         let summary = execute(client, "bitmill.run", json!([at])).await;
         assert!(summary.as_str().unwrap().contains("weights changed"), "{summary}");
-        let kinds: Vec<Value> = client
-            .unasked
-            .iter()
-            .filter(|one| one["method"] == "$/progress")
-            .map(|one| one["params"]["value"]["kind"].clone())
-            .collect();
-        assert_eq!(kinds.last(), Some(&json!("end")), "{kinds:?}");
+        // Answers and notifications go different ways: the end may come a moment later.
+        assert_eq!(client.notified("$/progress").await["value"]["kind"], "begin");
+        while client.notified("$/progress").await["value"]["kind"] != "end" {}
         let first = fs::read(&output).unwrap();
         fs::write(&output, "kept").unwrap();
         assert_eq!(execute(client, "bitmill.run", json!([at])).await, Value::Null);
