@@ -89,16 +89,16 @@ fn findings_are_mended_or_allowed() {
         Fixture::new("target iOS18\nscheme x = int8 per-channel\n# bitmill: allow(lut-gpu)\nlinaer => int8\n");
     let all = actions(&fixture.analysis, Span::new(0, 200));
     assert_snapshot!(listed(&fixture, &all), @"
-    QuickFix*: remove `x`
-    target iOS18
-    # bitmill: allow(lut-gpu)
-    linaer => int8
-    ---
     QuickFix*: write `linear`
     target iOS18
     scheme x = int8 per-channel
     # bitmill: allow(lut-gpu)
     linear => int8
+    ---
+    QuickFix: remove `x`
+    target iOS18
+    # bitmill: allow(lut-gpu)
+    linaer => int8
     ---
     Silence: allow scheme-unused here
     target iOS18

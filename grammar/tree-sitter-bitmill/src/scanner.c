@@ -217,7 +217,7 @@ static bool skip_digits(TSLexer *lexer) {
 static bool scan_number(TSLexer *lexer) {
   if (lexer->lookahead == '-') {
     advance(lexer);
-    if (!is_digit(lexer->lookahead)) return false;
+    if (!is_digit(lexer->lookahead) && lexer->lookahead != '.') return false;
   }
   if (!skip_digits(lexer)) return false;
   lexer->mark_end(lexer);
