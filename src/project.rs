@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
 use crate::check::expectation::{self, Verdict};
-use crate::check::{Analysis, Context, Edit, Facts, Finding, Fix, Known, Severity, analyze_recipe, fix};
+use crate::check::{self, Analysis, Edit, Facts, Finding, Fix, Known, Severity, analyze_recipe, fix};
 use crate::model::{Model, ModelError};
 use crate::nearest::nearest_beside;
 use crate::plan::Plan;
@@ -236,6 +236,17 @@ pub struct AfterRun {
     pub verdicts: Vec<Verdict>,
 }
 
+impl AfterRun {
+    /// What a run of a recipe on a model has added to what was `known`, from what it measured.
+    pub fn new(recipe: &Recipe, model: &Model, known: &[Finding], facts: &Facts) -> AfterRun {
+        let after = analyze_recipe(recipe.clone(), Known::Model(model), Some(facts));
+        let context = check::context(&after.recipe, Known::Model(model), after.plan.as_ref(), Some(facts));
+        let verdicts = expectation::verdicts(&context);
+        let is_new = |finding: &Finding| !known.contains(finding);
+        AfterRun { findings: after.findings.into_iter().filter(is_new).collect(), verdicts }
+    }
+}
+
 /// What is given in place of what a recipe says.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Given<'a> {
@@ -303,31 +314,16 @@ impl Project {
     /// What a run has added to what was known, from what it measured.
     pub fn after_run(&self, facts: &Facts) -> AfterRun {
         let Some((model, _)) = self.planned() else { return AfterRun::default() };
-        let after = analyze_recipe(self.recipe().clone(), Known::Model(model), Some(facts));
-        let plan = after.plan.as_ref();
-        let context =
-            Context { recipe: &after.recipe, model: Some(model).zip(plan), model_error: None, run: Some(facts) };
-        let verdicts = expectation::verdicts(&context);
-        let is_new = |finding: &Finding| !self.findings().contains(finding);
-        AfterRun { findings: after.findings.into_iter().filter(is_new).collect(), verdicts }
+        AfterRun::new(self.recipe(), model, self.findings(), facts)
     }
 
     /// Every file that the findings depend on: the recipe, its imports, the files of its model. Those that do
     /// not exist yet are named too.
     pub fn files(&self) -> Vec<PathBuf> {
-        let sources = self.recipe().sources.iter().filter(|source| !source.preset);
-        let mut files: Vec<PathBuf> = sources.map(|source| source.path.clone()).collect();
-        for problem in &self.recipe().problems {
-            if let crate::recipe::problem::ProblemKind::ImportFailed { path, .. } = &problem.kind {
-                files.push(path.clone());
-            }
-        }
+        let mut files = self.recipe().files();
         match &self.model {
             ProjectModel::None => {}
-            ProjectModel::Open(model) => {
-                files.push(model.path.clone());
-                files.extend(model.files.iter().cloned());
-            }
+            ProjectModel::Open(model) => files.extend(model.all_files()),
             ProjectModel::Unreadable { path, .. } => files.push(path.clone()),
         }
         files

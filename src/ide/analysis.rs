@@ -9,7 +9,6 @@ use super::workspace::canonical;
 use crate::check::{self, Finding};
 use crate::model::Model;
 use crate::plan::{Plan, Totals};
-use crate::recipe::problem::ProblemKind;
 use crate::recipe::{FileId, Place, Recipe, Source};
 use crate::syntax::token::{Token, TokenKind};
 use crate::syntax::tree::Statement;
@@ -172,16 +171,10 @@ impl Analysis {
 
     /// The files that the answers depend on: the recipe, its imports and its model, those that are missing too.
     pub fn files(&self) -> Vec<PathBuf> {
-        let sources = self.recipe().sources.iter().filter(|source| !source.preset);
-        let mut files: Vec<PathBuf> = sources.map(|source| source.path.clone()).collect();
-        for problem in &self.recipe().problems {
-            if let ProblemKind::ImportFailed { path, .. } = &problem.kind {
-                files.push(path.clone());
-            }
-        }
+        let mut files = self.recipe().files();
         match &self.model {
             ModelState::None => {}
-            ModelState::Open(open) => files.push(open.model.path.clone()),
+            ModelState::Open(open) => files.extend(open.model.all_files()),
             ModelState::Unreadable { path, .. } => files.push(path.clone()),
         }
         files

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
 use rayon::prelude::*;
 
 use super::Cancel;
 use super::names::{Names, Sum};
+use super::workspace::lock;
 use crate::kind::{Kind, KindWord};
 use crate::model::{Model, Weight};
 use crate::plan::{self, Matches, NameIndex, Plan};
@@ -61,13 +62,13 @@ impl OpenModel {
         }
     }
 
-    /// The plan of a recipe. Of a rule that one of the last plans had too, it is known what it matches; `None` once the answer
-    /// is no longer wanted.
+    /// The plan of a recipe; `None` once the answer is no longer wanted. What a rule matches is known where one of the
+    /// last plans had it too.
     pub(super) fn plan(&self, recipe: &Recipe, cancel: &Cancel) -> Option<Plan> {
         if recipe.rules.len() < plan::MANY_RULES {
             return (!cancel.is_cancelled()).then(|| plan::plan(recipe, &self.model));
         }
-        let mut known = self.matches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.matches);
         let found: Vec<(MatchKey, Option<Arc<Matches>>)> = recipe
             .rules
             .iter()
@@ -87,7 +88,7 @@ impl OpenModel {
         let found: Vec<(MatchKey, Arc<Matches>)> =
             found.into_par_iter().zip(&recipe.rules).map(find).collect::<Option<_>>()?;
         let matched: Vec<Arc<Matches>> = found.iter().map(|(_, matches)| Arc::clone(matches)).collect();
-        known = self.matches.lock().unwrap_or_else(PoisonError::into_inner);
+        known = lock(&self.matches);
         known.remember(found);
         drop(known);
         Some(plan::plan_with(recipe, &self.model, &matched))
@@ -185,11 +186,6 @@ impl Models {
     pub fn has(&self, path: &Path) -> bool {
         lock(&self.given).contains_key(path) || path.exists()
     }
-}
-
-/// What a thread that panicked has left is whole: entries are put in one step.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The files of a model as they are now; empty where there are none.

@@ -275,7 +275,7 @@ impl Loader for World {
 }
 
 /// What a thread that panicked has left is whole: entries are put in one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -49,6 +49,13 @@ pub struct Model {
     pub facts: Option<program::ProgramFacts>,
 }
 
+impl Model {
+    /// Where it lies, and each of its files: what its headers may change with.
+    pub fn all_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        std::iter::once(&self.path).chain(&self.files).cloned()
+    }
+}
+
 /// How a model is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ModelFormat {

@@ -314,6 +314,16 @@ pub enum Bound {
 }
 
 impl Recipe {
+    /// The files that it is made of: its own and those that it imports, those that are missing too.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let sources = self.sources.iter().filter(|source| !source.preset).map(|source| &source.path);
+        let missing = self.problems.iter().filter_map(|problem| match &problem.kind {
+            problem::ProblemKind::ImportFailed { path, .. } => Some(path),
+            _ => None,
+        });
+        sources.chain(missing).cloned().collect()
+    }
+
     /// The operator set that schemes are checked against: the oldest target's. `None` with `target none`
     /// and where no valid target is given.
     pub fn operator_set(&self) -> Option<&'static OperatorSet> {
