@@ -24,9 +24,14 @@ pub struct Diagnostic {
     pub finding: usize,
 }
 
-/// Rules about text that does nothing.
-const ABOUT_NOTHING: &[&str] =
-    &["allow-unused", "calibration-unused", "rule-matches-nothing", "rule-overtaken", "scheme-unused"];
+/// Rules about text that does nothing, and whether that is the whole statement.
+const ABOUT_NOTHING: &[(&str, bool)] = &[
+    ("allow-unused", false),
+    ("calibration-unused", false),
+    ("rule-matches-nothing", true),
+    ("rule-overtaken", true),
+    ("scheme-unused", true),
+];
 
 /// The findings in the text itself, and the errors of what it imports, told once at each import.
 pub fn diagnostics(analysis: &Analysis) -> Vec<Diagnostic> {
@@ -54,21 +59,19 @@ fn diagnostic(analysis: &Analysis, index: usize, finding: &Finding, severity: Se
             message.push_str(line);
         }
     }
-    let unnecessary = ABOUT_NOTHING.contains(&finding.code);
+    let about = ABOUT_NOTHING.iter().find(|(code, _)| *code == finding.code);
     // What does nothing is greyed as a whole.
-    let whole = match finding.code {
-        "rule-matches-nothing" | "rule-overtaken" | "scheme-unused" => {
-            words::statement_at(analysis.recipe(), finding.place).map(|statement| statement.span)
-        }
-        _ => None,
-    };
+    let whole = about
+        .filter(|(_, is_whole)| *is_whole)
+        .and_then(|_| words::statement_at(analysis.recipe(), finding.place))
+        .map(|statement| statement.span);
     Diagnostic {
         code: finding.code,
         severity,
         message,
         span: whole.unwrap_or(finding.place.span),
         related: finding.labels.clone(),
-        unnecessary,
+        unnecessary: about.is_some(),
         finding: index,
     }
 }
@@ -92,4 +95,17 @@ fn tell_import(analysis: &Analysis, index: usize, finding: &Finding, all: &mut V
         unnecessary: false,
         finding: index,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rules::RULES;
+
+    #[test]
+    fn rules_about_nothing_are_rules() {
+        for (code, _) in ABOUT_NOTHING {
+            assert!(RULES.iter().any(|rule| rule.code == *code), "{code}");
+        }
+    }
 }

@@ -326,6 +326,16 @@ pub enum Comparison {
 }
 
 impl Comparison {
+    /// Each with its sign and what it asks.
+    pub const ALL: &'static [(Comparison, &'static str, &'static str)] = &[
+        (Comparison::Equal, "==", "equal"),
+        (Comparison::NotEqual, "!=", "not equal"),
+        (Comparison::Less, "<", "less"),
+        (Comparison::LessOrEqual, "<=", "at most"),
+        (Comparison::Greater, ">", "more"),
+        (Comparison::GreaterOrEqual, ">=", "at least"),
+    ];
+
     /// Whether `left OPERATOR right` holds.
     pub fn holds<T: PartialOrd>(self, left: &T, right: &T) -> bool {
         match self {

@@ -137,7 +137,7 @@ fn fill(analysis: &Analysis, list: &mut List) {
         Expected::Block => words::block(list),
         Expected::Bound(metric) => words::bounds(metric, list),
         Expected::Count => words::counts(analysis, list),
-        Expected::Code => words::codes(list),
+        Expected::Code => words::codes(analysis, list),
         Expected::Nothing => {}
     }
 }
@@ -193,6 +193,11 @@ impl List<'_> {
 }
 
 impl Completion {
+    /// What it writes in an editor that knows no places to fill in: what stands at them stays.
+    pub fn plain(&self) -> String {
+        if self.is_snippet { snippets::plain(&self.insert) } else { self.insert.clone() }
+    }
+
     /// Marks it as something that does not fit here.
     fn unfit(&mut self, why: impl Into<String>) {
         self.unfit = Some(why.into());

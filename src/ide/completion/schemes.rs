@@ -8,7 +8,7 @@ use crate::ide::Analysis;
 use crate::ide::prospects::Prospects;
 use crate::plan::fit::better_extents;
 use crate::recipe::{PART_WORDS, base_words};
-use crate::scheme::{Mapping, PaletteFit, ScaleSearch};
+use crate::scheme::{FloatType, Mapping, PaletteFit, ScaleSearch};
 use crate::syntax::keywords::{ACTIVATIONS, OPERAND_PARTS};
 
 /// Group sizes that are usual.
@@ -185,7 +185,7 @@ fn sizes(length: usize, least: usize) -> Vec<usize> {
 pub(super) fn operands(analysis: &Analysis, scheme: &Scheme, part: &str, list: &mut List) {
     let mut prospects = Prospects::of(analysis, scheme.statement);
     let words: Vec<(&str, &str)> = match part {
-        "scale" => vec![("fp16", "half precision"), ("fp32", "single precision"), ("bf16", "bfloat16")],
+        "scale" => FloatType::ALL.iter().map(|(_, word, doc)| (*word, *doc)).collect(),
         "by" => ScaleSearch::ALL.iter().map(|(_, word, doc)| (*word, *doc)).collect(),
         "fit" => PaletteFit::ALL.iter().map(|(_, word, doc)| (*word, *doc)).collect(),
         "entries" => vec![("int8", "8-bit entries with a scale"), ("fp16", "float entries")],

@@ -49,7 +49,7 @@ pub(super) fn page(label: &str) -> Option<String> {
 }
 
 /// A snippet with what it proposes filled in.
-fn plain(snippet: &str) -> String {
+pub(super) fn plain(snippet: &str) -> String {
     let mut text = String::new();
     let mut rest = snippet;
     while let Some((before, behind)) = rest.split_once('$') {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Behind, Expected, Owner};
+use super::state::{Behind, Owner};
 use super::{CompletionKind, List};
+use crate::check::Severity;
 use crate::check::rules::RULES;
 use crate::coreml::target::{Platform, Target};
 use crate::dtype::DType;
@@ -15,7 +16,7 @@ use crate::recipe::selector::Fact;
 use crate::recipe::{ComputeUnits, Observer};
 use crate::scheme::{Arithmetic, FloatType};
 use crate::syntax::keywords::{CALIBRATION, CONNECTIVES, EXPECTATIONS, Keyword, METRICS, STATEMENTS};
-use crate::syntax::tree::{Selector, StatementKind};
+use crate::syntax::tree::{Comparison, Expectation, Selector, StatementKind};
 
 /// Words that begin statements, with what follows them to fill in.
 pub(super) fn statements(list: &mut List) {
@@ -132,9 +133,7 @@ pub(super) fn facts(list: &mut List) {
 
 /// Comparisons.
 pub(super) fn comparisons(of_fact: bool, list: &mut List) {
-    let signs =
-        [("==", "equal"), ("!=", "not equal"), ("<", "less"), ("<=", "at most"), (">", "more"), (">=", "at least")];
-    for (sign, doc) in signs {
+    for (_, sign, doc) in Comparison::ALL {
         list.word('b', CompletionKind::Operator, sign, doc);
     }
     if of_fact {
@@ -184,8 +183,7 @@ pub(super) fn option_keys(owner: &Owner, given: &[String], list: &mut List) {
     let is_given = |word: &str| given.iter().any(|key| key == word);
     match owner {
         Owner::Calibrate => {
-            let open: Vec<&Keyword> = CALIBRATION.iter().filter(|option| !is_given(option.word)).collect();
-            for option in open {
+            for option in CALIBRATION.iter().filter(|option| !is_given(option.word)) {
                 list.word('b', CompletionKind::Option, option.word, option.meaning);
             }
         }
@@ -194,7 +192,7 @@ pub(super) fn option_keys(owner: &Owner, given: &[String], list: &mut List) {
             let open = preset
                 .all_parameters()
                 .filter(|parameter| !is_given(parameter.name) && !parameter.short.is_some_and(is_given));
-            for parameter in open.collect::<Vec<_>>() {
+            for parameter in open {
                 let word = parameter.short.unwrap_or(parameter.name);
                 let needed = if parameter.required { "needed: " } else { "" };
                 let group = if parameter.required { 'a' } else { 'b' };
@@ -263,24 +261,23 @@ pub(super) fn bounds(metric: &str, list: &mut List) {
 /// How many weights the selector before `matches` matches now.
 pub(super) fn counts(analysis: &Analysis, list: &mut List) {
     let at = list.state.span.start as usize;
-    let Some((model, _)) = analysis.planned() else { return };
+    let Some(open) = analysis.model_state().open() else { return };
     let Some((_, statement)) = analysis.statement_before(at) else { return };
-    let StatementKind::Expect(Some(crate::syntax::tree::Expectation::Matches { selector, .. })) = &statement.kind
-    else {
+    let StatementKind::Expect(Some(Expectation::Matches { selector, .. })) = &statement.kind else {
         return;
     };
     if matches!(selector, Selector::Missing(_)) {
         return;
     }
     let Ok(selector) = crate::recipe::fragment::selector(analysis.text_at(selector.span())) else { return };
-    let many = model.weights.iter().filter(|weight| selector.matches(weight)).count();
+    let many = open.matching(analysis.recipe(), &selector).len();
     list.word('a', CompletionKind::Number, &many.to_string(), "as many as match now").preselect = true;
 }
 
 /// Codes that a comment can allow: those that are no errors, the ones found in the text first.
-pub(super) fn codes(list: &mut List) {
-    for rule in RULES.iter().filter(|rule| rule.severity != crate::check::Severity::Error) {
-        list.word('b', CompletionKind::Code, rule.code, rule.title);
+pub(super) fn codes(analysis: &Analysis, list: &mut List) {
+    for rule in RULES.iter().filter(|rule| rule.severity != Severity::Error) {
+        let is_found = analysis.findings().iter().any(|finding| finding.code == rule.code);
+        list.word(if is_found { 'a' } else { 'b' }, CompletionKind::Code, rule.code, rule.title);
     }
-    debug_assert!(matches!(list.state.expected, Expected::Code));
 }
