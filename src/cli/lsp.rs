@@ -1,5 +1,7 @@
 //! `bitmill lsp`
 
+use std::io::Write;
+
 use super::Exit;
 use super::args::LspArgs;
 use super::failure::Failure;
@@ -10,7 +12,10 @@ pub fn run(args: &LspArgs, _: &mut Terminal) -> Result<Exit, Failure> {
     let log = args.log.as_deref();
     let ended = match args.listen {
         // Standard output is for whoever started the server and must know its port.
-        Some(address) => lsp::on_tcp(address, log, |address| println!("listening on {address}")),
+        Some(address) => lsp::on_tcp(address, log, |address| {
+            // It serves all the same where nobody reads that.
+            _ = writeln!(std::io::stdout(), "listening on {address}");
+        }),
         None => lsp::on_stdio(log),
     };
     match ended {

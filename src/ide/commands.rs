@@ -1,17 +1,22 @@
-//! Documents that commands of an editor make: the plan of a recipe, a new recipe.
+//! What the commands of an editor do: the plan of a recipe and a new recipe as documents, a run.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use super::Analysis;
 use super::symbols::one_line;
+use crate::check::{Severity, expectation};
 use crate::model::{Model, Weight, layers};
 use crate::nearest::nearest;
 use crate::plan::words::{arithmetic, becomes, coverage, misfits, percent, shape, size, weights};
 use crate::plan::{Decision, Outcome, Plan};
+use crate::project::AfterRun;
 use crate::recipe::FileId;
 use crate::recipe::preset::{PRESETS, Preset};
 use crate::recipe::starter::{Form, starter};
+use crate::run::{self, Job, OutputFormat, Progress, RunError, outcome};
 
 /// The plan of a recipe as plain text: what becomes of each weight, what each rule does, the sums. `None` without a
 /// model.
@@ -40,6 +45,36 @@ pub fn plan_text(analysis: &Analysis) -> Option<String> {
 pub fn new_recipe(preset: &str, model: Option<&str>, spelled_out: bool) -> Result<String, Option<&'static str>> {
     let found = Preset::by_name(preset).ok_or_else(|| nearest(preset, PRESETS.iter().map(|preset| preset.name)))?;
     Ok(starter(found, model, if spelled_out { Form::Statements } else { Form::Extend }))
+}
+
+/// Runs a recipe as it stands in the editor, and tells in a few lines what came of it. Where it says nothing of an
+/// output, that stands beside the recipe: an editor has no current directory that its user knows.
+///
+/// # Errors
+/// See [`RunError`]: without a model, and where something is to be mended first, [`RunError::NotChecked`].
+pub fn run(
+    analysis: &Analysis,
+    progress: &dyn Progress,
+    cancel: &AtomicBool,
+    overwrite: bool,
+) -> Result<String, RunError> {
+    let (model, plan) = analysis.planned().ok_or(RunError::NotChecked)?;
+    let (recipe, known) = (analysis.recipe(), analysis.findings());
+    if known.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(RunError::NotChecked);
+    }
+    let format = OutputFormat::default_for(model);
+    let directory = analysis.path().parent().unwrap_or(Path::new(""));
+    let output = directory.join(outcome::default_output(recipe, model, format));
+    let inputs = analysis.files();
+    let job = Job { recipe, model, plan, format, output: &output, overwrite, inputs: &inputs };
+    let report = run::run(&job, progress, cancel)?;
+    let after = AfterRun::new(recipe, model, known, &report.facts());
+    let mut lines = vec![outcome::summary(&report)];
+    lines.extend(after.findings.iter().map(|finding| format!("{}: {}", finding.severity.word(), finding.message)));
+    lines.extend(expectation::summary(recipe, &after.verdicts));
+    lines.push(outcome::written(&report));
+    Ok(lines.join("\n"))
 }
 
 /// Weights that are treated alike in one row each.

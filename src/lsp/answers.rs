@@ -16,7 +16,7 @@ use crate::ide::folding::{self, FoldKind};
 use crate::ide::navigation::{self, InFile, RenameError};
 use crate::ide::symbols::{self, Located};
 use crate::ide::{
-    document_links, hover as hovers, inlay_hints as hints, semantic_tokens, signature_help as signatures,
+    diagnostics, document_links, hover as hovers, inlay_hints as hints, semantic_tokens, signature_help as signatures,
 };
 use crate::syntax::LineIndex;
 
@@ -56,7 +56,7 @@ pub fn completion(view: &View, position: Position) -> CompletionResponse {
     let snippets = view.asked.abilities.snippets;
     let items = completion::completion(&view.analysis, view.offset(position)).into_iter().map(|one| {
         let kind = KINDS.iter().position(|(kind, _)| *kind == one.kind);
-        let new_text = if one.is_snippet && !snippets { without_places(&one.insert) } else { one.insert };
+        let new_text = if snippets { one.insert.clone() } else { one.plain() };
         let is_snippet = one.is_snippet && snippets;
         let detail = one.unfit.clone().map(|why| format!("does not fit here: {why}")).unwrap_or(one.detail);
         CompletionItem {
@@ -81,24 +81,6 @@ pub fn completion_of(item: &CompletionItem) -> Option<(CompletionKind, String)> 
     let data = item.data.as_ref()?;
     let kind = usize::try_from(data.get("kind")?.as_u64()?).ok()?;
     Some((KINDS.get(kind)?.0, data.get("label")?.as_str()?.to_string()))
-}
-
-/// A snippet for clients that know none: what stands at its places stays.
-fn without_places(snippet: &str) -> String {
-    let mut text = String::new();
-    let mut rest = snippet;
-    while let Some(at) = rest.find('$') {
-        text.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(inner) = rest.strip_prefix('{') {
-            let (place, after) = inner.split_once('}').unwrap_or((inner, ""));
-            text.push_str(place.split_once(':').map_or("", |(_, default)| default));
-            rest = after;
-        } else {
-            rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-        }
-    }
-    text + rest
 }
 
 /// What stands at a position.
@@ -169,29 +151,30 @@ pub fn code_actions(view: &View, params: &CodeActionParams) -> Result<CodeAction
         })
     };
     let mut found = actions::actions(&view.analysis, view.span(params.range));
-    if is_wanted(&CodeActionKind::SOURCE_FIX_ALL) {
+    // It takes analyses of its own: not each time that the cursor moves, but when a document is saved.
+    let is_automatic = params.context.trigger_kind == Some(CodeActionTriggerKind::AUTOMATIC);
+    let is_asked = !is_automatic || params.context.only.is_some();
+    if is_asked && is_wanted(&CodeActionKind::SOURCE_FIX_ALL) {
         let all = actions::fix_all(&view.asked.world, &view.analysis, &view.asked.cancel);
         found.extend(all.map_err(|_| moved_on())?);
     }
-    let shown = view.diagnostics();
-    let findings = crate::ide::diagnostics::diagnostics(&view.analysis);
+    let findings = diagnostics::diagnostics(&view.analysis);
     let action = |action: actions::Action| {
         let kind = match action.kind {
             ActionKind::QuickFix | ActionKind::Silence => CodeActionKind::QUICKFIX,
             ActionKind::FixAll => CodeActionKind::SOURCE_FIX_ALL,
         };
-        let about = findings.iter().position(|one| Some(one.finding) == action.finding);
-        let about = about.and_then(|at| shown.get(at).cloned());
-        is_wanted(&kind).then(|| {
-            CodeActionOrCommand::CodeAction(CodeAction {
-                title: action.title,
-                kind: Some(kind),
-                diagnostics: about.map(|one| vec![one]),
-                edit: view.edit(&action.edits),
-                is_preferred: action.is_preferred.then_some(true),
-                ..CodeAction::default()
-            })
-        })
+        let about = findings.iter().find(|one| Some(one.finding) == action.finding);
+        // Edits of a preset's text can go nowhere.
+        let edit = view.edit(&action.edits).filter(|_| is_wanted(&kind))?;
+        Some(CodeActionOrCommand::CodeAction(CodeAction {
+            title: action.title,
+            kind: Some(kind),
+            diagnostics: about.map(|one| vec![view.diagnostic(one)]),
+            edit: Some(edit),
+            is_preferred: action.is_preferred.then_some(true),
+            ..CodeAction::default()
+        }))
     };
     Ok(found.into_iter().filter_map(action).collect())
 }

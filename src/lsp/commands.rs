@@ -1,6 +1,6 @@
 //! The commands of the server: running and planning a recipe, pages, new recipes, the model of a recipe.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,12 +11,11 @@ use super::answers::REQUEST_FAILED;
 use super::convert::path_of;
 use super::diagnose::{PATIENCE, refresh};
 use super::protocol::*;
-use super::state::State;
-use crate::check::Severity;
+use super::state::{State, fault};
 use crate::formats::output::OutputError;
 use crate::glossary;
 use crate::ide::{Analysis, commands};
-use crate::run::{self, Job, OutputFormat, Progress, RunError, outcome};
+use crate::run::{Progress, RunError};
 
 /// Runs a recipe: `[recipe]`.
 pub const RUN: &str = "bitmill.run";
@@ -140,7 +139,7 @@ async fn run(state: &Arc<State>, client: &Client, uri: &Uri, token: Option<Progr
         state.begin_job(token.clone(), Arc::clone(&stop));
     }
     let mut outcome = attempt(&analysis, client, token.as_ref(), &stop, false).await;
-    if let Err(RunError::Output(OutputError::Exists(path))) = &outcome {
+    if let Ok(Err(RunError::Output(OutputError::Exists(path)))) = &outcome {
         if !may_replace(client, path).await {
             return Ok(None);
         }
@@ -149,10 +148,11 @@ async fn run(state: &Arc<State>, client: &Client, uri: &Uri, token: Option<Progr
     if let Some(token) = &token {
         state.end_job(token);
     }
-    outcome.map(Some).map_err(|why| match why {
-        RunError::Cancelled => Error::request_cancelled(),
-        why => failed(why.to_string()),
-    })
+    match outcome? {
+        Ok(summary) => Ok(Some(summary)),
+        Err(RunError::Cancelled) => Err(Error::request_cancelled()),
+        Err(why) => Err(failed(why.to_string())),
+    }
 }
 
 /// Whether the user wants an output replaced.
@@ -165,18 +165,18 @@ async fn may_replace(client: &Client, path: &Path) -> bool {
     matches!(chosen, Ok(Ok(Some(action))) if action.title == "Replace")
 }
 
-/// One run, with its progress.
+/// One run, with its progress. The outer error is a fault of ours.
 async fn attempt(
     analysis: &Arc<Analysis>,
     client: &Client,
     token: Option<&ProgressToken>,
     stop: &Arc<AtomicBool>,
     overwrite: bool,
-) -> std::result::Result<String, RunError> {
+) -> Result<std::result::Result<String, RunError>> {
     let counter = Arc::new(Counter::default());
     let work = {
         let (analysis, counter, stop) = (Arc::clone(analysis), Arc::clone(&counter), Arc::clone(stop));
-        tokio::task::spawn_blocking(move || quantize(&analysis, &counter, &stop, overwrite))
+        tokio::task::spawn_blocking(move || commands::run(&analysis, &*counter, &stop, overwrite))
     };
     let shown = async {
         let Some(token) = token else { return std::future::pending().await };
@@ -192,7 +192,7 @@ async fn attempt(
                 let value = ProgressParams { token: token.clone(), value: ProgressParamsValue::WorkDone(end) };
                 client.send_notification::<notification::Progress>(value).await;
             }
-            ended.unwrap_or(Err(RunError::NotChecked))
+            ended.map_err(|_| fault())
         }
         never = shown => never,
     }
@@ -213,25 +213,4 @@ impl Shown {
             }
         }
     }
-}
-
-/// The run itself.
-fn quantize(
-    analysis: &Analysis,
-    counter: &Counter,
-    stop: &AtomicBool,
-    overwrite: bool,
-) -> std::result::Result<String, RunError> {
-    let Some((model, plan)) = analysis.planned() else { return Err(RunError::NotChecked) };
-    if analysis.findings().iter().any(|finding| finding.severity == Severity::Error) {
-        return Err(RunError::NotChecked);
-    }
-    let format = OutputFormat::default_for(model);
-    let output = outcome::default_output(analysis.recipe(), model, format);
-    // What counts from the current directory does so from the recipe's: a server has none that the user knows.
-    let output: PathBuf = analysis.path().parent().unwrap_or(Path::new("")).join(output);
-    let inputs = analysis.files();
-    let job = Job { recipe: analysis.recipe(), model, plan, format, output: &output, overwrite, inputs: &inputs };
-    let report = run::run(&job, counter, stop)?;
-    Ok(format!("{}; {}", outcome::summary(&report), outcome::written(&report)))
 }

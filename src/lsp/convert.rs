@@ -99,7 +99,8 @@ impl View<'_> {
         diagnostics::diagnostics(&self.analysis).into_iter().map(|one| self.diagnostic(&one)).collect()
     }
 
-    fn diagnostic(&self, one: &diagnostics::Diagnostic) -> Diagnostic {
+    /// A finding as the client shows it.
+    pub fn diagnostic(&self, one: &diagnostics::Diagnostic) -> Diagnostic {
         let related = one.related.iter().filter_map(|label| {
             let location = self.location(label.place)?;
             Some(DiagnosticRelatedInformation { location, message: label.text.clone() })

@@ -21,7 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Works until the connection ends.
 pub async fn work(state: Arc<State>, client: Client) {
-    let mut published: HashMap<PathBuf, (Uri, Arc<Analysis>)> = HashMap::new();
+    let mut published: HashMap<PathBuf, Published> = HashMap::new();
     let mut stamps = Stamps::new();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -36,30 +36,43 @@ pub async fn work(state: Arc<State>, client: Client) {
     }
 }
 
+/// What the client was told of a document.
+struct Published {
+    uri: Uri,
+    version: i32,
+    analysis: Arc<Analysis>,
+}
+
 /// Publishes the findings that are new, and none for documents that are closed.
-async fn publish(state: &Arc<State>, client: &Client, published: &mut HashMap<PathBuf, (Uri, Arc<Analysis>)>) {
+async fn publish(state: &Arc<State>, client: &Client, published: &mut HashMap<PathBuf, Published>) {
     if state.abilities().pulls {
         return;
     }
     let documents = state.documents();
     let closed: Vec<PathBuf> = published.keys().filter(|path| !documents.contains_key(*path)).cloned().collect();
     for path in closed {
-        if let Some((uri, _)) = published.remove(&path) {
+        if let Some(Published { uri, .. }) = published.remove(&path) {
             send(client, uri, Vec::new(), None).await;
         }
     }
     let mut paths: Vec<&PathBuf> = documents.keys().collect();
-    paths.sort();
+    // What was edited comes before what only may depend on it.
+    let is_told = |path: &PathBuf| {
+        let version = documents.get(path).map(|(_, version)| *version);
+        published.get(path).is_some_and(|told| Some(told.version) == version)
+    };
+    paths.sort_by_key(|path| (is_told(path), *path));
     for path in paths {
         let Some((uri, version)) = documents.get(path).cloned() else { continue };
-        let known = published.get(path).map(|(_, analysis)| Arc::clone(analysis));
+        let known = published.get(path).map(|told| Arc::clone(&told.analysis));
         let found = state.ask(&uri, move |view| {
             let is_known = known.is_some_and(|known| Arc::ptr_eq(&known, &view.analysis));
-            Ok((!is_known).then(|| (Arc::clone(&view.analysis), view.diagnostics())))
+            Ok((Arc::clone(&view.analysis), (!is_known).then(|| view.diagnostics())))
         });
         // An error is a text that has changed again, whose turn comes.
-        if let Ok(Some((analysis, diagnostics))) = found.await {
-            published.insert(path.clone(), (uri.clone(), analysis));
+        let Ok((analysis, diagnostics)) = found.await else { continue };
+        published.insert(path.clone(), Published { uri: uri.clone(), version, analysis });
+        if let Some(diagnostics) = diagnostics {
             send(client, uri, diagnostics, Some(version)).await;
         }
     }

@@ -2,10 +2,11 @@
 //! protocol's shape.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
+use tokio::task::AbortHandle;
 
 use super::convert::path_of;
 use super::log::Log;
@@ -16,15 +17,25 @@ use crate::ide::{completion, formatting, navigation, semantic_tokens, symbols};
 
 /// A connection's server.
 pub struct Server {
-    pub(super) state: Arc<State>,
-    pub(super) client: Client,
+    state: Arc<State>,
+    client: Client,
     log: Arc<Log>,
+    /// Ends the worker when the connection does.
+    worker: OnceLock<AbortOnDrop>,
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Server {
     /// The service that a transport drives, and the requests of the server to the client.
     pub fn service(log: Arc<Log>) -> (LspService<Server>, ClientSocket) {
-        let new = |client| Server { state: Arc::new(State::default()), client, log };
+        let new = |client| Server { state: Arc::new(State::default()), client, log, worker: OnceLock::new() };
         LspService::build(new).custom_method("window/workDoneProgress/cancel", Server::cancel_progress).finish()
     }
 
@@ -82,7 +93,9 @@ impl LanguageServer for Server {
     }
 
     async fn initialized(&self, _: InitializedParams) {
-        tokio::spawn(diagnose::work(Arc::clone(&self.state), self.client.clone()));
+        let work = || tokio::spawn(diagnose::work(Arc::clone(&self.state), self.client.clone()));
+        // A client that says so twice gets no second one.
+        self.worker.get_or_init(|| AbortOnDrop(work().abort_handle()));
         let abilities = self.state.abilities();
         if abilities.configuration {
             self.fetch_settings();
@@ -112,8 +125,6 @@ impl LanguageServer for Server {
             self.note(why);
         }
     }
-
-    async fn did_save(&self, _: DidSaveTextDocumentParams) {}
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
         if !self.state.close(&params.text_document.uri) {

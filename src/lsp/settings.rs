@@ -20,7 +20,11 @@ pub fn read(section: &Value, base: &Path) -> (Settings, Vec<String>) {
             None => complaints.push("`bitmill.modelSearchPaths` is a list of directories".to_string()),
         }
     }
-    for (code, word) in section.get("severity").and_then(Value::as_object).into_iter().flatten() {
+    let severity = section.get("severity").filter(|severity| !severity.is_null());
+    if severity.is_some_and(|severity| !severity.is_object()) {
+        complaints.push("`bitmill.severity` gives levels by code: `{\"affine-bits\": \"hint\"}`".to_string());
+    }
+    for (code, word) in severity.and_then(Value::as_object).into_iter().flatten() {
         match word.as_str().and_then(Level::from_word) {
             Some(level) => _ = settings.levels.insert(code.clone(), level),
             None => {

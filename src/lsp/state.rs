@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -61,7 +61,7 @@ struct Inner {
     /// Requests under way, by document.
     running: HashMap<PathBuf, Vec<Cancel>>,
     tokens: HashMap<PathBuf, (u64, Arc<Vec<SemanticToken>>)>,
-    reported: HashMap<PathBuf, (u64, Arc<Analysis>)>,
+    reported: HashMap<PathBuf, (u64, Weak<Analysis>)>,
     results: u64,
     jobs: HashMap<ProgressToken, Arc<AtomicBool>>,
 }
@@ -292,7 +292,7 @@ impl State {
     pub fn name_findings(&self, path: &Path, analysis: &Arc<Analysis>, previous: Option<&str>) -> (String, bool) {
         let mut inner = self.lock();
         if let Some((id, known)) = inner.reported.get(path)
-            && Arc::ptr_eq(known, analysis)
+            && std::ptr::eq(known.as_ptr(), Arc::as_ptr(analysis))
         {
             let id = id.to_string();
             let same = previous == Some(id.as_str());
@@ -300,7 +300,7 @@ impl State {
         }
         inner.results += 1;
         let id = inner.results;
-        inner.reported.insert(path.to_owned(), (id, Arc::clone(analysis)));
+        inner.reported.insert(path.to_owned(), (id, Arc::downgrade(analysis)));
         (id.to_string(), false)
     }
 
@@ -319,8 +319,13 @@ impl State {
 async fn compute_aside<T: Send + 'static>(compute: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(compute).await {
         Ok(answer) => answer,
-        Err(_) => Err(Error { message: super::transport::FAULT.into(), ..Error::internal_error() }),
+        Err(_) => Err(fault()),
     }
+}
+
+/// What the client is told of a fault of ours.
+pub fn fault() -> Error {
+    Error { message: super::transport::FAULT.into(), ..Error::internal_error() }
 }
 
 /// What a request sees.

@@ -38,8 +38,10 @@ fn a_recipe_runs_with_progress_and_replaces_only_what_it_may() {
     let directory = tempfile::tempdir().unwrap();
     let model = examples().join("models/digits.safetensors");
     let recipe = directory.path().join("r.bitmill");
-    let text =
-        format!("model \"{}\"\ntarget iOS17\nall => int8 per-channel\noutput \"out.safetensors\"\n", model.display());
+    let text = format!(
+        "model \"{}\"\ntarget iOS17\nall => int8 per-channel\nexpect size <= 90%\noutput \"out.safetensors\"\n",
+        model.display()
+    );
     let output = directory.path().join("out.safetensors");
     with_server(async |client| {
         client.answer = |request| match request["method"].as_str() {
@@ -50,7 +52,10 @@ fn a_recipe_runs_with_progress_and_replaces_only_what_it_may() {
         let at = uri(&recipe);
         client.open(&at, &text).await;
         let summary = execute(client, "bitmill.run", json!([at])).await;
-        assert!(summary.as_str().unwrap().contains("weights changed"), "{summary}");
+        let lines: Vec<&str> = summary.as_str().unwrap().lines().collect();
+        assert!(lines[0].contains("weights changed"), "{summary}");
+        assert_eq!(lines[1], "1 expectation met");
+        assert!(lines[2].starts_with("wrote "), "{summary}");
         // Answers and notifications go different ways: the end may come a moment later.
         assert_eq!(client.notified("$/progress").await["value"]["kind"], "begin");
         while client.notified("$/progress").await["value"]["kind"] != "end" {}

@@ -74,6 +74,12 @@ fn every_question_is_answered() {
         log.push(format!("completion: {labels:?}"));
         let resolved = client.request("completionItem/resolve", items[0].clone()).await;
         assert!(resolved["documentation"]["value"].is_string(), "{resolved}");
+        let automatic = json!({"diagnostics": [], "triggerKind": 2});
+        let actions = client.about("codeAction", &at, json!({"range": everything, "context": automatic})).await;
+        assert!(actions.as_array().unwrap().iter().all(|action| action["kind"] == "quickfix"), "{actions}");
+        let on_save = json!({"diagnostics": [], "triggerKind": 2, "only": ["source.fixAll"]});
+        let actions = client.about("codeAction", &at, json!({"range": everything, "context": on_save})).await;
+        assert_eq!(actions.as_array().unwrap().len(), 1, "{actions}");
         let context = json!({"diagnostics": []});
         let actions = client.about("codeAction", &at, json!({"range": everything, "context": context})).await;
         for action in actions.as_array().unwrap() {
