@@ -99,8 +99,9 @@ async fn look_at(state: &Arc<State>, client: &Client, before: Stamps) -> Stamps 
         Ok(now)
     });
     let Ok(now) = found.await else { return before };
-    let is_new = |(path, stamp): (&PathBuf, &_)| before.get(path).is_some_and(|known| known != stamp);
-    let changed: Vec<PathBuf> = now.iter().filter(|one| is_new(*one)).map(|(path, _)| path.clone()).collect();
+    // A file that was not looked at before may have changed since the analysis that read it.
+    let is_new = |(path, stamp): &(&PathBuf, &_)| before.get(*path) != Some(*stamp);
+    let changed: Vec<PathBuf> = now.iter().filter(is_new).map(|(path, _)| path.clone()).collect();
     if !changed.is_empty() {
         state.changed_on_disk(&changed);
         refresh(state, client).await;
