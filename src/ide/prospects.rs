@@ -6,9 +6,14 @@ use std::sync::LazyLock;
 
 use super::Analysis;
 use crate::check::why::{Trial, Verdict};
+use crate::coreml::feature::lowest_set;
 use crate::coreml::target::Platform;
+use crate::element::ElementType;
+use crate::graph::function::Opset;
+use crate::lower::encode::{Shaped, encode};
 use crate::model::{Model, Weight};
 use crate::plan::words::change;
+use crate::plan::{self, Outcome};
 use crate::recipe::{FileId, NoImports, Place, Recipe, Rule, resolve};
 use crate::scheme::{Scheme, WeightScheme};
 
@@ -108,6 +113,22 @@ impl<'a> Prospects<'a> {
         recipe.push_str(&format!("all => {text}\n"));
         let Recipe { rules, problems, .. } = resolve(Path::new(""), &recipe, &NoImports);
         rules.into_iter().next_back()?.scheme.filter(|_| problems.is_empty())
+    }
+
+    /// The operators that one of the weights would become in the oldest set that has them, the recipe's at least.
+    pub fn operators(&self, scheme: &Scheme) -> Vec<&'static str> {
+        let recipe = self.analysis.recipe();
+        let needed = lowest_set(scheme).spec.max(recipe.written_set().map_or(0, |set| set.spec));
+        let (Some(weight), Some(set)) = (self.weights().next(), Opset::by_specification(needed)) else {
+            return Vec::new();
+        };
+        let Outcome::Change(fitted) = plan::outcome(recipe, weight, scheme) else { return Vec::new() };
+        // The operators do not depend on the type of the program, which a checkpoint does not tell.
+        let chain = [ElementType::Fp16, ElementType::Fp32].into_iter().find_map(|element| {
+            let survivors = weight.elements() as usize;
+            encode(Shaped { shape: &weight.shape, element, survivors }, &fitted, set).ok()
+        });
+        chain.map_or(Vec::new(), |chain| chain.operators())
     }
 
     /// What a scheme would make of the weights.

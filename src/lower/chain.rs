@@ -93,6 +93,14 @@ impl Data {
 }
 
 impl Chain {
+    /// The operators that compute it, each once, in order.
+    pub fn operators(&self) -> Vec<&'static str> {
+        let mut operators: Vec<&str> = self.steps.iter().map(|step| step.operator).collect();
+        operators.retain(|operator| *operator != "const");
+        operators.dedup();
+        operators
+    }
+
     /// Every stored tensor, in the order in which the operators name them.
     pub fn data(&self) -> impl Iterator<Item = &Data> {
         self.steps.iter().flat_map(|step| &step.parameters).filter_map(|(_, operand)| match operand {

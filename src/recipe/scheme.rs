@@ -6,6 +6,7 @@ use super::resolve::Resolver;
 use super::source::{FileId, Place, Placed};
 use crate::scheme::{ActivationScheme, FloatType, Granularity, Mapping, PaletteFit, ScaleSearch, Scheme, Sparsity};
 use crate::syntax::tree::{self, Number, Operand, Part, Value, Word};
+use crate::words::count;
 
 /// A matter that a part of a scheme decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,10 +69,13 @@ impl Origins {
 pub fn base_words() -> Vec<(String, String)> {
     let mut all = vec![("keep".to_string(), "leave the weight as it is, byte for byte".to_string())];
     for bits in (1..=8).rev() {
-        all.push((format!("int{bits}"), format!("signed integers of {bits} bits with scales")));
+        all.push((format!("int{bits}"), format!("signed integers of {} with scales", count(bits, "bit"))));
     }
     for bits in (1..=8).rev() {
-        all.push((format!("uint{bits}"), format!("unsigned integers of {bits} bits with scales and zero points")));
+        all.push((
+            format!("uint{bits}"),
+            format!("unsigned integers of {} with scales and zero points", count(bits, "bit")),
+        ));
     }
     for bits in (1..=8).rev() {
         all.push((format!("lut{bits}"), format!("{bits}-bit indices into a table of {} values", 1 << bits)));
@@ -84,7 +88,7 @@ pub fn base_words() -> Vec<(String, String)> {
 /// are in [`keywords::OPERAND_PARTS`](crate::syntax::keywords::OPERAND_PARTS), mappings in [`Mapping::ALL`].
 pub const PART_WORDS: &[(&str, &str, &str)] = &[
     ("per-tensor", "per-tensor", "one scale or table for the whole weight"),
-    ("per-channel", "per-channel", "one scale for each output channel; `per-channel(1)` names the axis"),
+    ("per-channel", "per-channel", "one scale or table for each output channel; `per-channel(1)` names the axis"),
     ("per-group", "per-group(32)", "one scale for so many neighbours along the input channels"),
     ("per-grouped-channel", "per-grouped-channel(16)", "one table for so many output channels"),
     ("block", "block[16, -1]", "one scale or table for each block of this extent; -1 is the whole axis"),

@@ -102,7 +102,7 @@ fn brackets_say_what_belongs_in_them() {
       *-1:
     ");
     assert_snapshot!(shown("linear => int4 per-channel(0$0) symmetric"), @"
-    per-channel(0) — one scale for each output channel; `per-channel(1)` names the axis
+    per-channel(0) — one scale or table for each output channel; `per-channel(1)` names the axis
       *0:
     ");
     assert_snapshot!(shown("calibrate \"x\" { samples $0 }"), @"

@@ -61,7 +61,7 @@ fn rule(rest: &str) -> String {
 fn an_empty_recipe_begins_with_whole_ones() {
     assert_snapshot!(first("$0", 6), @r#"
     recipe: 4-bit weights of a language model → model "$1"⏎target ${2:iOS18}⏎⏎embedding => int8 per-channel⏎linear => int4 per-group(${3:32})⏎"lm_head" => int8 per-channel⏎⏎expect size <= ${4:30%}⏎$0 | embeddings in 8 bits, everything linear in 4
-    recipe: 8-bit weights → model "$1"⏎target ${2:iOS17}⏎⏎all => int8 per-channel⏎$0 | every weight in 8 bits, for iOS16 and later
+    recipe: 8-bit weights → model "$1"⏎target ${2:iOS17}⏎⏎all => int8 per-channel⏎$0 | every weight in 8 bits, for iOS17 and later
     recipe: palettes → model "$1"⏎target ${2:iOS18}⏎⏎linear or conv or embedding => lut4 per-grouped-channel(${3:16})⏎$0 | one table of 16 values for every 16 rows
     model → model "$1"$0 | the model the recipe is for; a run may name another
     target → target $0 | the oldest systems it must run on, or `none`
@@ -229,18 +229,18 @@ fn parts_are_judged_for_target_and_weights() {
     lut1 | 1.00 bits, 197 kB to 12.3 kB: 1-bit indices into a table of 2 values
     fp16 | 16.00 bits, 197 kB: IEEE 754 binary16
     fp32 | 32.00 bits, 197 kB to 393 kB: IEEE 754 binary32
-    int7 | signed integers of 7 bits with scales ✗ Core ML has no integers of 7 bits, only of 4 and 8
-    int6 | signed integers of 6 bits with scales ✗ Core ML has no integers of 6 bits, only of 4 and 8
-    int5 | signed integers of 5 bits with scales ✗ Core ML has no integers of 5 bits, only of 4 and 8
-    int3 | signed integers of 3 bits with scales ✗ Core ML has no integers of 3 bits, only of 4 and 8
-    int2 | signed integers of 2 bits with scales ✗ Core ML has no integers of 2 bits, only of 4 and 8
-    int1 | signed integers of 1 bits with scales ✗ Core ML has no integers of 1 bits, only of 4 and 8
-    uint7 | unsigned integers of 7 bits with scales and zero points ✗ Core ML has no integers of 7 bits, only of 4 and 8
-    uint6 | unsigned integers of 6 bits with scales and zero points ✗ Core ML has no integers of 6 bits, only of 4 and 8
-    uint5 | unsigned integers of 5 bits with scales and zero points ✗ Core ML has no integers of 5 bits, only of 4 and 8
-    uint3 | unsigned integers of 3 bits with scales and zero points ✗ Core ML has no integers of 3 bits, only of 4 and 8
-    uint2 | unsigned integers of 2 bits with scales and zero points ✗ Core ML has no integers of 2 bits, only of 4 and 8
-    uint1 | unsigned integers of 1 bits with scales and zero points ✗ Core ML has no integers of 1 bits, only of 4 and 8
+    int7 | signed integers of 7 bits with scales ✗ Core ML has no 7-bit integers, only those of 4 and 8 bits
+    int6 | signed integers of 6 bits with scales ✗ Core ML has no 6-bit integers, only those of 4 and 8 bits
+    int5 | signed integers of 5 bits with scales ✗ Core ML has no 5-bit integers, only those of 4 and 8 bits
+    int3 | signed integers of 3 bits with scales ✗ Core ML has no 3-bit integers, only those of 4 and 8 bits
+    int2 | signed integers of 2 bits with scales ✗ Core ML has no 2-bit integers, only those of 4 and 8 bits
+    int1 | signed integers of 1 bit with scales ✗ Core ML has no 1-bit integers, only those of 4 and 8 bits
+    uint7 | unsigned integers of 7 bits with scales and zero points ✗ Core ML has no 7-bit integers, only those of 4 and 8 bits
+    uint6 | unsigned integers of 6 bits with scales and zero points ✗ Core ML has no 6-bit integers, only those of 4 and 8 bits
+    uint5 | unsigned integers of 5 bits with scales and zero points ✗ Core ML has no 5-bit integers, only those of 4 and 8 bits
+    uint3 | unsigned integers of 3 bits with scales and zero points ✗ Core ML has no 3-bit integers, only those of 4 and 8 bits
+    uint2 | unsigned integers of 2 bits with scales and zero points ✗ Core ML has no 2-bit integers, only those of 4 and 8 bits
+    uint1 | unsigned integers of 1 bit with scales and zero points ✗ Core ML has no 1-bit integers, only those of 4 and 8 bits
     bf16 | bfloat16 ✗ Core ML has no bfloat16 weights
     fp8-e4m3 | 8-bit float, 4 exponent bits, finite only ✗ no Core ML target has weights in 8-bit floats
     fp8-e5m2 | 8-bit float, 5 exponent bits ✗ no Core ML target has weights in 8-bit floats
@@ -258,20 +258,20 @@ fn parts_are_judged_for_target_and_weights() {
     lut1 | 1.01 bits, 32.8 kB to 2.06 kB: 1-bit indices into a table of 2 values
     fp16 | 16.00 bits, 32.8 kB: IEEE 754 binary16
     fp32 | 32.00 bits, 32.8 kB to 65.5 kB: IEEE 754 binary32
-    int7 | signed integers of 7 bits with scales ✗ Core ML has no integers of 7 bits, only of 4 and 8
-    int6 | signed integers of 6 bits with scales ✗ Core ML has no integers of 6 bits, only of 4 and 8
-    int5 | signed integers of 5 bits with scales ✗ Core ML has no integers of 5 bits, only of 4 and 8
+    int7 | signed integers of 7 bits with scales ✗ Core ML has no 7-bit integers, only those of 4 and 8 bits
+    int6 | signed integers of 6 bits with scales ✗ Core ML has no 6-bit integers, only those of 4 and 8 bits
+    int5 | signed integers of 5 bits with scales ✗ Core ML has no 5-bit integers, only those of 4 and 8 bits
     int4 | signed integers of 4 bits with scales ✗ needs iOS18; the target is iOS16
-    int3 | signed integers of 3 bits with scales ✗ Core ML has no integers of 3 bits, only of 4 and 8
-    int2 | signed integers of 2 bits with scales ✗ Core ML has no integers of 2 bits, only of 4 and 8
-    int1 | signed integers of 1 bits with scales ✗ Core ML has no integers of 1 bits, only of 4 and 8
-    uint7 | unsigned integers of 7 bits with scales and zero points ✗ Core ML has no integers of 7 bits, only of 4 and 8
-    uint6 | unsigned integers of 6 bits with scales and zero points ✗ Core ML has no integers of 6 bits, only of 4 and 8
-    uint5 | unsigned integers of 5 bits with scales and zero points ✗ Core ML has no integers of 5 bits, only of 4 and 8
+    int3 | signed integers of 3 bits with scales ✗ Core ML has no 3-bit integers, only those of 4 and 8 bits
+    int2 | signed integers of 2 bits with scales ✗ Core ML has no 2-bit integers, only those of 4 and 8 bits
+    int1 | signed integers of 1 bit with scales ✗ Core ML has no 1-bit integers, only those of 4 and 8 bits
+    uint7 | unsigned integers of 7 bits with scales and zero points ✗ Core ML has no 7-bit integers, only those of 4 and 8 bits
+    uint6 | unsigned integers of 6 bits with scales and zero points ✗ Core ML has no 6-bit integers, only those of 4 and 8 bits
+    uint5 | unsigned integers of 5 bits with scales and zero points ✗ Core ML has no 5-bit integers, only those of 4 and 8 bits
     uint4 | unsigned integers of 4 bits with scales and zero points ✗ needs iOS18; the target is iOS16
-    uint3 | unsigned integers of 3 bits with scales and zero points ✗ Core ML has no integers of 3 bits, only of 4 and 8
-    uint2 | unsigned integers of 2 bits with scales and zero points ✗ Core ML has no integers of 2 bits, only of 4 and 8
-    uint1 | unsigned integers of 1 bits with scales and zero points ✗ Core ML has no integers of 1 bits, only of 4 and 8
+    uint3 | unsigned integers of 3 bits with scales and zero points ✗ Core ML has no 3-bit integers, only those of 4 and 8 bits
+    uint2 | unsigned integers of 2 bits with scales and zero points ✗ Core ML has no 2-bit integers, only those of 4 and 8 bits
+    uint1 | unsigned integers of 1 bit with scales and zero points ✗ Core ML has no 1-bit integers, only those of 4 and 8 bits
     lut3 | 3-bit indices into a table of 8 values ✗ needs iOS18; the target is iOS16
     bf16 | bfloat16 ✗ Core ML has no bfloat16 weights
     fp8-e4m3 | 8-bit float, 4 exponent bits, finite only ✗ no Core ML target has weights in 8-bit floats
@@ -279,12 +279,12 @@ fn parts_are_judged_for_target_and_weights() {
     ");
     assert_snapshot!(first(&rule("linear => int4 $0\n"), 40), @"
     per-tensor | 4.00 bits, 197 kB to 49.2 kB: one scale or table for the whole weight
-    per-channel | 4.23 bits, 197 kB to 52.0 kB: one scale for each output channel; `per-channel(1)` names the axis
+    per-channel | 4.23 bits, 197 kB to 52.0 kB: one scale or table for each output channel; `per-channel(1)` names the axis
     per-group(32) → per-group(${1:32}) | 4.50 bits, 197 kB to 55.3 kB: one scale for so many neighbours along the input channels
     block[16, -1] → block[${1:16}, ${2:-1}] | 4.01 bits, 197 kB to 49.3 kB: one scale or table for each block of this extent; -1 is the whole axis
-    symmetric | 4.23 bits, 197 kB to 52.0 kB: Zero maps to zero; the largest magnitude decides the scale
-    asymmetric | 4.29 bits, 197 kB to 52.7 kB: The whole range from minimum to maximum is used, with a zero point
-    symmetric-no-clipping | 4.23 bits, 197 kB to 52.0 kB: Symmetric, but the scale is large enough that neither end is clipped
+    symmetric | 4.23 bits, 197 kB to 52.0 kB: zero maps to zero; the largest magnitude decides the scale
+    asymmetric | 4.29 bits, 197 kB to 52.7 kB: the whole range from minimum to maximum is used, with a zero point
+    symmetric-no-clipping | 4.23 bits, 197 kB to 52.0 kB: symmetric, but the scale is large enough that neither end is clipped
     scale → scale  | 4.23 bits, 197 kB to 52.0 kB: the type of the scales
     by → by  | 4.23 bits, 197 kB to 52.0 kB: how scales are chosen
     sparse → sparse  | 3.23 bits, 197 kB to 39.7 kB: pruning, joined to the rest: a share or n:m
@@ -294,7 +294,7 @@ fn parts_are_judged_for_target_and_weights() {
     ");
     assert_snapshot!(first(&rule("linear => lut4 $0\n"), 40), @"
     per-tensor | 4.03 bits, 197 kB to 49.6 kB: one scale or table for the whole weight
-    per-channel | 7.67 bits, 197 kB to 94.2 kB: one scale for each output channel; `per-channel(1)` names the axis
+    per-channel | 7.67 bits, 197 kB to 94.2 kB: one scale or table for each output channel; `per-channel(1)` names the axis
     per-grouped-channel(16) → per-grouped-channel(${1:16}) | 4.23 bits, 197 kB to 52.0 kB: one table for so many output channels
     block[16, -1] → block[${1:16}, ${2:-1}] | 4.23 bits, 197 kB to 52.0 kB: one scale or table for each block of this extent; -1 is the whole axis
     vector(2) → vector(${1:2}) | 2.07 bits, 197 kB to 25.4 kB: palette entries of so many values
@@ -309,7 +309,7 @@ fn parts_are_judged_for_target_and_weights() {
     assert_snapshot!(first("target iOS16\nall => int4 per$0", 3), @"
     , activations → , activations uint8 | quantize activations too, statically
     per-tensor | one scale or table for the whole weight ✗ needs iOS18; the target is iOS16
-    per-channel | one scale for each output channel; `per-channel(1)` names the axis ✗ needs iOS18; the target is iOS16
+    per-channel | one scale or table for each output channel; `per-channel(1)` names the axis ✗ needs iOS18; the target is iOS16
     … 13
     ");
 }
@@ -367,7 +367,7 @@ fn schemes_are_offered_below_their_definition() {
     assert!(!labels(&text).contains("later"));
     assert_snapshot!(first(&rule("scheme w4 = int4 $0\nlinear => w4\n"), 4), @"
     per-tensor | 4.00 bits, 197 kB to 49.2 kB: one scale or table for the whole weight
-    per-channel | 4.23 bits, 197 kB to 52.0 kB: one scale for each output channel; `per-channel(1)` names the axis
+    per-channel | 4.23 bits, 197 kB to 52.0 kB: one scale or table for each output channel; `per-channel(1)` names the axis
     per-group(32) → per-group(${1:32}) | 4.50 bits, 197 kB to 55.3 kB: one scale for so many neighbours along the input channels
     block[16, -1] → block[${1:16}, ${2:-1}] | 4.01 bits, 197 kB to 49.3 kB: one scale or table for each block of this extent; -1 is the whole axis
     … 13

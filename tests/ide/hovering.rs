@@ -130,7 +130,7 @@ fn schemes_say_what_they_cost_and_what_they_are_called_elsewhere() {
     ```
 
     - 4.23 bits per weight, 197 kB to 52.0 kB
-    - Core ML operators: `constexpr_lut_to_dense`, `constexpr_lut_to_dense of CoreML8`
+    - Core ML operators: `constexpr_lut_to_dense`
     - runs from iOS18, macOS15, watchOS11, tvOS18, visionOS2 (CoreML8)
 
     ```python
@@ -144,14 +144,14 @@ fn schemes_say_what_they_cost_and_what_they_are_called_elsewhere() {
     "#);
     assert_snapshot!(of(&format!("{HEAD}scheme w4 = int4\nlinear => w$04 sparse 50%\n")), @r#"
     [w4]
-    `w4` is `int4 per-channel symmetric`, used 1 time
+    `w4` is `int4 per-channel symmetric`, used once
 
     ```bitmill
     int4 per-channel symmetric sparse 50%
     ```
 
     - 3.23 bits per weight, 197 kB to 39.7 kB
-    - Core ML operators: `constexpr_blockwise_shift_scale`, `constexpr_lut_to_sparse`, `constexpr_sparse_blockwise_shift_scale`, `constexpr_sparse_to_dense`
+    - Core ML operators: `constexpr_sparse_blockwise_shift_scale`, `constexpr_sparse_to_dense`
     - runs from iOS18, macOS15, watchOS11, tvOS18, visionOS2 (CoreML8)
     - arithmetic: torchao, the default for checkpoints
 
@@ -202,7 +202,7 @@ fn schemes_say_what_they_cost_and_what_they_are_called_elsewhere() {
     ```
 
     - **does not fit**: the model is a checkpoint: it has no graph to observe activations in
-    - Core ML operators: `constexpr_affine_dequantize`, `dequantize`, `quantize`
+    - Core ML operators: `constexpr_blockwise_shift_scale`, `quantize`, `dequantize`
     - runs from iOS17, macOS14, watchOS10, tvOS17, visionOS1 (CoreML7)
     - arithmetic: torchao, the default for checkpoints
 

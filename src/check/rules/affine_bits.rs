@@ -50,7 +50,7 @@ fn check(context: &Context, report: &mut Report) {
             3 if old => 4,
             stored => stored,
         };
-        let finding = report.add(part.place, format!("Core ML has no integers of {bits} bits, only of 4 and 8"));
+        let finding = report.add(part.place, format!("Core ML has no {bits}-bit integers, only those of 4 and 8 bits"));
         finding
             .here(format!("{bits}-bit integers"))
             .upstream("torchao quantizes, and lowering then fails with `Unsupported quantization range`")

@@ -85,17 +85,29 @@ fn offer<'l>(
 ) -> Option<&'l mut super::Completion> {
     let scheme = prospects.scheme(format!("{so_far} {trial}").trim())?;
     let prospect = prospects.judge(&scheme);
-    let doc = doc.trim().trim_end_matches('.');
+    let doc = lower_first(doc.trim().trim_end_matches('.'));
     let detail = match prospect.detail() {
         Some(sizes) if doc.is_empty() => sizes,
         Some(sizes) => format!("{sizes}: {doc}"),
-        None => doc.to_string(),
+        None => doc,
     };
     let item = list.word(group, kind, word, &detail);
     if let Some(why) = prospect.unfit {
         item.unfit(why);
     }
     Some(item)
+}
+
+/// A sentence as it goes on behind a colon.
+fn lower_first(doc: &str) -> String {
+    let mut letters = doc.chars();
+    match letters.next() {
+        // Not the first of several capitals.
+        Some(first) if !letters.as_str().starts_with(char::is_uppercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => doc.to_string(),
+    }
 }
 
 /// A form with sizes that divide the axes of the weights, where some do.

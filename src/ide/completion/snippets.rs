@@ -14,7 +14,7 @@ const RECIPES: &[(&str, &str, &str)] = &[
     ),
     (
         "recipe: 8-bit weights",
-        "every weight in 8 bits, for iOS16 and later",
+        "every weight in 8 bits, for iOS17 and later",
         "model \"$1\"\ntarget ${2:iOS17}\n\nall => int8 per-channel\n$0",
     ),
     (

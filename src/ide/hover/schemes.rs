@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::word;
-use crate::coreml::feature::{features, lowest_set};
+use crate::coreml::feature::{Feature, lowest_set};
 use crate::ide::Analysis;
 use crate::ide::navigation::scheme_at;
 use crate::ide::prospects::Prospects;
@@ -13,7 +13,6 @@ use crate::recipe::{NamedScheme, Recipe};
 use crate::scheme::{ActivationScheme, Mapping, Scheme, WeightScheme};
 use crate::syntax::tree::{Expectation, Statement, StatementKind};
 use crate::translation::translations;
-use crate::words::count;
 
 /// The scheme at an offset: of the part under the cursor its meaning, then all of the scheme.
 pub(super) fn page(analysis: &Analysis, offset: usize, leaf: Option<Leaf<'_>>) -> Option<String> {
@@ -50,7 +49,12 @@ fn scheme_of(analysis: &Analysis, statement: &Statement) -> Option<Scheme> {
 
 fn describe_name(page: &mut String, named: &NamedScheme) {
     let meaning = named.scheme.as_ref().map_or("cannot be read".to_string(), |scheme| format!("`{scheme}`"));
-    _ = writeln!(page, "`{}` is {meaning}, used {}", named.name.value, count(named.uses.len(), "time"));
+    let used = match named.uses.len() {
+        0 => "not used".to_string(),
+        1 => "used once".to_string(),
+        uses => format!("used {uses} times"),
+    };
+    _ = writeln!(page, "`{}` is {meaning}, {used}", named.name.value);
 }
 
 /// Size, operators, systems and translations.
@@ -67,10 +71,10 @@ fn describe(page: &mut String, analysis: &Analysis, statement: &Statement, schem
     if let Some((before, after, bits)) = prospect.sizes {
         _ = writeln!(page, "- {bits:.2} bits per weight, {}", change(before, after));
     }
-    let needs: Vec<_> = features(scheme).into_iter().map(|feature| feature.need()).collect();
-    let mut operators: Vec<&str> = needs.iter().flat_map(|need| need.operators.split(", ")).collect();
-    operators.sort_unstable();
-    operators.dedup();
+    let mut operators = prospects.operators(scheme);
+    if scheme.activations.is_some() {
+        operators.extend(Feature::Activations.need().operators.split(", "));
+    }
     if !operators.is_empty() {
         let operators: Vec<String> = operators.iter().map(|operator| format!("`{operator}`")).collect();
         _ = writeln!(page, "- Core ML operators: {}", operators.join(", "));
