@@ -77,7 +77,11 @@ pub async fn execute(state: &Arc<State>, client: &Client, params: ExecuteCommand
         }
         PICK => {
             let path = path_of(&recipe()?).ok_or_else(|| Error::invalid_params("no recipe"))?;
-            state.pick(&path, Path::new(needed(1, "the path of a model")?));
+            let model = path.parent().unwrap_or(Path::new("")).join(needed(1, "the path of a model")?);
+            if !model.exists() {
+                return Err(failed(format!("{}: there is no such file", model.display())));
+            }
+            state.pick(&path, model);
             let (state, client) = (Arc::clone(state), client.clone());
             tokio::spawn(async move { refresh(&state, &client).await });
             Ok(None)

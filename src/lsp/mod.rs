@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
+pub use commands::ALL as COMMANDS;
 use log::Log;
 use server::Server;
 pub use transport::Ended;

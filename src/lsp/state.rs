@@ -125,9 +125,8 @@ impl State {
     }
 
     /// Takes the model that the user has picked for a recipe.
-    pub fn pick(&self, recipe: &Path, model: &Path) {
+    pub fn pick(&self, recipe: &Path, model: PathBuf) {
         let mut inner = self.lock();
-        let model = recipe.parent().unwrap_or(Path::new("")).join(model);
         inner.picks.insert(recipe.to_owned(), model);
         inner.configure();
         self.changed.notify_one();

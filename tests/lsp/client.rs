@@ -13,7 +13,7 @@ pub struct Client {
     to_server: Option<WriteHalf<DuplexStream>>,
     from_server: BufReader<ReadHalf<DuplexStream>>,
     server: JoinHandle<std::io::Result<Ended>>,
-    requests: i64,
+    pub requests: i64,
     pub unasked: VecDeque<Value>,
     /// What requests of the server are answered with.
     pub answer: fn(&Value) -> Value,
@@ -57,6 +57,16 @@ impl Client {
     pub async fn send(&mut self, message: Value) {
         let body = message.to_string();
         self.raw(format!("Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await;
+    }
+
+    /// Several messages in one piece, so that the server has all of them at once.
+    pub async fn burst(&mut self, messages: &[Value]) {
+        let framed = messages.iter().map(|message| {
+            let body = message.to_string();
+            format!("Content-Length: {}\r\n\r\n{body}", body.len())
+        });
+        let bytes: String = framed.collect();
+        self.raw(bytes.as_bytes()).await;
     }
 
     pub async fn notify(&mut self, method: &str, params: Value) {

@@ -27,6 +27,7 @@ fn pages_plans_and_recipes_are_texts() {
             ("bitmill.newRecipe", json!([null, "no-such-preset"])),
             ("bitmill.plan", json!(["file:///no/such/recipe.bitmill"])),
             ("bitmill.nothing", json!([])),
+            ("bitmill.pickModel", json!([at, "no-such-model.safetensors"])),
         ] {
             client.refused("workspace/executeCommand", json!({"command": command, "arguments": arguments})).await;
         }
