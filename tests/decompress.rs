@@ -92,7 +92,15 @@ fn lowered_packages_become_plain() {
 /// rounded to fp16.
 #[test]
 fn values_are_those_that_torchao_had() {
-    for (name, path) in full_set().iter().flat_map(|set| packages(set)) {
+    let Some(set) = full_set() else {
+        eprintln!(
+            "SKIPPED: BITMILL_CONFORMANCE does not name the full set; its packages are not compared with torchao"
+        );
+        return;
+    };
+    let packages = packages(&set);
+    assert!(packages.len() > 30, "{}", packages.len());
+    for (name, path) in packages {
         let (theirs, model) =
             (Model::open(&path.with_file_name("weights.safetensors")).unwrap(), Model::open(&path).unwrap());
         let found = compare(&theirs, &model).unwrap();

@@ -174,7 +174,9 @@ fn in_pools_of_any_size_runs_end_with_the_same_bytes() {
                     (0..2).into_par_iter().for_each(|run| {
                         let output = at.path().join(format!("{number}-{threads}-{run}"));
                         case.run(&output, &Quiet, &AtomicBool::new(false)).unwrap();
-                        for (found, expected) in files(&output).iter().zip(&expected) {
+                        let found = files(&output);
+                        assert_eq!(found.len(), expected.len(), "{}", case.recipe);
+                        for (found, expected) in found.iter().zip(&expected) {
                             assert!(found == expected, "{}: {}", found.0.display(), case.recipe);
                         }
                     });

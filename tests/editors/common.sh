@@ -3,7 +3,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 # Where editors are installed, and what they write.
 editors=${BITMILL_EDITORS:-$root/target/editors}
-bitmill=${BITMILL_BIN:-$root/target/debug/bitmill}
+bitmill=${BITMILL_BIN:-${CARGO_TARGET_DIR:-$root/target}/debug/bitmill}
 
 # Ends a script that cannot do its work here.
 skip() {
@@ -25,5 +25,5 @@ workspace() {
   cp "$root/examples/models/digits.safetensors" "$1/models"
 }
 
-[ -x "$bitmill" ] || skip "there is no bitmill at $bitmill; BITMILL_BIN names one"
-"$bitmill" lsp --help >/dev/null 2>&1 || skip "$bitmill has no \`lsp\`"
+# A program that is not there or does not start is a failure, not an editor that is missing.
+"$bitmill" lsp --help >/dev/null || { echo "$bitmill does not run; BITMILL_BIN names one that does" >&2; exit 1; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the small packages on which `tests/coreml_run.rs` runs every scheme.
+"""Writes the small packages on which `tests/coreml_run` runs every scheme.
 
     run_packages.py DIRECTORY
 

@@ -98,5 +98,5 @@ end, { nargs = '?', desc = 'Explain a code, or the finding on this line' })
 
 vim.api.nvim_create_user_command('BitmillModel', function(options)
   local buffer, uri = here()
-  execute(buffer, 'bitmill.pickModel', { uri, options.args }, function() end)
+  execute(buffer, 'bitmill.pickModel', { uri, vim.fn.fnamemodify(options.args, ':p') }, function() end)
 end, { nargs = 1, complete = 'file', desc = 'Take another model for this recipe' })

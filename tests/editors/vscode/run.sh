@@ -7,12 +7,18 @@ source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
 extension=$root/editors/vscode
 cd "$extension"
-[ -d node_modules/esbuild ] || npm ci --no-audit --no-fund --loglevel=error || skip "the extension's packages cannot be installed"
+if ! cmp -s package-lock.json node_modules/.package-lock-of; then
+  npm ci --no-audit --no-fund --loglevel=error || skip "the extension's packages cannot be installed"
+  cp package-lock.json node_modules/.package-lock-of
+fi
 npm run --silent check
 npm run --silent lint
-npm run --silent package >/dev/null
+package=$editors/bitmill.vsix
+npm run --silent package -- --out "$package" >/dev/null
+CHROMIUM=${CHROMIUM:-$(command -v chromium)}
+export CHROMIUM
 [ $# -gt 0 ] || set -- host screen
 for test in "$@"; do
   workspace "$editors/workspace-vscode"
-  node "$here/vscode/$test.mjs" "$editors/vscode" "$extension"/bitmill-*.vsix "$editors/workspace-vscode" "$bitmill"
+  node "$here/vscode/$test.mjs" "$editors/vscode" "$package" "$editors/workspace-vscode" "$bitmill"
 done

@@ -73,7 +73,10 @@ try {
   await until('the line to go', async () => !(await lines()).some(line => line.startsWith('"st')));
 
   await page.locator('.view-line').filter({ hasText: /^conv/ }).locator('span', { hasText: 'conv' }).last().hover();
-  await page.locator('.monaco-hover').filter({ hasText: /weight/ }).first().waitFor();
+  const popup = page.locator('.monaco-hover').filter({ hasText: /weight/ }).first();
+  await popup.waitFor();
+  // It fades in.
+  await until('the popup', () => popup.evaluate(element => element.getAnimations({ subtree: true }).every(one => one.playState === 'finished')));
   await shot('hover');
   step('hovering tells what a selector matches');
 

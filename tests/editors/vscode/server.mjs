@@ -70,7 +70,7 @@ export async function start() {
   try {
     await until('code-server', async () => (await fetch(`http://${address}/healthz`).catch(() => undefined))?.ok);
     browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      executablePath: process.env.CHROMIUM,
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
     });
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
