@@ -1,15 +1,13 @@
 //! The program of a model as rules look at it: what it is of, and where to tell what is about it.
 
 use super::Context;
-use super::finding::{Edit, Finding};
+use super::finding::Finding;
 use super::needs;
-use super::schemes::Share;
-use super::words;
 use crate::coreml::target::OperatorSet;
 use crate::graph::function::Opset;
 use crate::model::Model;
 use crate::model::program::{ProgramFacts, Uses};
-use crate::recipe::{ComputeUnits, Place, TargetChoice};
+use crate::recipe::{Place, TargetChoice};
 
 /// The facts about the program of the model, where it has one.
 pub fn facts<'a>(context: &Context<'a>) -> Option<&'a ProgramFacts> {
@@ -41,23 +39,4 @@ pub fn uses(model: &Model, index: usize) -> Option<&Uses> {
 pub fn offer_set(finding: &mut Finding, context: &Context, set: &OperatorSet) {
     needs::offer_first_target(finding, context, set);
     needs::offer_target(finding, context, "raise", set, |target| target.set.spec < set.spec);
-}
-
-/// Offers to keep the weights of a share as they are, where they are few and have plain names.
-pub fn offer_keep(finding: &mut Finding, context: &Context, share: &Share) {
-    let names = share.names();
-    let plain = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_/".contains(&b));
-    if names.len() <= 3 && names.iter().all(plain) {
-        let recipe = context.recipe;
-        let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-        let keep: Edit =
-            words::insert_after(recipe, recipe.visible(share.rule.place), &format!("{} => keep", names.join(" or ")));
-        finding.fix_with("leave them as they are", false, vec![keep]);
-    }
-}
-
-/// Where a recipe says that the Neural Engine may be used.
-pub fn neural_engine(context: &Context) -> Option<Place> {
-    let compute = context.recipe.compute?;
-    matches!(compute.value, ComputeUnits::All | ComputeUnits::CpuAndNe).then_some(compute.place)
 }

@@ -93,7 +93,7 @@ fn check(context: &Context, report: &mut Report) {
         let message = format!("no operator of Core ML computes with {has}: {}", weights_named(&names));
         let finding = report.add(share.rule.scheme_place, message);
         finding.help("only fp16 and fp32 weights of a package can be compressed: keep the others");
-        programs::offer_keep(finding, context, &share);
+        places::offer_keep(finding, context.recipe, share.rule, &names);
         finding.weights(names);
     }
     let Some(written) = programs::written(context, facts).map(needs::set_of) else { return };
