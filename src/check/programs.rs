@@ -4,7 +4,6 @@ use super::Context;
 use super::finding::Finding;
 use super::needs;
 use crate::coreml::target::OperatorSet;
-use crate::graph::function::Opset;
 use crate::model::Model;
 use crate::model::program::{ProgramFacts, Uses};
 use crate::recipe::{Place, TargetChoice};
@@ -21,13 +20,6 @@ pub fn place(context: &Context) -> Option<Place> {
     let model = recipe.model.as_ref().map(|model| model.place);
     let target = || recipe.target.as_ref().and_then(TargetChoice::place);
     model.or_else(target).or_else(|| recipe.rules.first().map(|rule| recipe.visible(rule.place)))
-}
-
-/// The operator set that the program is written in: the target's, or its own. `None` where neither is known.
-pub fn written(context: &Context, facts: &ProgramFacts) -> Option<Opset> {
-    let set = context.recipe.written_set().and_then(|set| Opset::by_name(set.name));
-    // `target none` has no set, and the package keeps its own.
-    set.or(facts.set)
 }
 
 /// How the program takes the weight of an index.

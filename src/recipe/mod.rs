@@ -17,6 +17,7 @@ mod statement;
 use std::path::{Path, PathBuf};
 
 use crate::coreml::target::{OperatorSet, Target};
+use crate::graph::function::Opset;
 use crate::scheme::{Arithmetic, FloatType, Scheme};
 use crate::syntax::tree::Comparison;
 use problem::Problem;
@@ -339,6 +340,11 @@ impl Recipe {
             (Some(target), Some(own)) if own.spec > target.spec => Some(own),
             (target, own) => target.or(own),
         }
+    }
+
+    /// As [`Recipe::written_set`], for a program of operator set `own`, which keeps that with `target none`.
+    pub fn written_opset(&self, own: Option<Opset>) -> Option<Opset> {
+        self.operator_set().and_then(|set| Opset::by_name(set.name)).max(own)
     }
 
     /// Whether it is for experiments that will not be deployed.

@@ -96,7 +96,7 @@ fn check(context: &Context, report: &mut Report) {
         places::offer_keep(finding, context.recipe, share.rule, &names);
         finding.weights(names);
     }
-    let Some(written) = programs::written(context, facts).map(needs::set_of) else { return };
+    let Some(written) = context.recipe.written_opset(facts.set).map(needs::set_of) else { return };
     let since = |weight: &Weight, decision: &Decision| {
         let need = cast_since(type_in_program(context, weight)?, &changed(decision)?)?;
         (need > written.spec).then_some(need)
