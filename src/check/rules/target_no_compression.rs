@@ -43,8 +43,8 @@ Say the target that the model will really have. Without one a package stays what
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    let is_too_old = recipe.operator_set().is_some_and(|target| target.spec < MLPROGRAM);
-    let Some(set) = recipe.written_set().filter(|set| set.spec == MLPROGRAM && !is_too_old) else { return };
+    let is_told = needs::has_no_mlprogram(recipe);
+    let Some(set) = recipe.written_set().filter(|set| set.spec == MLPROGRAM && !is_told) else { return };
     // A preset's target is told by `preset-target-too-low`.
     let asked =
         asked(recipe, Field::Base, |rule, scheme| needs::compresses(scheme) && !needs::in_preset(recipe, rule.place));
