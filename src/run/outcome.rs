@@ -45,7 +45,7 @@ pub fn default_output(recipe: &Recipe, model: &Model, format: OutputFormat) -> P
         return recipe.path(output);
     }
     let source = recipe.sources.first().map_or(Path::new(""), |source| source.path.as_path());
-    if model.program.is_some() {
+    if model.is_package() {
         let name = joined(&stem(&model.path), &stem(source).replace(['<', '>'], ""), format);
         return PathBuf::from(format!("{name}.mlpackage"));
     }
@@ -57,7 +57,7 @@ pub fn default_output(recipe: &Recipe, model: &Model, format: OutputFormat) -> P
 
 /// A name made of the model's and a word, in the current directory: `digits-decompressed.safetensors`.
 pub fn beside(model: &Model, word: &str) -> PathBuf {
-    if model.program.is_some() {
+    if model.is_package() {
         return PathBuf::from(format!("{}-{word}.mlpackage", stem(&model.path)));
     }
     match model.path.is_dir() || model.files.len() > 1 {

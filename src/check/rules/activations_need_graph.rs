@@ -2,7 +2,6 @@
 
 use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
-use crate::model::ModelFormat;
 use crate::recipe::Field;
 
 /// The rule.
@@ -28,21 +27,9 @@ ExecuTorch's `CoreMLQuantizer` quantize the export; a recipe for it can be check
     check,
 };
 
-/// Whether a format holds tensors alone.
-const fn is_checkpoint(format: ModelFormat) -> bool {
-    match format {
-        ModelFormat::Safetensors
-        | ModelFormat::Shards
-        | ModelFormat::HuggingFace
-        | ModelFormat::Packed
-        | ModelFormat::Listing => true,
-        ModelFormat::MlPackage => false,
-    }
-}
-
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    if !context.model.is_some_and(|(model, _)| is_checkpoint(model.format)) {
+    if context.model.is_none_or(|(model, _)| model.is_package()) {
         return;
     }
     for asked in asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme)) {

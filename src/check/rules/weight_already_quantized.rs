@@ -46,7 +46,7 @@ const SCALES: &[&str] = &["scales", "qzeros", "SCB", "weight_scale", "absmax"];
 
 fn check(context: &Context, report: &mut Report) {
     let Some((model, _)) = context.model else { return };
-    if model.facts.is_some() {
+    if model.is_package() {
         return in_package(context, report);
     }
     let is_scale = |weight: &&Weight| SCALES.contains(&weight.parameter());

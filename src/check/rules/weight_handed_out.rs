@@ -26,7 +26,7 @@ Say `keep` for it.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let Some((model, plan)) = context.model.filter(|(model, _)| model.facts.is_some()) else { return };
+    let Some((model, plan)) = context.model.filter(|(model, _)| model.is_package()) else { return };
     let changed = model.weights.iter().zip(&plan.decisions).enumerate().filter(|(_, (_, one))| one.outcome.is_change());
     let handed_out = changed.filter(|(index, _)| programs::uses(model, *index).is_some_and(|uses| uses.is_output));
     let names: std::collections::HashSet<&str> = handed_out.map(|(_, (weight, _))| weight.name.as_str()).collect();
