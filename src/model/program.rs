@@ -6,7 +6,7 @@ use super::Model;
 use super::package::{Constant, PackageModel, kind_of};
 use crate::element::ElementType;
 use crate::formats::coreml::proto::{
-    self, ArrayDataType, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
+    self, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
 };
 use crate::formats::shown;
 use crate::graph::Program;
@@ -217,19 +217,9 @@ fn feature(described: &FeatureDescription) -> Feature {
     };
     Feature {
         name: shown(&described.name),
-        element: array.and_then(element),
+        element: array.and_then(ArrayFeatureType::element),
         shapes: array.map_or(Shapes::Fixed, shapes),
     }
-}
-
-fn element(array: &ArrayFeatureType) -> Option<ElementType> {
-    Some(match array.array_data_type()? {
-        ArrayDataType::Float16 => ElementType::Fp16,
-        ArrayDataType::Float32 => ElementType::Fp32,
-        ArrayDataType::Double => ElementType::Fp64,
-        ArrayDataType::Int8 => ElementType::Int8,
-        ArrayDataType::Int32 => ElementType::Int32,
-    })
 }
 
 fn shapes(array: &ArrayFeatureType) -> Shapes {

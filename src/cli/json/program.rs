@@ -1,7 +1,8 @@
 //! Programs of packages.
 
 use crate::coreml::target::Platform;
-use crate::inspect::program::{FunctionSummary, ProgramSummary, Side};
+use crate::graph::mil::Side;
+use crate::inspect::program::{FunctionSummary, ProgramSummary};
 use serde::Serialize;
 
 /// What a package holds around its weights.
