@@ -39,10 +39,7 @@ pub struct Constant {
 impl Constant {
     /// The axes of channels; `None` where its users disagree or do not tell.
     pub fn axes(&self) -> Option<weights::Axes> {
-        let rank = self.first.ty.shape.len();
-        let mut found = self.uses.iter().map(|one| one.role.axes(rank));
-        let first = found.next().unwrap_or_else(|| weights::Role::Other.axes(rank))?;
-        found.all(|axes| axes == Some(first)).then_some(first)
+        weights::axes_of(&self.uses, self.first.ty.shape.len())
     }
 
     /// How it is compressed, if it is.

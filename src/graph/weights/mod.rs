@@ -120,10 +120,7 @@ impl Weight {
 
     /// Its axes of channels. `None` where the uses disagree or do not tell; 0 and 1 where there is no use.
     pub fn axes(&self) -> Option<Axes> {
-        let rank = self.ty.shape.len();
-        let mut found = self.uses.iter().map(|used| used.role.axes(rank));
-        let first = found.next().unwrap_or_else(|| Role::Other.axes(rank))?;
-        found.all(|axes| axes == Some(first)).then_some(first)
+        axes_of(&self.uses, self.ty.shape.len())
     }
 
     /// Guesses at the name of its parameter, best first: from its own name, from the bias beside it, and from its
@@ -145,6 +142,14 @@ impl Weight {
         candidates.retain(|candidate| seen.insert(candidate.clone()));
         candidates
     }
+}
+
+/// The axes of channels of a constant of some rank. `None` where its uses disagree or do not tell; 0 and 1 where there
+/// is no use.
+pub fn axes_of(uses: &[Use], rank: usize) -> Option<Axes> {
+    let mut found = uses.iter().map(|used| used.role.axes(rank));
+    let first = found.next().unwrap_or_else(|| Role::Other.axes(rank))?;
+    found.all(|axes| axes == Some(first)).then_some(first)
 }
 
 /// Finds the constants of a program.
