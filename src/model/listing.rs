@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use super::kinds::Names;
 use super::program::{Feature, ProgramFacts, ProgramFault, Shapes, Uses};
-use super::{Compressed, KnownBy, Location, Method, Model, ModelFormat, Sharing, Weight, share_kinds};
+use super::{Compressed, KnownBy, Location, Method, Model, ModelFormat, Weight, share_kinds};
 use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::formats::natural::natural_order;
 use crate::graph::function::Opset;
 use crate::kind::Kind;
+use crate::scheme::Granularity;
 
 /// A tensor as it is written down.
 struct Row {
@@ -69,7 +70,8 @@ impl Model {
                 }
                 if program.is_some() && word == "compressed" {
                     let method = Method::Palette { vector: 1, int8_entries: false, scaled: false };
-                    compressed = Some(Compressed { method, bits: 4, sharing: Sharing::Tensor, sparse: None });
+                    compressed =
+                        Some(Compressed { method, bits: 4, sharing: Some(Granularity::PerTensor), sparse: None });
                 } else if let Some(other) = word.strip_prefix("tied=") {
                     tied.push(other.to_string());
                 } else if let Some((known, ..)) = Kind::ALL.iter().find(|(_, w, ..)| *w == word) {

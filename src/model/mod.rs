@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::kind::Kind;
-pub use compressed::{Compressed, Method, Sharing, Stored};
+pub use compressed::{Compressed, Method, Stored};
 pub use data::ModelData;
 pub use error::ModelError;
 pub use near::nearest_names;
