@@ -23,7 +23,7 @@ pub use role::{Axes, Role};
 
 use compression::{Chain, Stored};
 
-/// Constants of fewer elements are not looked at. CT:backend/mil/load.py:59-72.
+/// Constants of fewer elements stand in the program itself and are not looked at. CT:backend/mil/load.py:59-72.
 pub const MIN_ELEMENTS: u64 = 10;
 
 /// coremltools' default for `weight_threshold`: constants of at most so many elements are left alone.
