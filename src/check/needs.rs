@@ -154,12 +154,6 @@ pub fn preset_set(extend: &Extend) -> Option<&'static OperatorSet> {
     Some(target.set)
 }
 
-/// Where the operator set comes from when no target is given and the model is a package: its statement, else the
-/// place of what asks for more.
-pub fn package_place(recipe: &Recipe, asks: Place) -> Place {
-    recipe.model.as_ref().map_or(asks, |model| model.place)
-}
-
 /// "the package is of CoreML6 (iOS16)"
 pub fn package_is_of(set: &OperatorSet) -> String {
     format!("the package is of {} ({})", set.name, set.on(Platform::Ios).unwrap_or_default())

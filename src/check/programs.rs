@@ -17,7 +17,7 @@ pub fn facts<'a>(context: &Context<'a>) -> Option<&'a ProgramFacts> {
 /// rule. `None` for a recipe without any of them.
 pub fn place(context: &Context) -> Option<Place> {
     let recipe = context.recipe;
-    let model = recipe.model.as_ref().map(|model| model.place);
+    let model = recipe.model_place();
     let target = || recipe.target.as_ref().and_then(TargetChoice::place);
     model.or_else(target).or_else(|| recipe.rules.first().map(|rule| recipe.visible(rule.place)))
 }

@@ -9,11 +9,10 @@ use super::progress::watched;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Terminal, clean};
 use super::{Exit, json};
-use crate::check::words::count;
 use crate::model::Model;
-use crate::plan::words::{percent, size, thousands};
 use crate::run::decompress::{Decompress, Decompressed, compressed, decompress};
 use crate::run::outcome;
+use crate::words::{count, percent, size, thousands};
 
 pub fn run(args: &DecompressArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let model = Model::open(&args.model)?;

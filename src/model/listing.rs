@@ -74,8 +74,8 @@ impl Model {
                         Some(Compressed { method, bits: 4, sharing: Some(Granularity::PerTensor), sparse: None });
                 } else if let Some(other) = word.strip_prefix("tied=") {
                     tied.push(other.to_string());
-                } else if let Some((known, ..)) = Kind::ALL.iter().find(|(_, w, ..)| *w == word) {
-                    kind = Some(*known);
+                } else if let Some(known) = Kind::by_word(word) {
+                    kind = Some(known);
                 } else if let Some((known, ..)) = DType::NAMES.iter().find(|(.., w)| *w == word) {
                     dtype = *known;
                 } else if let Some(read) = read_shape(word) {
@@ -202,9 +202,9 @@ fn read_use(word: &str, uses: &mut Uses) -> bool {
     if word == "handed-out" {
         uses.is_output = true;
     } else if let Some(also) = word.strip_prefix("also=")
-        && let Some((kind, ..)) = Kind::ALL.iter().find(|(_, word, ..)| *word == also)
+        && let Some(kind) = Kind::by_word(also)
     {
-        uses.kinds.push(*kind);
+        uses.kinds.push(kind);
     } else if let Some((output, input)) = word.strip_prefix("axes=").and_then(|axes| axes.split_once(','))
         && let (Ok(output), Ok(input)) = (output.parse(), input.parse())
     {

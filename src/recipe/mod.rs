@@ -367,6 +367,11 @@ impl Recipe {
         self.threshold.map_or(self.defaults.threshold, |t| t.value)
     }
 
+    /// Where the model is named.
+    pub fn model_place(&self) -> Option<Place> {
+        self.model.as_ref().map(|model| model.place)
+    }
+
     /// A path that the recipe names, joined to the directory of the file that names it.
     pub fn path(&self, named: &Placed<String>) -> PathBuf {
         let file = self.sources.get(named.place.file.0 as usize);

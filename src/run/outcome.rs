@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{OutputFormat, Report};
 use crate::model::Model;
-use crate::plan::words::{percent, size};
 use crate::recipe::Recipe;
 use crate::words::count;
+use crate::words::{percent, size};
 
 /// What a run did, in a line: `31 weights changed, 18 tensors copied: 1.87 MB to 567 kB, 30.3 %; 4.82 bits/weight,
 /// 30.6 dB`.

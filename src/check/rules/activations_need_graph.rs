@@ -34,7 +34,7 @@ fn check(context: &Context, report: &mut Report) {
     }
     for asked in asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme)) {
         let finding = report.add(asked.place, "the model is a checkpoint: it has no graph to observe activations in");
-        finding.label_if(recipe.model.as_ref().map(|path| path.place), "tensors alone");
+        finding.label_if(recipe.model_place(), "tensors alone");
         asked.label_uses(finding);
         finding.help(
             "quantize the weights only; activations are quantized in an export, by ExecuTorch's `CoreMLQuantizer`",

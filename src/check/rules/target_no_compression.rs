@@ -58,7 +58,7 @@ fn check(context: &Context, report: &mut Report) {
     };
     let (place, name) = match needs::oldest(context) {
         Some(oldest) => (oldest.place, oldest.value.to_string()),
-        None => (needs::package_place(recipe, asked[0].place), needs::package_is_of(set)),
+        None => (recipe.model_place().unwrap_or(asked[0].place), needs::package_is_of(set)),
     };
     let message = match needs::oldest(context) {
         Some(_) => format!("{name} has no compressed weights, and {rules}"),
