@@ -415,9 +415,16 @@ impl PackageModel {
         Ok(outputs)
     }
 
-    /// What is wrong with the program as it would be in an operator set, its own or a newer one.
+    /// What is wrong with the program as it would be in an operator set, its own or a newer one; for its own, with
+    /// what is described otherwise than it is.
     pub fn faults(&self, set: Opset) -> &[ProgramFault] {
-        self.faults[set as usize].get_or_init(|| program::faults(&self.program, set, &self.package))
+        self.faults[set as usize].get_or_init(|| {
+            let mut faults = program::faults(&self.program, set, &self.package);
+            if self.opset() == Some(set) {
+                faults.extend(program::interface_faults(self.package.model(), &self.program));
+            }
+            faults
+        })
     }
 
     /// The operator set of its functions; `None` for one that is not known.

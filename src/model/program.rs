@@ -13,6 +13,7 @@ use crate::graph::Program;
 use crate::graph::check::{CheckFault, Problem};
 use crate::graph::function::Opset;
 use crate::graph::index::{Index, Producer};
+use crate::graph::mil::{InterfaceError, check_interface};
 use crate::graph::ops;
 use crate::graph::types::Type;
 use crate::graph::value::Blobs;
@@ -251,4 +252,22 @@ pub(super) fn faults(program: &Program, set: Opset, blobs: &dyn Blobs) -> Vec<Pr
     };
     let told = |problem: &Problem| ProgramFault::is_told(problem) || rewritten(problem);
     problems.iter().filter(|problem| !told(problem)).map(ProgramFault::of).collect()
+}
+
+/// What a model describes otherwise than its program has it.
+pub(super) fn interface_faults(model: &proto::Model, program: &Program) -> Vec<ProgramFault> {
+    let is_fault = |error: &InterfaceError| match error {
+        // Operators of an older set run wherever newer ones do; sets that are not known are told elsewhere.
+        InterfaceError::Specification { opset, version, .. } => {
+            Opset::by_name(opset).is_some_and(|set| set.specification() > *version)
+        }
+        _ => true,
+    };
+    let errors = check_interface(model, program).into_iter().filter(is_fault);
+    let of = |error: InterfaceError| ProgramFault {
+        operation: String::new(),
+        operator: String::new(),
+        what: error.to_string(),
+    };
+    errors.map(of).collect()
 }
