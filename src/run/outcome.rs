@@ -56,7 +56,7 @@ pub fn default_output(recipe: &Recipe, model: &Model, format: OutputFormat) -> P
 }
 
 /// A name made of the model's and a word, in the current directory: `digits-decompressed.safetensors`.
-pub fn beside(model: &Model, word: &str) -> PathBuf {
+pub fn named_after(model: &Model, word: &str) -> PathBuf {
     if model.is_package() {
         return PathBuf::from(format!("{}-{word}.mlpackage", stem(&model.path)));
     }
