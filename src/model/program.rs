@@ -1,9 +1,10 @@
 //! What rules ask of a program, whether a package holds it or a listing describes it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Model;
-use super::package::{Constant, PackageModel, kind_of};
+use super::package::{Constant, kind_of};
 use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     self, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
@@ -11,7 +12,7 @@ use crate::formats::coreml::proto::{
 use crate::formats::shown;
 use crate::graph::Program;
 use crate::graph::check::{CheckFault, Problem};
-use crate::graph::function::Opset;
+use crate::graph::function::{Function, Opset};
 use crate::graph::index::{Index, Producer};
 use crate::graph::mil::{InterfaceError, check_interface};
 use crate::graph::ops;
@@ -117,34 +118,32 @@ impl ProgramFault {
 impl Model {
     /// What is wrong with the program as it would be in an operator set, which is its own or a newer one. Empty
     /// for models without a program.
-    pub fn program_faults(&self, set: Opset) -> Vec<ProgramFault> {
+    pub fn program_faults(&self, set: Opset) -> Cow<'_, [ProgramFault]> {
         match (&self.program, &self.facts) {
-            (Some(package), _) => package.faults(set).to_vec(),
+            (Some(package), _) => package.faults(set).into(),
             (None, Some(facts)) => {
                 let here = facts.listed_faults.iter().filter(|(sets, _)| sets.contains(&set));
-                here.map(|(_, fault)| fault.clone()).collect()
+                here.map(|(_, fault)| fault.clone()).collect::<Vec<_>>().into()
             }
-            (None, None) => Vec::new(),
+            (None, None) => Cow::default(),
         }
     }
 }
 
-/// The facts about a package's program.
-pub(super) fn facts(package: &PackageModel) -> ProgramFacts {
-    let program = &package.program;
+/// The facts about a package's program, given by its functions.
+pub(super) fn facts(model: &proto::Model, functions: &[Index<'_>], constants: &[Constant]) -> ProgramFacts {
+    let sets = || functions.iter().map(|index| index.function());
     let mut facts = ProgramFacts {
-        set: package.opset(),
-        functions: program.functions.len(),
-        uses: package.constants.iter().map(uses).collect(),
+        set: sets().filter_map(Function::set).max(),
+        functions: functions.len(),
+        uses: constants.iter().map(uses).collect(),
         ..ProgramFacts::default()
     };
-    let unknown: BTreeSet<String> =
-        program.functions.iter().filter(|f| f.set().is_none()).map(|f| f.opset.to_string()).collect();
+    let unknown: BTreeSet<String> = sets().filter(|f| f.set().is_none()).map(|f| f.opset.to_string()).collect();
     facts.unknown_sets = unknown.into_iter().collect();
-    describe(package.package.model(), &mut facts);
+    describe(model, &mut facts);
     let mut operators = BTreeSet::new();
-    for function in &program.functions {
-        let index = Index::new(function);
+    for index in functions {
         for (_, operation) in index.operations() {
             if ops::operator(&operation.kind).is_none() {
                 operators.insert(operation.kind.to_string());
@@ -237,8 +236,7 @@ fn shapes(array: &ArrayFeatureType) -> Shapes {
 
 /// Faults of a program in an operator set.
 pub(super) fn faults(program: &Program, set: Opset, blobs: &dyn Blobs) -> Vec<ProgramFault> {
-    let own = program.functions.iter().filter_map(|function| function.set()).max();
-    let raised = own.is_some_and(|own| own < set).then(|| {
+    let raised = program.opset().is_some_and(|own| own < set).then(|| {
         let mut raised = program.clone();
         for function in &mut raised.functions {
             function.opset = set.name().into();

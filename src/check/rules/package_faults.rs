@@ -41,11 +41,11 @@ A run changes the weights and leaves the rest as it is, faults included.
 
 /// What is wrong, most telling first.
 fn faults(context: &Context, model: &Model, facts: &ProgramFacts) -> Vec<String> {
-    let mut own = facts.set.map(|set| model.program_faults(set)).unwrap_or_default();
+    let own = facts.set.map(|set| model.program_faults(set)).unwrap_or_default();
     // What cannot be raised is told as an error.
     let broken = super::package_raise_breaks::broken(context);
-    own.retain(|fault| !broken.contains(fault));
-    let mut all: Vec<String> = own.into_iter().map(|fault| fault.what).collect();
+    let mut all: Vec<String> =
+        own.iter().filter(|fault| !broken.contains(fault)).map(|fault| fault.what.clone()).collect();
     for state in &facts.states {
         if state.element.is_some_and(|element| element != ElementType::Fp16) {
             all.push(format!("state `{}` is not fp16", state.name));

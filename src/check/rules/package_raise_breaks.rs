@@ -38,11 +38,11 @@ pub(super) fn broken(context: &Context) -> Vec<ProgramFault> {
     };
     let Some(written) = context.recipe.written_opset(facts.set).filter(|set| *set > own) else { return Vec::new() };
     let before = model.program_faults(own);
-    let mut broken = model.program_faults(written);
-    broken.retain(|fault| !before.contains(fault));
+    let after = model.program_faults(written);
+    let mut broken: Vec<ProgramFault> = after.iter().filter(|fault| !before.contains(fault)).cloned().collect();
     // Constants that are compressed already must be sound to be brought into the new form.
     if own < Opset::CoreML8 && written >= Opset::CoreML8 {
-        broken.extend(before.into_iter().filter(|fault| fault.operator.starts_with("constexpr_")));
+        broken.extend(before.iter().filter(|fault| fault.operator.starts_with("constexpr_")).cloned());
     }
     broken
 }

@@ -121,9 +121,14 @@ pub fn axes_of(uses: &[Use], rank: usize) -> Option<Axes> {
 /// Those that only `constexpr_*` use are parts of others and not listed, nor are those of fewer than
 /// [`MIN_ELEMENTS`] elements, of text, truth values or wide integers.
 pub fn weights(program: &Program, blobs: &dyn Blobs) -> Weights {
+    weights_of(&program.functions.iter().map(Index::new).collect::<Vec<_>>(), blobs)
+}
+
+/// As [`weights`], of functions whose names are resolved.
+pub fn weights_of(functions: &[Index<'_>], blobs: &dyn Blobs) -> Weights {
     let mut finder = Finder { blobs, all: Vec::new(), keys: BTreeMap::new() };
-    for function in &program.functions {
-        finder.function(&Index::new(function));
+    for function in functions {
+        finder.function(function);
     }
     let mut groups = Vec::new();
     for members in finder.keys.into_values().filter(|members| members.len() > 1) {
