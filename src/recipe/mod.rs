@@ -57,11 +57,12 @@ pub struct Recipe {
     pub expects: Vec<Expect>,
     /// What is wrong with the recipe as it stands.
     pub problems: Vec<Problem>,
-    /// What holds where the recipe says nothing.
+    /// What its model tells: defaults, and facts.
     pub defaults: Defaults,
 }
 
-/// Settings that depend on the kind of model.
+/// What the model tells a recipe: the settings that hold for its kind where the recipe says nothing, and the facts that
+/// rules and plans ask of the recipe alone, which nothing that is written changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Defaults {
     /// Whose formula "symmetric" means.
@@ -70,9 +71,9 @@ pub struct Defaults {
     pub threshold: u64,
     /// The models that have these, in the plural.
     pub models: &'static str,
-    /// Whether the model is a Core ML package, which has an operator set of its own.
+    /// A fact: whether the model is a Core ML package, which has an operator set of its own.
     pub is_package: bool,
-    /// That operator set, where it is known.
+    /// A fact: that operator set, where it is known.
     pub set: Option<&'static OperatorSet>,
 }
 
