@@ -269,3 +269,29 @@ pub(super) fn interface_faults(model: &proto::Model, program: &Program) -> Vec<P
     };
     errors.map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Block, NamedType};
+
+    fn told(opset: &str) -> Vec<String> {
+        let input = NamedType { name: "x".into(), ty: Type::tensor(ElementType::Fp16, [2u64]) };
+        let block = Block { inputs: Vec::new(), operations: Vec::new(), outputs: vec!["x".into()] };
+        let (name, opset, inputs) = ("main".into(), opset.into(), vec![input]);
+        let main = Function { name, opset, inputs, block, other_opsets: Vec::new() };
+        let model = proto::Model { specification_version: 7, ..proto::Model::default() };
+        let faults = interface_faults(&model, &Program { functions: vec![main] });
+        faults.into_iter().map(|fault| fault.what).collect()
+    }
+
+    #[test]
+    fn a_description_that_is_not_that_of_the_program_is_a_fault() {
+        let lacks = ["function `main`: input `x` is not described", "function `main`: output `x` is not described"];
+        assert_eq!(told("CoreML6"), lacks);
+        // Older operators are in newer systems; what is not known is told elsewhere.
+        assert_eq!([told("CoreML5"), told("CoreML12")], [lacks, lacks]);
+        let newer = "function `main` is of CoreML7, but specification version 7 goes with CoreML6";
+        assert_eq!(told("CoreML7"), [newer, lacks[0], lacks[1]]);
+    }
+}
