@@ -17,7 +17,6 @@ enum Class {
 struct Row {
     element: ElementType,
     name: &'static str,
-    proto: &'static str,
     number: i32,
     storage: Option<u32>,
     bits: u64,
@@ -27,7 +26,7 @@ struct Row {
 
 /// Declares the types with everything that is known of them.
 macro_rules! elements {
-    ($($Variant:ident $name:literal $proto:literal $number:literal $storage:expr, $bits:literal $class:ident $dtype:expr, $doc:literal;)+) => {
+    ($($Variant:ident $name:literal $number:literal $storage:expr, $bits:literal $class:ident $dtype:expr, $doc:literal;)+) => {
         /// The type of one element. MIL.proto's `DataType`, without the value that stands for "unset".
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ElementType { $(#[doc = $doc] $Variant),+ }
@@ -36,7 +35,6 @@ macro_rules! elements {
         const ROWS: &[Row] = &[$(Row {
             element: ElementType::$Variant,
             name: $name,
-            proto: $proto,
             number: $number,
             storage: $storage,
             bits: $bits,
@@ -46,31 +44,31 @@ macro_rules! elements {
     };
 }
 
-// Columns: the name that coremltools prints; MIL.proto's name and number (CT:mlmodel/format/MIL.proto:192-228); the
+// Columns: the name that coremltools prints; MIL.proto's number (CT:mlmodel/format/MIL.proto:192-228); the
 // number in files of weights, another one (CT:mlmodel/src/MILBlob/Blob/BlobDataType.hpp); bits, class, bitmill's type.
 elements! {
-    Bool "bool" "BOOL" 1 None, 8 Other Some(DType::Bool), "One byte that is 0 or 1.";
-    String "string" "STRING" 2 None, 0 Other None, "Text.";
-    Fp16 "fp16" "FLOAT16" 10 Some(1), 16 Float Some(DType::F16), "IEEE 754 binary16.";
-    Fp32 "fp32" "FLOAT32" 11 Some(2), 32 Float Some(DType::F32), "IEEE 754 binary32.";
-    Fp64 "fp64" "FLOAT64" 12 None, 64 Float Some(DType::F64), "IEEE 754 binary64.";
-    Bf16 "bf16" "BFLOAT16" 13 Some(5), 16 Float Some(DType::BF16), "bfloat16.";
-    Int4 "int4" "INT4" 25 Some(8), 4 Signed None, "Signed 4-bit integer, two's complement.";
-    Int8 "int8" "INT8" 21 Some(4), 8 Signed Some(DType::I8), "Signed 8-bit integer.";
-    Int16 "int16" "INT16" 22 Some(6), 16 Signed Some(DType::I16), "Signed 16-bit integer.";
-    Int32 "int32" "INT32" 23 Some(14), 32 Signed Some(DType::I32), "Signed 32-bit integer.";
-    Int64 "int64" "INT64" 24 None, 64 Signed Some(DType::I64), "Signed 64-bit integer.";
-    Uint1 "uint1" "UINT1" 37 Some(9), 1 Unsigned None, "One bit.";
-    Uint2 "uint2" "UINT2" 36 Some(10), 2 Unsigned None, "Unsigned 2-bit integer.";
-    Uint3 "uint3" "UINT3" 39 Some(12), 3 Unsigned None, "Unsigned 3-bit integer.";
-    Uint4 "uint4" "UINT4" 35 Some(11), 4 Unsigned None, "Unsigned 4-bit integer.";
-    Uint6 "uint6" "UINT6" 38 Some(13), 6 Unsigned None, "Unsigned 6-bit integer.";
-    Uint8 "uint8" "UINT8" 31 Some(3), 8 Unsigned Some(DType::U8), "Unsigned 8-bit integer.";
-    Uint16 "uint16" "UINT16" 32 Some(7), 16 Unsigned Some(DType::U16), "Unsigned 16-bit integer.";
-    Uint32 "uint32" "UINT32" 33 Some(15), 32 Unsigned Some(DType::U32), "Unsigned 32-bit integer.";
-    Uint64 "uint64" "UINT64" 34 None, 64 Unsigned Some(DType::U64), "Unsigned 64-bit integer.";
-    Fp8E4M3 "fp8e4m3fn" "FLOAT8E4M3FN" 40 Some(16), 8 Float Some(DType::F8E4M3), "8-bit float with 4 exponent bits, finite only.";
-    Fp8E5M2 "fp8e5m2" "FLOAT8E5M2" 41 Some(17), 8 Float Some(DType::F8E5M2), "8-bit float with 5 exponent bits.";
+    Bool "bool" 1 None, 8 Other Some(DType::Bool), "One byte that is 0 or 1.";
+    String "string" 2 None, 0 Other None, "Text.";
+    Fp16 "fp16" 10 Some(1), 16 Float Some(DType::F16), "IEEE 754 binary16.";
+    Fp32 "fp32" 11 Some(2), 32 Float Some(DType::F32), "IEEE 754 binary32.";
+    Fp64 "fp64" 12 None, 64 Float Some(DType::F64), "IEEE 754 binary64.";
+    Bf16 "bf16" 13 Some(5), 16 Float Some(DType::BF16), "bfloat16.";
+    Int4 "int4" 25 Some(8), 4 Signed None, "Signed 4-bit integer, two's complement.";
+    Int8 "int8" 21 Some(4), 8 Signed Some(DType::I8), "Signed 8-bit integer.";
+    Int16 "int16" 22 Some(6), 16 Signed Some(DType::I16), "Signed 16-bit integer.";
+    Int32 "int32" 23 Some(14), 32 Signed Some(DType::I32), "Signed 32-bit integer.";
+    Int64 "int64" 24 None, 64 Signed Some(DType::I64), "Signed 64-bit integer.";
+    Uint1 "uint1" 37 Some(9), 1 Unsigned None, "One bit.";
+    Uint2 "uint2" 36 Some(10), 2 Unsigned None, "Unsigned 2-bit integer.";
+    Uint3 "uint3" 39 Some(12), 3 Unsigned None, "Unsigned 3-bit integer.";
+    Uint4 "uint4" 35 Some(11), 4 Unsigned None, "Unsigned 4-bit integer.";
+    Uint6 "uint6" 38 Some(13), 6 Unsigned None, "Unsigned 6-bit integer.";
+    Uint8 "uint8" 31 Some(3), 8 Unsigned Some(DType::U8), "Unsigned 8-bit integer.";
+    Uint16 "uint16" 32 Some(7), 16 Unsigned Some(DType::U16), "Unsigned 16-bit integer.";
+    Uint32 "uint32" 33 Some(15), 32 Unsigned Some(DType::U32), "Unsigned 32-bit integer.";
+    Uint64 "uint64" 34 None, 64 Unsigned Some(DType::U64), "Unsigned 64-bit integer.";
+    Fp8E4M3 "fp8e4m3fn" 40 Some(16), 8 Float Some(DType::F8E4M3), "8-bit float with 4 exponent bits, finite only.";
+    Fp8E5M2 "fp8e5m2" 41 Some(17), 8 Float Some(DType::F8E5M2), "8-bit float with 5 exponent bits.";
 }
 
 impl ElementType {
@@ -91,11 +89,6 @@ impl ElementType {
     /// The type of a name, in any case.
     pub fn by_name(name: &str) -> Option<Self> {
         ROWS.iter().find(|row| row.name.eq_ignore_ascii_case(name)).map(|row| row.element)
-    }
-
-    /// Its name in MIL.proto: `FLOAT16`.
-    pub fn proto_name(self) -> &'static str {
-        self.row().proto
     }
 
     /// Its number in programs.

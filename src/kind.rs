@@ -15,6 +15,11 @@ macro_rules! kinds {
             pub const ALL: &'static [(Kind, &'static str, bool, &'static str)] =
                 &[$((Kind::$variant, $word, $weights, $doc)),+];
 
+            /// The kind of a word.
+            pub fn by_word(word: &str) -> Option<Kind> {
+                Self::ALL.iter().find(|(_, known, ..)| *known == word).map(|(kind, ..)| *kind)
+            }
+
             /// The word that recipes use.
             pub const fn word(self) -> &'static str {
                 match self { $(Kind::$variant => $word),+ }
@@ -76,7 +81,7 @@ impl KindWord {
             .iter()
             .find(|(_, w, _)| *w == word)
             .map(|(k, _, _)| *k)
-            .or_else(|| Kind::ALL.iter().find(|(_, w, ..)| *w == word).map(|(k, ..)| KindWord::One(*k)))
+            .or_else(|| Kind::by_word(word).map(KindWord::One))
     }
 
     /// Every word that recipes can use, with its meaning.

@@ -166,20 +166,24 @@ impl Loader for Disk {
 
 /// Recipes on disk, some of them with a text that is still to be written there.
 #[derive(Debug, Clone, Default)]
-pub struct Pending {
+struct Pending {
     texts: HashMap<PathBuf, String>,
 }
 
 impl Pending {
     /// Lets a path stand for a text.
-    pub fn put(&mut self, path: &Path, text: String) {
+    fn put(&mut self, path: &Path, text: String) {
         self.texts.insert(Disk.canonical(path), text);
+    }
+
+    fn text(&self, path: &Path) -> Option<&str> {
+        self.texts.get(&Disk.canonical(path)).map(String::as_str)
     }
 }
 
 impl Loader for Pending {
     fn load(&self, path: &Path) -> io::Result<String> {
-        self.texts.get(&Disk.canonical(path)).map_or_else(|| Disk.load(path), |text| Ok(text.clone()))
+        self.text(path).map_or_else(|| Disk.load(path), |text| Ok(text.to_owned()))
     }
 
     fn canonical(&self, path: &Path) -> PathBuf {
@@ -189,7 +193,7 @@ impl Loader for Pending {
 
 /// The order in which recipes, given with their texts, are to be mended: each behind those that it imports, since what
 /// is wrong with it may be their mistake. Indices into `recipes`.
-pub fn imports_first(recipes: &[(PathBuf, String)], loader: &dyn Loader) -> Vec<usize> {
+fn imports_first(recipes: &[(PathBuf, String)], loader: &dyn Loader) -> Vec<usize> {
     let mut order: Vec<usize> = (0..recipes.len()).collect();
     // The texts of what a recipe imports are all among its own.
     order.sort_by_cached_key(|&index| {
@@ -385,6 +389,32 @@ pub fn mend(
     unsafe_too: bool,
 ) -> Result<Mended, ProjectError> {
     mend_with(text, unsafe_too, |text| Ok(Project::with_text(path, text, loader, given)?.analysis.findings))
+}
+
+/// Mends recipes, given with their texts: each behind those that it imports, and with them as they are by then. `keep`
+/// is given the index of a recipe, its text before, and what came of it, and says whether it holds for those that
+/// follow.
+///
+/// # Errors
+/// As [`mend`], and those of `keep`.
+pub fn mend_all<E: From<ProjectError>>(
+    recipes: &[(PathBuf, String)],
+    given: &Given,
+    unsafe_too: bool,
+    mut keep: impl FnMut(usize, &str, Mended) -> Result<bool, E>,
+) -> Result<(), E> {
+    let mut pending = Pending::default();
+    for index in imports_first(recipes, &Disk) {
+        let (path, text) = &recipes[index];
+        // One that is named twice has been mended since.
+        let text = pending.text(path).unwrap_or(text).to_owned();
+        let mended = mend(path, &text, &pending, given, unsafe_too)?;
+        let after = mended.text.clone();
+        if keep(index, &text, mended)? {
+            pending.put(path, after);
+        }
+    }
+    Ok(())
 }
 
 /// As [`mend`], with whatever tells the findings of a text.

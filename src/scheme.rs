@@ -159,7 +159,7 @@ pub struct Palette {
 }
 
 /// Which elements of a weight share a scale or a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Granularity {
     /// All of them.
     PerTensor,

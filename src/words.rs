@@ -13,14 +13,14 @@ pub fn thousands(n: u64) -> String {
     text
 }
 
-/// `1 weight`, `3 weights`.
+/// `1 weight`, `3 weights`, `1,024 weights`.
 pub fn count(n: usize, one: &str) -> String {
     counted(n, one, &format!("{one}s"))
 }
 
 /// As [`count`], for words whose plural is more than an `s`: `1 fix`, `3 fixes`.
 pub fn counted(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
+    format!("{} {}", thousands(n as u64), if n == 1 { one } else { many })
 }
 
 /// A number of bytes as people read it: `936 B`, `1.87 MB`; units of 1000, as recipes write them.

@@ -39,7 +39,7 @@ fn full_set() -> Option<PathBuf> {
 
 fn decompressed(model: &Model, output: &Path) -> Model {
     let job = Decompress { model, output, overwrite: false };
-    let done = decompress(&job, &Quiet, &AtomicBool::new(false)).unwrap();
+    let done = decompress(&job, &Quiet, &AtomicBool::new(false)).unwrap().unwrap();
     assert_eq!(done.weights.len() + done.copied, model.weights.len());
     Model::open(output).unwrap()
 }
@@ -167,6 +167,32 @@ fn packed_checkpoints_become_floats() {
     is_the_same_but_plain(&packed, &decompressed(&packed, &plain), "packed");
     let found = compare(&meant, &Model::open(&plain).unwrap()).unwrap();
     assert!(found.is_same());
+}
+
+#[test]
+fn what_is_not_compressed_here_is_not_written() {
+    let at = tempfile::tempdir().unwrap();
+    let plain = root().join("examples/models/bytes-lm.safetensors");
+    let output = at.path().join("plain.safetensors");
+    let decompressed = |model: &Model| {
+        let job = Decompress { model, output: &output, overwrite: false };
+        decompress(&job, &Quiet, &AtomicBool::new(false))
+    };
+    let model = Model::open(&plain).unwrap();
+    assert_eq!(decompressed(&model).unwrap(), None);
+    for (scheme, name) in [("int8 per-channel", "int.safetensors"), ("lut6 per-tensor", "lut.safetensors")] {
+        let recipe = format!("target iOS18\nlinear => {scheme}\n");
+        let torchao = run_recipe(&model, &recipe, OutputFormat::Torchao, &at.path().join(name));
+        let error = decompressed(&torchao).unwrap_err().to_string();
+        assert!(
+            error.ends_with(&format!("{name}: holds weights in torchao's layout, which is not read back")),
+            "{error}"
+        );
+    }
+    let recipe = "target iOS18\nlinear => keep\n";
+    let kept = run_recipe(&model, recipe, OutputFormat::Torchao, &at.path().join("kept.safetensors"));
+    assert_eq!(decompressed(&kept).unwrap(), None);
+    assert!(!output.exists());
 }
 
 /// Whatever is wrong with a chain, nothing is written, and nothing but an error comes of it.

@@ -44,7 +44,8 @@ fn a_path_leads_back_to_the_message() {
             panic!()
         };
         for (id, operation) in index.operations() {
-            let found = mil::operation_mut(message, &index.path(id)).unwrap();
+            let (block, number) = mil::block_mut(message, &index.path(id)).unwrap();
+            let found = &block.operations[number];
             assert_eq!(found.r#type, *operation.kind);
             assert_eq!(found.outputs[0].name, *operation.outputs[0].name);
         }

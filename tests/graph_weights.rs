@@ -5,7 +5,7 @@
 mod graph_common;
 
 use bitmill::graph::NoBlobs;
-use bitmill::graph::weights::{Granularity, Role, Skipped, Weight, Weights, weights};
+use bitmill::graph::weights::{Granularity, Role, Weight, Weights, weights};
 use graph_common::{archive, full_set, json};
 
 /// The constants of every program, their users and axes of channels are those of coremltools.
@@ -159,18 +159,6 @@ fn chains_of_compression() {
     constexpr_lut_to_dense_0 fp16[64, 64]: 6 bits, tables of fp16 vector 1 PerTensor; 3208 B; linear.weight Linear
     constexpr_sparse_to_dense_0 fp16[64, 64]: 16 bits, 3 values; 526 B; linear.weight Linear
     ");
-}
-
-#[test]
-fn what_coremltools_would_leave_alone() {
-    let found = of("operators", "constants-CoreML5");
-    let skipped =
-        |name: &str, threshold| found.all.iter().find(|weight| &*weight.operation == name).unwrap().skipped(threshold);
-    assert_eq!(skipped("shared", 255), None);
-    assert_eq!(skipped("shared", 256), Some(Skipped::Small));
-    assert_eq!(skipped("first_bias_0", 0), Some(Skipped::Rank));
-    let compressed = of("operators", "compressed_8-CoreML8");
-    assert!(compressed.all.iter().all(|weight| weight.skipped(0).is_some()));
 }
 
 #[test]

@@ -47,13 +47,16 @@ pub fn in_preset(recipe: &Recipe, place: Place) -> bool {
     recipe.sources.get(place.file.0 as usize).is_some_and(|source| source.preset)
 }
 
+/// Whether the target has no ML Programs at all.
+pub fn has_no_mlprogram(recipe: &Recipe) -> bool {
+    recipe.operator_set().is_some_and(|target| target.spec < MLPROGRAM)
+}
+
 /// The operator set that a feature of a rule's scheme needs, when the target has none of it and no other rule
 /// tells so in general.
 pub fn lacks(context: &Context, rule: &Rule, feature: Feature) -> Option<&'static OperatorSet> {
-    let is_too_old = context.recipe.operator_set().is_some_and(|target| target.spec < MLPROGRAM);
     let told_in_general = match context.recipe.written_set()?.spec {
-        _ if is_too_old => true,
-        ..MLPROGRAM => true,
+        _ if has_no_mlprogram(context.recipe) => true,
         MLPROGRAM => rule.scheme.as_ref().is_some_and(compresses),
         _ => told_by_preset(context.recipe, rule),
     };
@@ -69,8 +72,7 @@ fn beyond(context: &Context, feature: Feature) -> Option<&'static OperatorSet> {
 /// As [`lacks`], of any compressed weights: a target without any compression is told about in general. Which
 /// rules are told about by their preset is for the caller, who has not looked at one yet.
 pub fn compression_lacks(context: &Context, feature: Feature) -> Option<&'static OperatorSet> {
-    let is_too_old = context.recipe.operator_set().is_some_and(|target| target.spec < MLPROGRAM);
-    let has_compression = !is_too_old && context.recipe.written_set()?.spec >= COMPRESSION;
+    let has_compression = !has_no_mlprogram(context.recipe) && context.recipe.written_set()?.spec >= COMPRESSION;
     beyond(context, feature).filter(|_| has_compression)
 }
 
@@ -150,12 +152,6 @@ pub fn told_by_preset(recipe: &Recipe, rule: &Rule) -> bool {
 pub fn preset_set(extend: &Extend) -> Option<&'static OperatorSet> {
     let target = Target::parse(extend.preset?.target?).ok()?;
     Some(target.set)
-}
-
-/// Where the operator set comes from when no target is given and the model is a package: its statement, else the
-/// place of what asks for more.
-pub fn package_place(recipe: &Recipe, asks: Place) -> Place {
-    recipe.model.as_ref().map_or(asks, |model| model.place)
 }
 
 /// "the package is of CoreML6 (iOS16)"

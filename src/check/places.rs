@@ -32,6 +32,11 @@ pub fn neural_engine(context: &Context) -> Option<(Place, Severity)> {
     }
 }
 
+/// Where a recipe says that the Neural Engine may be used, as [`neural_engine`].
+pub fn asks_neural_engine(context: &Context) -> Option<Place> {
+    neural_engine(context).filter(|(_, severity)| *severity == Severity::Warning).map(|(place, _)| place)
+}
+
 /// Where the recipe asks by name for the arithmetic of a tool: such a recipe is usually meant to be compared with it, or
 /// to go through it.
 pub fn asks_for(context: &Context, tool: Arithmetic) -> Option<Place> {
@@ -84,18 +89,15 @@ impl Measured<'_> {
         let target = || context.recipe.target.as_ref().and_then(TargetChoice::place);
         self.rule.map(|rule| rule.scheme_place).or_else(target).unwrap_or_default()
     }
+}
 
-    /// Offers to keep the weights as they are, where they are few and have plain names.
-    pub fn offer_keep(&self, finding: &mut Finding, recipe: &Recipe) {
-        let plain = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_/".contains(&b));
-        if let Some(rule) = self.rule
-            && self.names.len() <= 3
-            && self.names.iter().all(plain)
-        {
-            let names: Vec<String> = self.names.iter().map(|name| format!("\"{name}\"")).collect();
-            let keep = words::insert_after(recipe, rule.place, &format!("{} => keep", names.join(" or ")));
-            finding.fix_with("leave them as they are", false, vec![keep]);
-        }
+/// Offers to keep some weights of a rule as they are, where they are few and have plain names.
+pub fn offer_keep(finding: &mut Finding, recipe: &Recipe, rule: &Rule, names: &[&str]) {
+    let plain = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_/".contains(&b));
+    if names.len() <= 3 && names.iter().all(plain) {
+        let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        let keep = words::insert_after(recipe, recipe.visible(rule.place), &format!("{} => keep", names.join(" or ")));
+        finding.fix_with("leave them as they are", false, vec![keep]);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::finding::{Report, Severity};
+use crate::quant::power::Power;
 
 /// A rule of the checker.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ pub struct WeightError {
 impl WeightError {
     /// Signal to quantization noise ratio in dB: infinite without noise, NaN for NaN.
     pub fn sqnr(self) -> f64 {
-        if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
+        Power { noise: self.noise, signal: self.signal, ..Power::default() }.sqnr()
     }
 }
 

@@ -27,7 +27,7 @@ pub fn list<S: AsRef<str>>(names: &[S], show: usize) -> String {
 /// recipe names and that is older. Without a target the operator set is that of the package which is the model.
 pub fn needs_set(finding: &mut Finding, context: &Context, set: &'static OperatorSet) {
     if let (None, Some(own)) = (&context.recipe.target, context.recipe.defaults.set) {
-        finding.label_if(context.recipe.model.as_ref().map(|model| model.place), needs::package_is_of(own));
+        finding.label_if(context.recipe.model_place(), needs::package_is_of(own));
         needs::offer_first_target(finding, context, set);
     }
     let Some(oldest) = needs::oldest(context) else {

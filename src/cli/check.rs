@@ -11,7 +11,7 @@ use super::terminal::{Painter, Style, Terminal};
 use super::{Exit, edit, is_stdin, read, recipes, watch};
 use crate::check::report::{self, Checked, Failed};
 use crate::check::{Finding, words};
-use crate::project::{Counts, Disk, Pending, Project, imports_first, mend};
+use crate::project::{Counts, Disk, Mended, Project, mend_all};
 use crate::recipe::Loader;
 
 /// Findings that are drawn; more are only counted.
@@ -65,13 +65,16 @@ impl Round {
             }
         }
         if fix {
-            for index in imports_first(&texts, &Disk) {
-                let (path, (shown, text)) = (named[index], &mut texts[index]);
-                // One that is named twice has been mended since.
-                if !is_stdin(path) {
-                    *text = read(path)?.1;
+            let mut after = vec![None; texts.len()];
+            mend_all(&texts, &given, args.unsafe_fixes, |index, before, mended| {
+                let is_kept = round.keep(named[index], &texts[index].0, before, &mended, terminal)?;
+                after[index] = Some(if is_kept { mended.text } else { before.to_owned() });
+                Ok::<bool, Failure>(is_kept)
+            })?;
+            for ((_, text), after) in texts.iter_mut().zip(after) {
+                if let Some(after) = after {
+                    *text = after;
                 }
-                *text = round.mend(args, path, shown, std::mem::take(text), terminal)?;
             }
             let place = |shown: &Path| texts.iter().position(|(known, _)| known == shown);
             round.mended.sort_by_key(|(shown, _)| place(shown));
@@ -95,29 +98,28 @@ impl Round {
         self.failed.push((Failed { path: path.to_path_buf(), message }, help));
     }
 
-    /// Mends a text, writes it back, and gives it.
-    fn mend(
+    /// Writes a mended text back; whether that went well.
+    fn keep(
         &mut self,
-        args: &CheckArgs,
         path: &Path,
         shown: &Path,
-        text: String,
+        before: &str,
+        mended: &Mended,
         terminal: &mut Terminal,
-    ) -> Result<String, Failure> {
-        let mended = mend(shown, &text, &Disk, &args.project.given(), args.unsafe_fixes)?;
+    ) -> Result<bool, Failure> {
         if is_stdin(path) {
             terminal.text(&mended.text)?;
             self.out_taken = true;
-        } else if mended.text != text
-            && let Err(failure) = edit::replace(path, &text, &mended.text)
+        } else if mended.text != before
+            && let Err(failure) = edit::replace(path, before, &mended.text)
         {
             self.fail(path, failure);
-            return Ok(text);
+            return Ok(false);
         }
         if !mended.applied.is_empty() {
-            self.mended.push((shown.to_path_buf(), mended.applied));
+            self.mended.push((shown.to_path_buf(), mended.applied.clone()));
         }
-        Ok(mended.text)
+        Ok(true)
     }
 
     /// Shows everything in the format that was asked for.
@@ -218,19 +220,16 @@ fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> R
     }
     let texts: Vec<(PathBuf, String)> =
         round.projects.iter().map(|project| (project.path.clone(), project.text().to_string())).collect();
-    let mut pending = Pending::default();
-    let mut mended = vec![None; texts.len()];
-    for index in imports_first(&texts, &Disk) {
-        let (path, text) = &texts[index];
-        let one = mend(path, text, &pending, &args.project.given(), args.unsafe_fixes)?;
-        pending.put(path, one.text.clone());
-        mended[index] = Some(one);
-    }
+    let mut diffs = vec![None; texts.len()];
+    mend_all(&texts, &args.project.given(), args.unsafe_fixes, |index, before, mended| {
+        diffs[index] = Some((before.to_owned(), mended));
+        Ok::<bool, Failure>(true)
+    })?;
     let mut changes = 0;
-    for ((path, text), mended) in texts.iter().zip(mended.iter().flatten()) {
-        if mended.text != *text {
+    for ((path, _), (before, mended)) in texts.iter().zip(diffs.iter().flatten()) {
+        if mended.text != *before {
             changes += mended.applied.len();
-            terminal.text(&edit::unified(path, text, &mended.text, terminal.paint))?;
+            terminal.text(&edit::unified(path, before, &mended.text, terminal.paint))?;
         }
     }
     let counts = Counts::of(round.projects.iter().flat_map(|project| project.findings()));

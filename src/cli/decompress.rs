@@ -9,32 +9,26 @@ use super::progress::watched;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Terminal, clean};
 use super::{Exit, json};
-use crate::check::words::count;
 use crate::model::Model;
-use crate::plan::words::{percent, size, thousands};
-use crate::run::decompress::{Decompress, Decompressed, compressed, decompress};
+use crate::run::decompress::{Decompress, Decompressed, decompress};
 use crate::run::outcome;
+use crate::words::{count, percent, size, thousands};
 
 pub fn run(args: &DecompressArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let model = Model::open(&args.model)?;
-    if compressed(&model).is_empty() {
-        if args.json {
-            terminal.text(&json::text(&json::DecompressShape::nothing()))?;
-        } else {
-            let path = args.model.display().to_string();
-            terminal.line(format!("{}: no weight is compressed; nothing was written", clean(&path)))?;
-        }
-        return Ok(Exit::Fine);
-    }
-    let output = args.output.clone().unwrap_or_else(|| outcome::beside(&model, "decompressed"));
+    let output = args.output.clone().unwrap_or_else(|| outcome::named_after(&model, "decompressed"));
     let job = Decompress { model: &model, output: &output, overwrite: args.force };
     // A signal ends the process, and what is half written goes with it.
     let cancel = AtomicBool::new(false);
     let done = watched(terminal, args.json, |progress| decompress(&job, progress, &cancel))?;
-    if args.json {
-        terminal.text(&json::text(&json::DecompressShape::new(&done)))?;
-    } else {
-        show(&done, terminal)?;
+    match done {
+        Some(done) if args.json => terminal.text(&json::text(&json::DecompressShape::new(&done)))?,
+        Some(done) => show(&done, terminal)?,
+        None if args.json => terminal.text(&json::text(&json::DecompressShape::nothing()))?,
+        None => {
+            let path = args.model.display().to_string();
+            terminal.line(format!("{}: no weight is compressed; nothing was written", clean(&path)))?;
+        }
     }
     Ok(Exit::Fine)
 }

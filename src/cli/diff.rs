@@ -5,12 +5,13 @@ use super::failure::Failure;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal, clean};
 use super::{Exit, heading, json};
-use crate::check::words::{count, list};
+use crate::check::words::list;
 use crate::diff::{Comparison, Pair, ProgramChange, ValueChange, compare};
 use crate::inspect::Sum;
 use crate::model::Model;
-use crate::plan::words::{percent, shape, size, thousands};
+use crate::plan::words::shape;
 use crate::run::outcome::decibels;
+use crate::words::{count, percent, size, thousands};
 
 /// Weights that changed and are listed unless all are asked for.
 const LISTED: usize = 20;

@@ -6,8 +6,8 @@ use super::args::FmtArgs;
 use super::failure::{Failure, error};
 use super::terminal::Terminal;
 use super::{Exit, edit, is_stdin, read, recipes};
-use crate::check::words::count;
 use crate::syntax::format;
+use crate::words::count;
 
 pub fn run(args: &FmtArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let files = recipes(&args.files)?;

@@ -8,13 +8,14 @@ use super::json::{self, ModelShape};
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal, clean};
 use super::{Exit, heading, inspect_program, nearest_help};
-use crate::check::words::{self, count};
+use crate::check::words;
 use crate::inspect::program::ProgramSummary;
 use crate::inspect::{BARS, Sum, Values, values};
 use crate::model::nearest_names;
 use crate::model::{Model, Weight, layers};
-use crate::plan::words::{percent, shape, size, thousands};
+use crate::plan::words::shape;
 use crate::recipe::fragment::{Pattern, PatternError};
+use crate::words::{count, percent, size, thousands};
 
 pub fn run(args: &InspectArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let model = Model::open(&args.model)?;

@@ -4,9 +4,8 @@ use super::failure::Failure;
 use super::heading;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal, clean};
-use crate::check::words::count;
 use crate::inspect::program::ProgramSummary;
-use crate::plan::words::{size, thousands};
+use crate::words::{count, size, thousands};
 
 /// Entries of the metadata, and features of a function, that are shown; the JSON has all.
 const SHOWN: usize = 40;

@@ -11,14 +11,14 @@ use super::table::{Cell, Column, Table};
 use super::terminal::{Painter, Style, Terminal, clean};
 use super::{Exit, edit, heading, json, open};
 use crate::check::targets::{ForTarget, for_every_target};
-use crate::check::words::{count, counted};
 use crate::check::{FixKind, Severity, report::Texts};
 use crate::model::{Model, Weight, layers};
 use crate::plan::lock::{self, Change, Difference, Lock};
-use crate::plan::words::{self, percent, shape, size, thousands};
+use crate::plan::words::{self, shape};
 use crate::plan::{Decision, Outcome, Plan, Reason};
 use crate::project::{Project, ProjectModel};
 use crate::recipe::Recipe;
+use crate::words::{count, counted, percent, size, thousands};
 
 pub fn run(args: &PlanArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let project = open(&args.recipe, &args.project)?;

@@ -7,7 +7,7 @@ use super::terminal::{Style, Terminal};
 use super::{Exit, json};
 use crate::check::Severity;
 use crate::check::rules::RULES;
-use crate::check::words::count;
+use crate::words::count;
 
 pub fn run(args: &JsonArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     if args.json {

@@ -15,9 +15,9 @@ use super::terminal::{Style, Terminal, clean};
 use super::{Exit, heading, json, open};
 use crate::check::report::Texts;
 use crate::check::{Severity, expectation};
-use crate::plan::words::{size, thousands};
 use crate::project::{AfterRun, Project};
 use crate::run::{self, Job, OutputFormat, Report, RunError, outcome};
+use crate::words::{size, thousands};
 
 /// Weights of the lowest quality that the report lists.
 const WORST: usize = 5;

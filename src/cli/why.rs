@@ -13,9 +13,10 @@ use crate::check::words;
 use crate::coreml::target::Platform;
 use crate::model::nearest_names;
 use crate::model::{Model, Weight};
-use crate::plan::words::{shape, size};
+use crate::plan::words::shape;
 use crate::plan::{Decision, Outcome};
 use crate::recipe::Recipe;
+use crate::words::size;
 
 pub fn run(args: &WhyArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let project = open(&args.recipe, &args.project)?;

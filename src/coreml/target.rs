@@ -106,8 +106,12 @@ impl OperatorSet {
 
     /// The first systems of all platforms: `iOS18, macOS15, watchOS11, tvOS18, visionOS2`.
     pub fn systems(&self) -> String {
-        let all = Platform::ALL.iter().filter_map(|(platform, _)| self.on(*platform));
-        all.collect::<Vec<_>>().join(", ")
+        self.all().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The first system of each platform that has it.
+    pub fn all(&self) -> impl Iterator<Item = String> {
+        Platform::ALL.iter().filter_map(|(platform, _)| self.on(*platform))
     }
 }
 

@@ -75,10 +75,7 @@ impl ValueChange {
     pub fn sqnr(&self) -> f64 {
         match self {
             ValueChange::Same => f64::INFINITY,
-            ValueChange::Error { power, not_finite: 0 } => match power.noise {
-                0.0 => f64::INFINITY,
-                noise => 10.0 * (power.signal / noise).log10(),
-            },
+            ValueChange::Error { power, not_finite: 0 } => power.sqnr(),
             _ => f64::NAN,
         }
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::inspect::program::{ProgramSummary, Side};
+use crate::graph::mil::Side;
+use crate::inspect::program::ProgramSummary;
 
 /// Something as it was and as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

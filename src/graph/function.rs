@@ -68,6 +68,11 @@ pub struct Program {
 }
 
 impl Program {
+    /// The newest operator set of its functions; `None` where none of them is known.
+    pub fn opset(&self) -> Option<Opset> {
+        self.functions.iter().filter_map(Function::set).max()
+    }
+
     /// The function of a name.
     pub fn function(&self, name: &str) -> Option<&Function> {
         self.functions.iter().find(|function| &*function.name == name)

@@ -10,13 +10,14 @@ use super::symbols::one_line;
 use crate::check::{Severity, expectation};
 use crate::model::{Model, Weight, layers};
 use crate::nearest::nearest;
-use crate::plan::words::{arithmetic, becomes, coverage, misfits, percent, shape, size, weights};
+use crate::plan::words::{arithmetic, becomes, coverage, misfits, shape};
 use crate::plan::{Decision, Outcome, Plan};
 use crate::project::AfterRun;
 use crate::recipe::FileId;
 use crate::recipe::preset::{PRESETS, Preset};
 use crate::recipe::starter::{Form, starter};
 use crate::run::{self, Job, OutputFormat, Progress, RunError, outcome};
+use crate::words::{count, percent, size};
 
 /// The plan of a recipe as plain text: what becomes of each weight, what each rule does, the sums. `None` without a
 /// model.
@@ -129,7 +130,7 @@ fn rules_table(analysis: &Analysis, plan: &Plan) -> String {
     let mut rows = vec![["rule", "", "does"].map(String::from)];
     for (index, (rule, share)) in analysis.recipe().rules.iter().zip(&plan.rules).enumerate() {
         let lost = share.matches.saturating_sub(share.decides);
-        let lost = if lost > 0 { format!(", {} overtaken", weights(lost)) } else { String::new() };
+        let lost = if lost > 0 { format!(", {} overtaken", count(lost, "weight")) } else { String::new() };
         let text = one_line(analysis.recipe().text(rule.place));
         rows.push([location(analysis, index), text, format!("{share}{lost}")]);
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Analysis;
 use crate::plan::RuleShare;
-use crate::plan::words::{percent, weights};
 use crate::recipe::FileId;
 use crate::syntax::Span;
+use crate::words::{count, percent};
 
 /// A few words that an editor shows in the text, which are no part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,5 +53,5 @@ pub fn inlay_hints(analysis: &Analysis, range: Option<Span>) -> Vec<InlayHint> {
 /// What is to be said of the weights that a rule matches and does not decide.
 pub(super) fn overtaken(share: &RuleShare) -> Option<String> {
     let lost = share.matches.saturating_sub(share.decides);
-    (lost > 0).then(|| format!("Matches {}; later rules decide {} of them.", weights(share.matches), lost))
+    (lost > 0).then(|| format!("Matches {}; later rules decide {} of them.", count(share.matches, "weight"), lost))
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::coreml::target::OperatorSet;
 use crate::graph::Function;
 use crate::graph::index::{BlockId, Index};
+use crate::graph::mil::Side;
 use crate::graph::types::Type;
 use crate::model::Model;
 use crate::model::package::PackageModel;
@@ -50,28 +51,6 @@ pub struct Feature {
     pub name: String,
     /// Its type: `fp16[1, 64]`.
     pub ty: String,
-}
-
-/// As what a function has a feature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Side {
-    /// It takes it.
-    Input,
-    /// It gives it.
-    Output,
-    /// It keeps it from one call to the next.
-    State,
-}
-
-impl Side {
-    /// In one word, the same in every output.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Side::Input => "input",
-            Side::Output => "output",
-            Side::State => "state",
-        }
-    }
 }
 
 impl FunctionSummary {

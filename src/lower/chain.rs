@@ -1,9 +1,7 @@
 //! Chains of `constexpr_` operators: what stands in a program in place of a constant.
 
 use crate::element::ElementType;
-
-/// Elements below which a tensor stands in the program itself, as coremltools has it (backend/mil/load.py).
-const IMMEDIATE: usize = 10;
+use crate::graph::weights::MIN_ELEMENTS;
 
 /// The operators that give one weight, each after those whose results it takes. The last one's last output is the
 /// weight.
@@ -88,7 +86,8 @@ impl Data {
 
     /// Whether it is so small that it stands in the program itself.
     pub fn is_immediate(&self) -> bool {
-        self.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).is_some_and(|n| n < IMMEDIATE)
+        let count = self.shape.iter().try_fold(1u64, |count, &size| count.checked_mul(size as u64));
+        count.is_some_and(|count| count < MIN_ELEMENTS)
     }
 }
 

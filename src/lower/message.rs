@@ -1,6 +1,8 @@
 //! Pieces of protobuf programs as the lowering writes them. Which list holds which type is
 //! CT:converters/mil/backend/mil/helper.py.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use crate::element::ElementType;
@@ -26,6 +28,30 @@ pub fn tensor_type(element: ElementType, shape: &[usize]) -> Kept<ValueType> {
         attributes: Vec::new(),
     };
     ValueType { kind: Some(ValueTypeKind::Tensor(tensor.into())) }.into()
+}
+
+/// The type of a tensor, where a value is one.
+pub fn tensor(r#type: Option<&Kept<ValueType>>) -> Option<&TensorType> {
+    match r#type?.kind.as_ref()? {
+        ValueTypeKind::Tensor(tensor) => Some(tensor),
+        _ => None,
+    }
+}
+
+/// The element type of a tensor, where a value is one and the type is known.
+pub fn element(r#type: Option<&Kept<ValueType>>) -> Option<ElementType> {
+    ElementType::from_number(tensor(r#type)?.data_type)
+}
+
+/// A name that a function has not yet, as near to the wish as can be; now it has it.
+pub fn fresh(names: &mut HashSet<String>, wish: &str) -> String {
+    let mut name = wish.to_string();
+    let mut number = 0;
+    while !names.insert(name.clone()) {
+        name = format!("{wish}_{number}");
+        number += 1;
+    }
+    name
 }
 
 /// The size of a dimension, where it is known.

@@ -18,7 +18,7 @@ use crate::formats::coreml::proto::{
 };
 use crate::graph::index::Path;
 pub use edit::halved;
-use edit::{copy_of, element, halve, halve_constant, literals, overflows, plain, rename, set_fp16, uses};
+use edit::{copy_of, halve, halve_constant, literals, overflows, plain, rename, set_fp16, uses};
 
 /// Operators that stay as they are: coremltools' list, and those that hand values to others of it.
 const LEFT: &[&str] = &[
@@ -175,17 +175,11 @@ impl<'a> Pass<'a> {
     }
 
     fn is_fp32(&self, name: &str) -> bool {
-        element(self.declared.get(name)) == Some(ElementType::Fp32)
+        message::element(self.declared.get(name)) == Some(ElementType::Fp32)
     }
 
     fn fresh(&mut self, wish: &str) -> String {
-        let mut name = wish.to_string();
-        let mut number = 0;
-        while !self.names.insert(name.clone()) {
-            name = format!("{wish}_{number}");
-            number += 1;
-        }
-        name
+        message::fresh(&mut self.names, wish)
     }
 
     /// Whether an operation is to compute in fp16.

@@ -11,7 +11,7 @@ use super::operation::operations;
 use super::{message, upgrade};
 use crate::element::ElementType;
 use crate::formats::coreml::proto::{
-    BindingKind, Block, Function, ImmediateKind, Kept, Model, ModelKind, Operation, Value, ValueKind, ValueTypeKind,
+    BindingKind, Block, Function, ImmediateKind, Kept, Model, ModelKind, Operation, Value, ValueKind,
 };
 use crate::graph::function::Opset;
 use crate::graph::index::Path;
@@ -177,7 +177,7 @@ impl Editor<'_> {
     ) -> Result<Vec<Kept<Operation>>, RewriteError> {
         let result = replaced.outputs.first().map_or("", |output| output.name.as_str());
         let (names, layout, immediates) = (&mut self.names, &mut self.layout, self.immediates);
-        let mut fresh = |wish: &str| fresh(names, wish);
+        let mut fresh = |wish: &str| message::fresh(names, wish);
         let mut failed = None;
         let mut number = 0;
         let made = operations(chain, result, set, &mut fresh, |data| {
@@ -254,11 +254,9 @@ impl Editor<'_> {
 
 /// The element type and number of elements that a constant's declared type has.
 fn blob_type(value: &Value) -> Option<(ElementType, u64)> {
-    let ValueTypeKind::Tensor(tensor) = value.r#type.as_ref()?.kind.as_ref()? else { return None };
-    let element = ElementType::from_number(tensor.data_type)?;
-    let count =
-        tensor.dimensions.iter().try_fold(1u64, |count, dimension| count.checked_mul(message::size(dimension)?))?;
-    Some((element, count))
+    let dimensions = &message::tensor(value.r#type.as_ref())?.dimensions;
+    let count = dimensions.iter().try_fold(1u64, |count, dimension| count.checked_mul(message::size(dimension)?))?;
+    Some((message::element(value.r#type.as_ref())?, count))
 }
 
 /// A tensor as a constant in the program, where it is small. Without its bytes it is one of zeros, to be replaced.
@@ -271,17 +269,6 @@ fn small(data: &Data, bytes: Option<&Vec<u8>>) -> Option<Kept<Value>> {
         None => vec![0; data.bytes()? as usize],
     };
     Some(message::elements(data.element, &data.shape, bytes))
-}
-
-/// A name that the function has not yet, as near to the wish as can be.
-fn fresh(names: &mut HashSet<String>, wish: &str) -> String {
-    let mut name = wish.to_string();
-    let mut number = 0;
-    while !names.insert(name.clone()) {
-        name = format!("{wish}_{number}");
-        number += 1;
-    }
-    name
 }
 
 fn collect_names(block: &Block, names: &mut HashSet<String>) {

@@ -6,7 +6,7 @@
 use super::message;
 use crate::element::ElementType;
 use crate::formats::coreml::proto::{
-    AttributeEntry, ImmediateKind, Kept, Operation, TensorElements, Value, ValueKind, ValueType, ValueTypeKind,
+    AttributeEntry, ImmediateKind, Kept, Operation, TensorElements, Value, ValueKind, ValueType,
 };
 
 /// Brings an operation into the form of CoreML8, if it is one that must be.
@@ -19,15 +19,17 @@ pub fn upgrade(operation: &mut Kept<Operation>) -> Result<(), &'static str> {
             let shape = output_shape(operation).ok_or("its output has no fixed shape")?;
             let entries = vector_length(operation, "lut").ok_or("its `lut` is no vector")?;
             let index = index_type(entries).ok_or("its `lut` has a length that no index width has")?;
-            retype(operation, "indices", "indices", index, &shape)?;
+            retype(operation, "indices", index, &shape)?;
             let table = [vec![1; shape.len()], vec![entries, 1]].concat();
-            let element = element_of(operation, "lut").ok_or("its `lut` has no type")?;
-            retype(operation, "lut", "lut", element, &table)?;
+            let element = value(operation, "lut")
+                .and_then(|lut| message::element(lut.r#type.as_ref()))
+                .ok_or("its `lut` has no type")?;
+            retype(operation, "lut", element, &table)?;
             operation.attributes.retain(|entry| entry.key != "shape");
         }
         "constexpr_sparse_to_dense" => {
             let shape = output_shape(operation).ok_or("its output has no fixed shape")?;
-            retype(operation, "mask", "mask", ElementType::Uint1, &shape)?;
+            retype(operation, "mask", ElementType::Uint1, &shape)?;
             move_to_inputs(operation, "nonzero_data")?;
             operation.attributes.retain(|entry| entry.key != "shape");
         }
@@ -56,8 +58,11 @@ fn value<'a>(operation: &'a Operation, name: &str) -> Option<&'a Kept<Value>> {
 }
 
 fn shape_of(r#type: Option<&Kept<ValueType>>) -> Option<Vec<usize>> {
-    let ValueTypeKind::Tensor(tensor) = r#type?.kind.as_ref()? else { return None };
-    tensor.dimensions.iter().map(|dimension| usize::try_from(message::size(dimension)?).ok()).collect()
+    message::tensor(r#type)?
+        .dimensions
+        .iter()
+        .map(|dimension| usize::try_from(message::size(dimension)?).ok())
+        .collect()
 }
 
 fn output_shape(operation: &Operation) -> Option<Vec<usize>> {
@@ -69,11 +74,6 @@ fn vector_length(operation: &Operation, name: &str) -> Option<usize> {
         [length] => Some(length),
         _ => None,
     }
-}
-
-fn element_of(operation: &Operation, name: &str) -> Option<ElementType> {
-    let ValueTypeKind::Tensor(tensor) = value(operation, name)?.r#type.as_ref()?.kind.as_ref()? else { return None };
-    ElementType::from_number(tensor.data_type)
 }
 
 fn take(operation: &mut Kept<Operation>, name: &str) -> Option<Kept<Value>> {
@@ -90,12 +90,11 @@ fn move_to_inputs(operation: &mut Kept<Operation>, name: &'static str) -> Result
 /// Moves an attribute to the inputs with another type over the same bytes.
 fn retype(
     operation: &mut Kept<Operation>,
-    from: &str,
-    to: &'static str,
+    name: &'static str,
     element: ElementType,
     shape: &[usize],
 ) -> Result<(), &'static str> {
-    let mut value = take(operation, from).ok_or("a parameter is missing")?;
+    let mut value = take(operation, name).ok_or("a parameter is missing")?;
     let held = match &value.value {
         Some(ValueKind::Immediate(immediate)) => match &immediate.value {
             Some(ImmediateKind::Tensor(tensor)) => match &tensor.value {
@@ -116,6 +115,6 @@ fn retype(
         return Err("a parameter has another length than its shape");
     }
     value.r#type = Some(message::tensor_type(element, shape));
-    operation.inputs.push(message::input(to, value));
+    operation.inputs.push(message::input(name, value));
     Ok(())
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::packed::{Encoding, PackedWeight};
 use super::{Model, Weight};
-use crate::graph::weights::{Compression, Granularity};
+use crate::graph::weights::{self, Compression};
+use crate::scheme::Granularity;
 
 /// How a weight is compressed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,8 +14,9 @@ pub struct Compressed {
     pub method: Method,
     /// Bits of each of them.
     pub bits: u64,
-    /// What shares a scale or a table.
-    pub sharing: Sharing,
+    /// What shares a scale or a table; `None` where there is neither, or nobody knows. Without an axis, channels are
+    /// those of axis 0.
+    pub sharing: Option<Granularity>,
     /// How many of the elements are stored, where the others are zero.
     pub sparse: Option<Stored>,
 }
@@ -42,23 +44,6 @@ pub enum Method {
     Floats,
 }
 
-/// What shares a scale or a table.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Sharing {
-    /// There are none, or nobody knows.
-    Unknown,
-    /// The whole tensor.
-    Tensor,
-    /// Each position along an axis.
-    Channel(usize),
-    /// So many neighbours in a row of a matrix.
-    Group(u64),
-    /// So many neighbouring rows.
-    GroupedChannel(u64),
-    /// Each block of this size, one number per axis.
-    Block(Vec<u64>),
-}
-
 /// How many elements of a pruned weight are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Stored {
@@ -75,25 +60,25 @@ impl Stored {
     }
 }
 
-impl Sharing {
-    fn of(shape: &[u64], granularity: &Granularity) -> Sharing {
-        match granularity {
-            Granularity::Unknown => Sharing::Unknown,
-            Granularity::PerTensor => Sharing::Tensor,
-            Granularity::PerChannel(axis) => Sharing::Channel(*axis),
-            Granularity::PerBlock(block) => match (&block[..], shape) {
-                ([1, size], _) => Sharing::Group(*size),
-                ([size, inner @ ..], [_, rest @ ..]) if inner == rest => Sharing::GroupedChannel(*size),
-                _ => Sharing::Block(block.clone()),
-            },
-        }
-    }
+/// What shares a scale or a table, as the language says it; `None` where nobody knows.
+fn sharing(shape: &[u64], granularity: &weights::Granularity) -> Option<Granularity> {
+    let extent = |size: &u64| usize::try_from(*size).unwrap_or(usize::MAX);
+    Some(match granularity {
+        weights::Granularity::Unknown => return None,
+        weights::Granularity::PerTensor => Granularity::PerTensor,
+        weights::Granularity::PerChannel(axis) => Granularity::PerChannel(Some(*axis).filter(|axis| *axis > 0)),
+        weights::Granularity::PerBlock(block) => match (&block[..], shape) {
+            ([1, size], _) => Granularity::PerGroup(extent(size)),
+            ([size, inner @ ..], [_, rest @ ..]) if inner == rest => Granularity::PerGroupedChannel(extent(size)),
+            _ => Granularity::Block(block.iter().map(|size| Some(extent(size))).collect()),
+        },
+    })
+}
 
-    fn of_block(shape: &[usize], block: &[usize]) -> Sharing {
-        let shape: Vec<u64> = shape.iter().map(|&size| size as u64).collect();
-        let grid: Vec<u64> = shape.iter().zip(block).map(|(size, &extent)| size / extent.max(1) as u64).collect();
-        Sharing::of(&shape, &Granularity::of(&shape, &grid))
-    }
+fn sharing_of_block(shape: &[usize], block: &[usize]) -> Option<Granularity> {
+    let shape: Vec<u64> = shape.iter().map(|&size| size as u64).collect();
+    let grid: Vec<u64> = shape.iter().zip(block).map(|(size, &extent)| size / extent.max(1) as u64).collect();
+    sharing(&shape, &weights::Granularity::of(&shape, &grid))
 }
 
 impl Compressed {
@@ -113,13 +98,13 @@ impl Compressed {
                 let method = Method::Integers { signed: affine.codes.is_signed(), offset: affine.offset };
                 (method, &affine.granularity)
             }
-            (None, None) => (Method::Floats, &Granularity::Unknown),
+            (None, None) => (Method::Floats, &weights::Granularity::Unknown),
         };
         let stored = |kept| Stored { kept, elements: sizes.iter().fold(1, |n, &size| n.saturating_mul(size)) };
         Compressed {
             method,
             bits: compression.bits,
-            sharing: Sharing::of(&sizes, granularity),
+            sharing: sharing(&sizes, granularity),
             sparse: compression.sparse.map(stored),
         }
     }
@@ -128,24 +113,23 @@ impl Compressed {
     pub fn of_packed(packed: &PackedWeight) -> Compressed {
         let elements = packed.shape.iter().fold(1u64, |n, &size| n.saturating_mul(size as u64));
         let stored = |kept: usize| Stored { kept: kept as u64, elements };
-        let sharing = |block: &[usize]| Sharing::of_block(&packed.shape, block);
         match &packed.encoding {
             Encoding::Affine { bits, signed, block, zero_point, survivors, .. } => Compressed {
                 method: Method::Integers { signed: *signed, offset: *zero_point },
                 bits: (*bits).into(),
-                sharing: sharing(block),
+                sharing: sharing_of_block(&packed.shape, block),
                 sparse: survivors.map(stored),
             },
             Encoding::Palette { bits, block, vector, int8_entries, scaled, survivors, .. } => Compressed {
                 method: Method::Palette { vector: *vector as u64, int8_entries: *int8_entries, scaled: *scaled },
                 bits: (*bits).into(),
-                sharing: sharing(block),
+                sharing: sharing_of_block(&packed.shape, block),
                 sparse: survivors.map(stored),
             },
             Encoding::Sparse { survivors } => Compressed {
                 method: Method::Floats,
                 bits: packed.dtype().map_or(0, |dtype| dtype.bits() as u64),
-                sharing: Sharing::Unknown,
+                sharing: None,
                 sparse: Some(stored(*survivors)),
             },
         }
@@ -160,23 +144,6 @@ impl Model {
     }
 }
 
-impl fmt::Display for Sharing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Sharing::Unknown => Ok(()),
-            Sharing::Tensor => f.write_str("per-tensor"),
-            Sharing::Channel(0) => f.write_str("per-channel"),
-            Sharing::Channel(axis) => write!(f, "per-channel of axis {axis}"),
-            Sharing::Group(size) => write!(f, "per-group({size})"),
-            Sharing::GroupedChannel(size) => write!(f, "per-grouped-channel({size})"),
-            Sharing::Block(block) => {
-                let sizes: Vec<String> = block.iter().map(u64::to_string).collect();
-                write!(f, "block[{}]", sizes.join(", "))
-            }
-        }
-    }
-}
-
 impl fmt::Display for Compressed {
     /// As a scheme is written, where the language has words for it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,9 +155,7 @@ impl fmt::Display for Compressed {
             Method::Floats if self.sparse.is_none() => words.push(format!("fp{}", self.bits)),
             Method::Floats => {}
         }
-        if self.sharing != Sharing::Unknown {
-            words.push(self.sharing.to_string());
-        }
+        words.extend(self.sharing.as_ref().map(Granularity::to_string));
         match self.method {
             Method::Integers { offset: true, signed: true } => words.push("asymmetric".into()),
             Method::Palette { vector, int8_entries, scaled } => {

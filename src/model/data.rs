@@ -1,7 +1,7 @@
 //! The bytes of a model's tensors, mapped when they are asked for.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -128,12 +128,16 @@ impl ModelData {
         self.readers.get(file).map_or(&[], |reader| &reader.header().metadata)
     }
 
+    /// The one file, even where it was found in a directory; the directory of several.
+    pub fn path(&self) -> &Path {
+        match self.readers.as_slice() {
+            [one] => one.path(),
+            _ => &self.path,
+        }
+    }
+
     fn missing(&self, name: &str) -> ModelError {
-        // One file is named itself, even where it was found in a directory.
-        let path = match self.readers.as_slice() {
-            [one] => one.path().to_owned(),
-            _ => self.path.clone(),
-        };
+        let path = self.path().to_owned();
         SafetensorsError { path, tensor: Some(name.to_string()), byte: None, fault: Fault::NoSuchTensor }.into()
     }
 }

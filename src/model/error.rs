@@ -1,7 +1,7 @@
 //! Why a model cannot be read, and the way out.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -95,8 +95,10 @@ pub enum ModelError {
         source: ConstexprError,
     },
     /// A tensor of a packed weight is broken.
-    #[error("the packed weight `{weight}` is broken: {why}")]
+    #[error("{}: the packed weight `{weight}` is broken: {why}", path.display())]
     Packed {
+        /// The file, or the directory of several.
+        path: PathBuf,
         /// The weight.
         weight: String,
         /// What is wrong.
@@ -131,8 +133,8 @@ impl ModelError {
     }
 
     /// For a packed weight whose tensors are not what its index says.
-    pub fn broken_packed(weight: &str, why: &str) -> ModelError {
-        ModelError::Packed { weight: weight.to_string(), why: why.to_string() }
+    pub fn broken_packed(path: &Path, weight: &str, why: &str) -> ModelError {
+        ModelError::Packed { path: path.to_owned(), weight: weight.to_string(), why: why.to_string() }
     }
 
     /// What to do about it, where something can be said.

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use super::kinds::Names;
 use super::program::{Feature, ProgramFacts, ProgramFault, Shapes, Uses};
-use super::{Compressed, KnownBy, Location, Method, Model, ModelFormat, Sharing, Weight, share_kinds};
+use super::{Compressed, KnownBy, Location, Method, Model, ModelFormat, Weight, share_kinds};
 use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::formats::natural::natural_order;
 use crate::graph::function::Opset;
 use crate::kind::Kind;
+use crate::scheme::Granularity;
 
 /// A tensor as it is written down.
 struct Row {
@@ -69,11 +70,12 @@ impl Model {
                 }
                 if program.is_some() && word == "compressed" {
                     let method = Method::Palette { vector: 1, int8_entries: false, scaled: false };
-                    compressed = Some(Compressed { method, bits: 4, sharing: Sharing::Tensor, sparse: None });
+                    compressed =
+                        Some(Compressed { method, bits: 4, sharing: Some(Granularity::PerTensor), sparse: None });
                 } else if let Some(other) = word.strip_prefix("tied=") {
                     tied.push(other.to_string());
-                } else if let Some((known, ..)) = Kind::ALL.iter().find(|(_, w, ..)| *w == word) {
-                    kind = Some(*known);
+                } else if let Some(known) = Kind::by_word(word) {
+                    kind = Some(known);
                 } else if let Some((known, ..)) = DType::NAMES.iter().find(|(.., w)| *w == word) {
                     dtype = *known;
                 } else if let Some(read) = read_shape(word) {
@@ -200,9 +202,9 @@ fn read_use(word: &str, uses: &mut Uses) -> bool {
     if word == "handed-out" {
         uses.is_output = true;
     } else if let Some(also) = word.strip_prefix("also=")
-        && let Some((kind, ..)) = Kind::ALL.iter().find(|(_, word, ..)| *word == also)
+        && let Some(kind) = Kind::by_word(also)
     {
-        uses.kinds.push(*kind);
+        uses.kinds.push(kind);
     } else if let Some((output, input)) = word.strip_prefix("axes=").and_then(|axes| axes.split_once(','))
         && let (Ok(output), Ok(input)) = (output.parse(), input.parse())
     {

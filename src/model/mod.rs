@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::kind::Kind;
-pub use compressed::{Compressed, Method, Sharing, Stored};
+pub use compressed::{Compressed, Method, Stored};
 pub use data::ModelData;
 pub use error::ModelError;
 pub use near::nearest_names;
@@ -50,6 +50,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether it is a Core ML package, or a listing that describes one.
+    pub fn is_package(&self) -> bool {
+        self.facts.is_some()
+    }
+
     /// Where it lies, and each of its files: what its headers may change with.
     pub fn all_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
         std::iter::once(&self.path).chain(&self.files).cloned()

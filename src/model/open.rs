@@ -192,7 +192,7 @@ fn from_files(
         .collect();
     let names = Names::new(architecture.as_deref(), tensors.iter().map(|(_, info)| info.name.as_str()));
     if let Some((_, info)) = tensors.iter().find(|(_, info)| packed.contains_key(&info.name)) {
-        return Err(ModelError::broken_packed(&info.name, "a tensor of its own name stands beside its parts"));
+        return Err(ModelError::broken_packed(path, &info.name, "a tensor of its own name stands beside its parts"));
     }
     let plain = tensors.par_iter().filter(|(_, info)| !is_part(&info.name, &packed));
     let mut weights: Vec<Weight> = plain.map(|(file, info)| weight(&names, *file, info)).collect();
@@ -208,7 +208,7 @@ fn from_files(
     };
     // The first by name, so that the message is always the same.
     if let Some((name, why)) = packed.values().filter_map(broken).min() {
-        return Err(ModelError::broken_packed(&name, &why));
+        return Err(ModelError::broken_packed(path, &name, &why));
     }
     weights.extend(packed.values().map(|p| packed_weight(&names, p, parts.get(p.name.as_str()).map_or(&[], |v| v))));
     weights.par_sort_by(|a, b| natural_order(&a.name, &b.name));
@@ -267,9 +267,9 @@ fn read_packed(reader: &Reader, packed: &mut HashMap<String, PackedWeight>) -> R
         )));
     }
     for weight in index.weights {
-        weight.check().map_err(|why| ModelError::broken_packed(&weight.name, why))?;
+        weight.check().map_err(|why| ModelError::broken_packed(reader.path(), &weight.name, why))?;
         if let Some(first) = packed.insert(weight.name.clone(), weight) {
-            return Err(ModelError::broken_packed(&first.name, "the index names it twice"));
+            return Err(ModelError::broken_packed(reader.path(), &first.name, "the index names it twice"));
         }
     }
     Ok(())

@@ -39,10 +39,7 @@ pub struct Constant {
 impl Constant {
     /// The axes of channels; `None` where its users disagree or do not tell.
     pub fn axes(&self) -> Option<weights::Axes> {
-        let rank = self.first.ty.shape.len();
-        let mut found = self.uses.iter().map(|one| one.role.axes(rank));
-        let first = found.next().unwrap_or_else(|| weights::Role::Other.axes(rank))?;
-        found.all(|axes| axes == Some(first)).then_some(first)
+        weights::axes_of(&self.uses, self.first.ty.shape.len())
     }
 
     /// How it is compressed, if it is.
@@ -59,8 +56,8 @@ impl Constant {
 }
 
 /// Joins constants that are the same in the files.
-fn joined(program: &Program, blobs: &dyn Blobs) -> Vec<Constant> {
-    let found = weights::weights(program, blobs);
+fn joined(functions: &[Index<'_>], blobs: &dyn Blobs) -> Vec<Constant> {
+    let found = weights::weights_of(functions, blobs);
     let mut all: Vec<Constant> = Vec::new();
     let mut group_at: HashMap<usize, usize> = HashMap::new();
     for weight in found.all {
@@ -114,7 +111,8 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         return Err(ModelError::NoTensors(path.to_owned()));
     };
     let program = mil::import(message).map_err(|source| ModelError::Program { path: path.to_owned(), source })?;
-    let constants = joined(&program, &package);
+    let functions: Vec<Index> = program.functions.iter().map(Index::new).collect();
+    let constants = joined(&functions, &package);
     let mut names = Names::default();
     let mut all: Vec<(Weight, Constant)> = Vec::new();
     for constant in constants {
@@ -125,10 +123,11 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
     all.sort_by(|a, b| natural_order(&a.0.name, &b.0.name));
     let (mut weights, constants): (Vec<Weight>, Vec<Constant>) = all.into_iter().unzip();
     share_kinds(&mut weights);
-    let files = files(&package, &program)?;
-    let compressed = compressed(&program);
+    let files = files(&package, &functions)?;
+    let compressed = compressed(&functions);
+    let facts = program::facts(package.model(), &functions, &constants);
+    drop(functions);
     let program = PackageModel { package, program, constants, compressed, faults: Default::default() };
-    let facts = program::facts(&program);
     Ok(Model {
         path: path.to_owned(),
         format: ModelFormat::MlPackage,
@@ -142,11 +141,11 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
 }
 
 /// The file of the model, and every file of weights that its program names.
-fn files(package: &Package, program: &Program) -> Result<Vec<PathBuf>, ModelError> {
+fn files(package: &Package, functions: &[Index<'_>]) -> Result<Vec<PathBuf>, ModelError> {
     let mut files = vec![package.model_path().to_owned()];
     let mut seen = HashSet::new();
-    for function in &program.functions {
-        for (_, operation) in Index::new(function).operations() {
+    for function in functions {
+        for (_, operation) in function.operations() {
             let bound = operation.inputs.iter().flat_map(|input| &input.bindings).filter_map(|binding| match binding {
                 Binding::Literal(literal) => Some(literal),
                 Binding::Value(_) => None,
@@ -292,13 +291,12 @@ pub(super) fn kind_of(one: &Use, rank: usize) -> Kind {
 }
 
 /// Every operation that gives a compressed constant, or a part of one.
-fn compressed(program: &Program) -> HashMap<(Name, Name), GraphPath> {
+fn compressed(functions: &[Index<'_>]) -> HashMap<(Name, Name), GraphPath> {
     let mut all = HashMap::new();
-    for function in &program.functions {
-        let index = Index::new(function);
+    for index in functions {
         for (id, operation) in index.operations().filter(|(_, operation)| operation.is_constexpr()) {
             for output in &operation.outputs {
-                all.insert((function.name.clone(), output.name.clone()), index.path(id));
+                all.insert((index.function().name.clone(), output.name.clone()), index.path(id));
             }
         }
     }
@@ -418,14 +416,21 @@ impl PackageModel {
         Ok(outputs)
     }
 
-    /// What is wrong with the program as it would be in an operator set, its own or a newer one.
+    /// What is wrong with the program as it would be in an operator set, its own or a newer one; for its own, with
+    /// what is described otherwise than it is.
     pub fn faults(&self, set: Opset) -> &[ProgramFault] {
-        self.faults[set as usize].get_or_init(|| program::faults(&self.program, set, &self.package))
+        self.faults[set as usize].get_or_init(|| {
+            let mut faults = program::faults(&self.program, set, &self.package);
+            if self.opset() == Some(set) {
+                faults.extend(program::interface_faults(self.package.model(), &self.program));
+            }
+            faults
+        })
     }
 
     /// The operator set of its functions; `None` for one that is not known.
     pub fn opset(&self) -> Option<Opset> {
-        self.program.functions.iter().filter_map(|function| function.set()).max()
+        self.program.opset()
     }
 
     /// The elements of an fp32 blob, if that is what it is.

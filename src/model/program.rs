@@ -1,18 +1,20 @@
 //! What rules ask of a program, whether a package holds it or a listing describes it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Model;
-use super::package::{Constant, PackageModel, kind_of};
+use super::package::{Constant, kind_of};
 use crate::element::ElementType;
 use crate::formats::coreml::proto::{
-    self, ArrayDataType, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
+    self, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
 };
 use crate::formats::shown;
 use crate::graph::Program;
 use crate::graph::check::{CheckFault, Problem};
-use crate::graph::function::Opset;
+use crate::graph::function::{Function, Opset};
 use crate::graph::index::{Index, Producer};
+use crate::graph::mil::{InterfaceError, check_interface};
 use crate::graph::ops;
 use crate::graph::types::Type;
 use crate::graph::value::Blobs;
@@ -116,34 +118,32 @@ impl ProgramFault {
 impl Model {
     /// What is wrong with the program as it would be in an operator set, which is its own or a newer one. Empty
     /// for models without a program.
-    pub fn program_faults(&self, set: Opset) -> Vec<ProgramFault> {
+    pub fn program_faults(&self, set: Opset) -> Cow<'_, [ProgramFault]> {
         match (&self.program, &self.facts) {
-            (Some(package), _) => package.faults(set).to_vec(),
+            (Some(package), _) => package.faults(set).into(),
             (None, Some(facts)) => {
                 let here = facts.listed_faults.iter().filter(|(sets, _)| sets.contains(&set));
-                here.map(|(_, fault)| fault.clone()).collect()
+                here.map(|(_, fault)| fault.clone()).collect::<Vec<_>>().into()
             }
-            (None, None) => Vec::new(),
+            (None, None) => Cow::default(),
         }
     }
 }
 
-/// The facts about a package's program.
-pub(super) fn facts(package: &PackageModel) -> ProgramFacts {
-    let program = &package.program;
+/// The facts about a package's program, given by its functions.
+pub(super) fn facts(model: &proto::Model, functions: &[Index<'_>], constants: &[Constant]) -> ProgramFacts {
+    let sets = || functions.iter().map(|index| index.function());
     let mut facts = ProgramFacts {
-        set: package.opset(),
-        functions: program.functions.len(),
-        uses: package.constants.iter().map(uses).collect(),
+        set: sets().filter_map(Function::set).max(),
+        functions: functions.len(),
+        uses: constants.iter().map(uses).collect(),
         ..ProgramFacts::default()
     };
-    let unknown: BTreeSet<String> =
-        program.functions.iter().filter(|f| f.set().is_none()).map(|f| f.opset.to_string()).collect();
+    let unknown: BTreeSet<String> = sets().filter(|f| f.set().is_none()).map(|f| f.opset.to_string()).collect();
     facts.unknown_sets = unknown.into_iter().collect();
-    describe(package.package.model(), &mut facts);
+    describe(model, &mut facts);
     let mut operators = BTreeSet::new();
-    for function in &program.functions {
-        let index = Index::new(function);
+    for index in functions {
         for (_, operation) in index.operations() {
             if ops::operator(&operation.kind).is_none() {
                 operators.insert(operation.kind.to_string());
@@ -217,19 +217,9 @@ fn feature(described: &FeatureDescription) -> Feature {
     };
     Feature {
         name: shown(&described.name),
-        element: array.and_then(element),
+        element: array.and_then(ArrayFeatureType::element),
         shapes: array.map_or(Shapes::Fixed, shapes),
     }
-}
-
-fn element(array: &ArrayFeatureType) -> Option<ElementType> {
-    Some(match array.array_data_type()? {
-        ArrayDataType::Float16 => ElementType::Fp16,
-        ArrayDataType::Float32 => ElementType::Fp32,
-        ArrayDataType::Double => ElementType::Fp64,
-        ArrayDataType::Int8 => ElementType::Int8,
-        ArrayDataType::Int32 => ElementType::Int32,
-    })
 }
 
 fn shapes(array: &ArrayFeatureType) -> Shapes {
@@ -246,8 +236,7 @@ fn shapes(array: &ArrayFeatureType) -> Shapes {
 
 /// Faults of a program in an operator set.
 pub(super) fn faults(program: &Program, set: Opset, blobs: &dyn Blobs) -> Vec<ProgramFault> {
-    let own = program.functions.iter().filter_map(|function| function.set()).max();
-    let raised = own.is_some_and(|own| own < set).then(|| {
+    let raised = program.opset().is_some_and(|own| own < set).then(|| {
         let mut raised = program.clone();
         for function in &mut raised.functions {
             function.opset = set.name().into();
@@ -261,4 +250,48 @@ pub(super) fn faults(program: &Program, set: Opset, blobs: &dyn Blobs) -> Vec<Pr
     };
     let told = |problem: &Problem| ProgramFault::is_told(problem) || rewritten(problem);
     problems.iter().filter(|problem| !told(problem)).map(ProgramFault::of).collect()
+}
+
+/// What a model describes otherwise than its program has it.
+pub(super) fn interface_faults(model: &proto::Model, program: &Program) -> Vec<ProgramFault> {
+    let is_fault = |error: &InterfaceError| match error {
+        // Operators of an older set run wherever newer ones do; sets that are not known are told elsewhere.
+        InterfaceError::Specification { opset, version, .. } => {
+            Opset::by_name(opset).is_some_and(|set| set.specification() > *version)
+        }
+        _ => true,
+    };
+    let errors = check_interface(model, program).into_iter().filter(is_fault);
+    let of = |error: InterfaceError| ProgramFault {
+        operation: String::new(),
+        operator: String::new(),
+        what: error.to_string(),
+    };
+    errors.map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Block, NamedType};
+
+    fn told(opset: &str) -> Vec<String> {
+        let input = NamedType { name: "x".into(), ty: Type::tensor(ElementType::Fp16, [2u64]) };
+        let block = Block { inputs: Vec::new(), operations: Vec::new(), outputs: vec!["x".into()] };
+        let (name, opset, inputs) = ("main".into(), opset.into(), vec![input]);
+        let main = Function { name, opset, inputs, block, other_opsets: Vec::new() };
+        let model = proto::Model { specification_version: 7, ..proto::Model::default() };
+        let faults = interface_faults(&model, &Program { functions: vec![main] });
+        faults.into_iter().map(|fault| fault.what).collect()
+    }
+
+    #[test]
+    fn a_description_that_is_not_that_of_the_program_is_a_fault() {
+        let lacks = ["function `main`: input `x` is not described", "function `main`: output `x` is not described"];
+        assert_eq!(told("CoreML6"), lacks);
+        // Older operators are in newer systems; what is not known is told elsewhere.
+        assert_eq!([told("CoreML5"), told("CoreML12")], [lacks, lacks]);
+        let newer = "function `main` is of CoreML7, but specification version 7 goes with CoreML6";
+        assert_eq!(told("CoreML7"), [newer, lacks[0], lacks[1]]);
+    }
 }

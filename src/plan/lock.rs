@@ -13,11 +13,12 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::words::{percent, shape, size};
+use super::words::shape;
 use super::{Fitted, Outcome, Plan, Reason};
 use crate::model::{Model, layers};
 use crate::recipe::Recipe;
 use crate::scheme::{Mapping, Scheme, WeightScheme};
+use crate::words::{percent, size};
 
 /// How every lock file begins, before a colon or the end of the line.
 pub const HEAD: &str = "# bitmill lock 1";

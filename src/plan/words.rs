@@ -4,8 +4,7 @@ use std::fmt;
 
 use super::{Decision, Misfit, Outcome, Plan, Reason, RuleShare, Totals};
 use crate::recipe::Recipe;
-use crate::words::{count, counted};
-pub use crate::words::{percent, size, thousands};
+use crate::words::{count, counted, percent, size, thousands};
 
 /// A shape: `256x128`; `scalar` for rank 0.
 pub fn shape(dimensions: &[usize]) -> String {
@@ -19,11 +18,6 @@ pub fn shape(dimensions: &[usize]) -> String {
 /// A change of size: `85.1 MB to 12.3 MB`; one size where it stays.
 pub fn change(before: u64, after: u64) -> String {
     if before == after { size(before) } else { format!("{} to {}", size(before), size(after)) }
-}
-
-/// A count of weights: `1 weight`, `1,024 weights`.
-pub fn weights(count: usize) -> String {
-    format!("{} {}", thousands(count as u64), if count == 1 { "weight" } else { "weights" })
 }
 
 /// What becomes of a weight: its scheme, or why it stays.
@@ -75,10 +69,10 @@ impl fmt::Display for RuleShare {
         let sizes = change(self.before, self.after);
         match changes {
             _ if decides == 0 => return f.write_str("no weights"),
-            0 if misfits == decides => write!(f, "{}", weights(decides))?,
-            0 => write!(f, "{} kept, {sizes}", weights(decides))?,
-            _ if changes == decides => write!(f, "{}, {sizes}", weights(decides))?,
-            _ => write!(f, "{}, {} of them changed, {sizes}", weights(decides), thousands(changes as u64))?,
+            0 if misfits == decides => write!(f, "{}", count(decides, "weight"))?,
+            0 => write!(f, "{} kept, {sizes}", count(decides, "weight"))?,
+            _ if changes == decides => write!(f, "{}, {sizes}", count(decides, "weight"))?,
+            _ => write!(f, "{}, {} of them changed, {sizes}", count(decides, "weight"), thousands(changes as u64))?,
         }
         match misfits {
             0 => Ok(()),

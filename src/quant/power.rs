@@ -51,6 +51,11 @@ impl Power {
         pieces.iter().fold(Self::default(), |sum, piece| sum.and(piece))
     }
 
+    /// Signal to quantization noise ratio in dB: infinite without noise, NaN for NaN.
+    pub fn sqnr(&self) -> f64 {
+        if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
+    }
+
     /// The powers of two tensors taken as one.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {

@@ -17,6 +17,7 @@ mod statement;
 use std::path::{Path, PathBuf};
 
 use crate::coreml::target::{OperatorSet, Target};
+use crate::graph::function::Opset;
 use crate::scheme::{Arithmetic, FloatType, Scheme};
 use crate::syntax::tree::Comparison;
 use problem::Problem;
@@ -56,11 +57,12 @@ pub struct Recipe {
     pub expects: Vec<Expect>,
     /// What is wrong with the recipe as it stands.
     pub problems: Vec<Problem>,
-    /// What holds where the recipe says nothing.
+    /// What its model tells: defaults, and facts.
     pub defaults: Defaults,
 }
 
-/// Settings that depend on the kind of model.
+/// What the model tells a recipe: the settings that hold for its kind where the recipe says nothing, and the facts that
+/// rules and plans ask of the recipe alone, which nothing that is written changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Defaults {
     /// Whose formula "symmetric" means.
@@ -69,9 +71,9 @@ pub struct Defaults {
     pub threshold: u64,
     /// The models that have these, in the plural.
     pub models: &'static str,
-    /// Whether the model is a Core ML package, which has an operator set of its own.
+    /// A fact: whether the model is a Core ML package, which has an operator set of its own.
     pub is_package: bool,
-    /// That operator set, where it is known.
+    /// A fact: that operator set, where it is known.
     pub set: Option<&'static OperatorSet>,
 }
 
@@ -341,6 +343,11 @@ impl Recipe {
         }
     }
 
+    /// As [`Recipe::written_set`], for a program of operator set `own`, which keeps that with `target none`.
+    pub fn written_opset(&self, own: Option<Opset>) -> Option<Opset> {
+        self.operator_set().and_then(|set| Opset::by_name(set.name)).max(own)
+    }
+
     /// Whether it is for experiments that will not be deployed.
     pub fn is_experiment(&self) -> bool {
         matches!(self.target, Some(TargetChoice::None(_)))
@@ -359,6 +366,11 @@ impl Recipe {
     /// Weights with no more elements than this stay as they are.
     pub fn threshold_or_default(&self) -> u64 {
         self.threshold.map_or(self.defaults.threshold, |t| t.value)
+    }
+
+    /// Where the model is named.
+    pub fn model_place(&self) -> Option<Place> {
+        self.model.as_ref().map(|model| model.place)
     }
 
     /// A path that the recipe names, joined to the directory of the file that names it.

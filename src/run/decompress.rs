@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
+use super::layout::TORCHAO_CODEBOOKS;
 use super::{Job, OutputFormat, Progress, RunError};
 use crate::exec::constexpr::Constant as Values;
 use crate::formats::coreml::proto::BlobFileValue;
@@ -80,13 +83,21 @@ fn is_single(program: &PackageModel, index: usize) -> bool {
     constant.compression().is_some() && constant.places.iter().all(single)
 }
 
-/// Decompresses a model. Memory is bounded by its largest weight, for a checkpoint by the largest few.
+/// Decompresses a model; `None` where nothing is compressed, and nothing is written. Memory is bounded by its largest
+/// weight, for a checkpoint by the largest few.
 ///
 /// # Errors
-/// See [`RunError`]. Whatever the error, no output is left behind, and what was at its place is still there.
-pub fn decompress(job: &Decompress, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Decompressed, RunError> {
+/// See [`RunError`]: a checkpoint in torchao's layout, for one, is not read. Whatever the error, no output is left behind, and what was at its place is still there.
+pub fn decompress(
+    job: &Decompress,
+    progress: &dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<Option<Decompressed>, RunError> {
     let begun = Instant::now();
     let chosen = compressed(job.model);
+    if chosen.is_empty() {
+        return refuse_torchao(job.model).map(|()| None);
+    }
     match &job.model.program {
         Some(program) => package(job, program, &chosen, progress, cancel)?,
         None => checkpoint(job, progress, cancel)?,
@@ -102,14 +113,42 @@ pub fn decompress(job: &Decompress, progress: &dyn Progress, cancel: &AtomicBool
     let weights: Vec<Plain> = chosen.iter().filter_map(plain).collect();
     let before: u64 = job.model.weights.iter().map(|weight| weight.bytes).sum();
     let sum = |of: fn(&Plain) -> u64| weights.iter().map(of).sum::<u64>();
-    Ok(Decompressed {
+    Ok(Some(Decompressed {
         output: job.output.to_owned(),
         copied: job.model.weights.len() - weights.len(),
         before,
         after: before - sum(|weight| weight.before) + sum(|weight| weight.after),
         weights,
         elapsed: begun.elapsed(),
-    })
+    }))
+}
+
+/// What is quantized in torchao's flattened layout is tensors of codes and scales like any others here.
+fn refuse_torchao(model: &Model) -> Result<(), RunError> {
+    let data = model.open_data()?;
+    match model.files.iter().enumerate().find(|(file, _)| is_torchao(data.metadata(*file))) {
+        Some((_, path)) => Err(ModelError::Format {
+            path: path.clone(),
+            what: "holds weights in torchao's layout, which is not read back",
+            help: "let torchao load it and dequantize its weights, or run the recipe again with `--format dequantized`",
+        }
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether a file's metadata says that it holds quantized tensors of torchao: `torchao.prototype.safetensors` lists the
+/// names under `tensor_names` and has a description of each under its own, of `_type` "Tensor" for plain ones. Palettes
+/// stand under a name of bitmill's.
+fn is_torchao(metadata: &[(String, String)]) -> bool {
+    let of = |name: &str| metadata.iter().find(|(key, _)| key == name).map(|(_, text)| text.as_str());
+    let names: Vec<String> = of("tensor_names").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let described: HashMap<&str, &str> = metadata.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+    let is_quantized = |name: &String| {
+        let entry = described.get(name.as_str()).and_then(|text| serde_json::from_str::<Value>(text).ok());
+        entry.is_some_and(|entry| entry["_type"].as_str().is_some_and(|of| of != "Tensor"))
+    };
+    of(TORCHAO_CODEBOOKS).is_some() || names.iter().any(is_quantized)
 }
 
 /// A checkpoint is one that a recipe without rules writes as floats.

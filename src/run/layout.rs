@@ -139,7 +139,7 @@ fn metadata(job: &Job, data: &ModelData, items: &[Item], file: usize) -> Vec<(St
             }
             set("tensor_names", Value::from(names).to_string());
             if !codebooks.is_empty() {
-                set("bitmill.codebooks", Value::Object(codebooks).to_string());
+                set(TORCHAO_CODEBOOKS, Value::Object(codebooks).to_string());
             }
         }
     }
@@ -186,6 +186,9 @@ fn packed_weight(job: &Job, item: &Item) -> Option<PackedWeight> {
         encoding,
     })
 }
+
+/// The key of the metadata under which palettes are described beside torchao's tensors.
+pub(super) const TORCHAO_CODEBOOKS: &str = "bitmill.codebooks";
 
 /// How torchao's loader is told of a tensor.
 enum Entry {

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{OutputFormat, Report};
 use crate::model::Model;
-use crate::plan::words::{percent, size};
 use crate::recipe::Recipe;
 use crate::words::count;
+use crate::words::{percent, size};
 
 /// What a run did, in a line: `31 weights changed, 18 tensors copied: 1.87 MB to 567 kB, 30.3 %; 4.82 bits/weight,
 /// 30.6 dB`.
@@ -45,7 +45,7 @@ pub fn default_output(recipe: &Recipe, model: &Model, format: OutputFormat) -> P
         return recipe.path(output);
     }
     let source = recipe.sources.first().map_or(Path::new(""), |source| source.path.as_path());
-    if model.program.is_some() {
+    if model.is_package() {
         let name = joined(&stem(&model.path), &stem(source).replace(['<', '>'], ""), format);
         return PathBuf::from(format!("{name}.mlpackage"));
     }
@@ -56,8 +56,8 @@ pub fn default_output(recipe: &Recipe, model: &Model, format: OutputFormat) -> P
 }
 
 /// A name made of the model's and a word, in the current directory: `digits-decompressed.safetensors`.
-pub fn beside(model: &Model, word: &str) -> PathBuf {
-    if model.program.is_some() {
+pub fn named_after(model: &Model, word: &str) -> PathBuf {
+    if model.is_package() {
         return PathBuf::from(format!("{}-{word}.mlpackage", stem(&model.path)));
     }
     match model.path.is_dir() || model.files.len() > 1 {

@@ -88,11 +88,9 @@ struct Work<'a> {
 /// # Errors
 /// If the recipe's is older than the package's: what a newer set brought cannot be taken back.
 pub fn operator_set(job: &Job, package: &PackageModel) -> Result<Option<Opset>, RunError> {
-    let have = package.opset();
-    let Some(asked) = job.recipe.operator_set().and_then(|set| Opset::by_name(set.name)) else { return Ok(have) };
-    match have {
-        Some(have) if have > asked => Err(RunError::OlderTarget { have, asked }),
-        _ => Ok(Some(asked)),
+    match (package.opset(), job.recipe.written_opset(None)) {
+        (Some(have), Some(asked)) if have > asked => Err(RunError::OlderTarget { have, asked }),
+        (have, _) => Ok(job.recipe.written_opset(have)),
     }
 }
 

@@ -31,7 +31,7 @@ impl OutputFormat {
 
     /// What is written when nobody says how.
     pub fn default_for(model: &Model) -> Self {
-        if model.program.is_some() { OutputFormat::MlPackage } else { OutputFormat::Torchao }
+        if model.is_package() { OutputFormat::MlPackage } else { OutputFormat::Torchao }
     }
 
     /// The word that the command line uses.

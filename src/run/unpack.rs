@@ -76,7 +76,7 @@ impl Reader<'_> {
     }
 
     fn broken(&self, why: &str) -> ModelError {
-        ModelError::broken_packed(&self.weight.name, why)
+        ModelError::broken_packed(self.data.path(), &self.weight.name, why)
     }
 
     fn elements(&self) -> usize {

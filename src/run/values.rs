@@ -41,12 +41,12 @@ macro_rules! with_values {
 pub(crate) use with_values;
 
 impl Values<'_> {
-    /// Little-endian bytes, as files hold them.
+    /// Little-endian bytes, as files hold them. Bit for bit, where the kernels' conversion makes every NaN the same.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Values::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Values::F16(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Values::Bf16(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Values::F32(values) => bytes_of(values, f32::to_le_bytes),
+            Values::F16(values) => bytes_of(values, f16::to_le_bytes),
+            Values::Bf16(values) => bytes_of(values, bf16::to_le_bytes),
         }
     }
 
@@ -93,6 +93,14 @@ fn typed<'d>(weight: &Weight, bytes: &'d [u8]) -> Result<Values<'d>, ModelError>
         DType::F8E5M2 => Values::Bf16(bytes.iter().map(|&b| bf16::from_f32(fp8::e5m2_to_f32(b))).collect()),
         other => return Err(ModelError::not_readable(weight, other)),
     })
+}
+
+/// Elements as bytes of a file: one copy on little-endian machines.
+fn bytes_of<const N: usize, T: bytemuck::Pod>(values: &[T], write: fn(T) -> [u8; N]) -> Vec<u8> {
+    if cfg!(target_endian = "little") {
+        return bytemuck::cast_slice(values).to_vec();
+    }
+    values.iter().flat_map(|value| write(*value)).collect()
 }
 
 /// Bytes of a file as elements: without a copy on little-endian machines where the alignment allows it.

@@ -174,9 +174,17 @@ fn operation_json(package: &Package, operation: &Operation) -> Json {
 fn named_json(values: &[Kept<NamedValueType>]) -> Vec<Json> {
     let json = |value: &Kept<NamedValueType>| {
         let (dtype, shape) = tensor_type(value.r#type.as_ref().unwrap());
-        json!({"name": value.name, "dtype": dtype.proto_name(), "shape": shape})
+        json!({"name": value.name, "dtype": proto_name(dtype), "shape": shape})
     };
     values.iter().map(json).collect()
+}
+
+/// The name in MIL.proto: `FLOAT16` for `fp16`.
+fn proto_name(element: ElementType) -> String {
+    let name = element.name();
+    let float = name.strip_prefix("fp").map(|rest| format!("float{rest}"));
+    let float = float.or_else(|| name.strip_prefix("bf").map(|rest| format!("bfloat{rest}")));
+    float.unwrap_or_else(|| name.to_owned()).to_uppercase()
 }
 
 fn tensor_type(value_type: &ValueType) -> (ElementType, Vec<u64>) {
@@ -193,7 +201,7 @@ fn tensor_type(value_type: &ValueType) -> (ElementType, Vec<u64>) {
 fn value_json(package: &Package, value: &Value) -> Json {
     let (element, shape) = tensor_type(value.r#type.as_ref().unwrap());
     let elements = shape.iter().product::<u64>();
-    let mut json = json!({"dtype": element.proto_name(), "shape": shape});
+    let mut json = json!({"dtype": proto_name(element), "shape": shape});
     match value.value.as_ref().unwrap() {
         ValueKind::BlobFile(reference) => {
             let blob = package.blob(reference).unwrap();

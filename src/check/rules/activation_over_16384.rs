@@ -1,7 +1,7 @@
 //! Computed values beyond what the Neural Engine takes.
 
 use crate::check::words::count;
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, programs};
 use crate::model::program::LONGEST;
 
 /// The rule.
@@ -29,7 +29,7 @@ It is a report, not a document. Reshape the tensor in the model, or say `compute
 
 fn check(context: &Context, report: &mut Report) {
     let (Some((model, _)), Some(facts)) = (context.model, programs::facts(context)) else { return };
-    let Some(place) = programs::neural_engine(context) else { return };
+    let Some(place) = places::asks_neural_engine(context) else { return };
     if model.weights.iter().any(|weight| weight.shape.iter().any(|&length| length as u64 > LONGEST)) {
         return;
     }

@@ -34,7 +34,7 @@ fn check(context: &Context, report: &mut Report) {
     }
     for asked in asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme)) {
         let finding = report.add(asked.place, "activations of a Core ML package are not calibrated");
-        finding.label_if(recipe.model.as_ref().map(|path| path.place), "a package");
+        finding.label_if(recipe.model_place(), "a package");
         asked.label_uses(finding);
         finding.help("quantize activations in PyTorch, before the conversion, or quantize the weights only");
         finding.upstream("coremltools calibrates packages on macOS only, by running them");

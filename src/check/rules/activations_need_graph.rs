@@ -2,7 +2,6 @@
 
 use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
-use crate::model::ModelFormat;
 use crate::recipe::Field;
 
 /// The rule.
@@ -28,26 +27,14 @@ ExecuTorch's `CoreMLQuantizer` quantize the export; a recipe for it can be check
     check,
 };
 
-/// Whether a format holds tensors alone.
-const fn is_checkpoint(format: ModelFormat) -> bool {
-    match format {
-        ModelFormat::Safetensors
-        | ModelFormat::Shards
-        | ModelFormat::HuggingFace
-        | ModelFormat::Packed
-        | ModelFormat::Listing => true,
-        ModelFormat::MlPackage => false,
-    }
-}
-
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    if !context.model.is_some_and(|(model, _)| is_checkpoint(model.format)) {
+    if context.model.is_none_or(|(model, _)| model.is_package()) {
         return;
     }
     for asked in asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme)) {
         let finding = report.add(asked.place, "the model is a checkpoint: it has no graph to observe activations in");
-        finding.label_if(recipe.model.as_ref().map(|path| path.place), "tensors alone");
+        finding.label_if(recipe.model_place(), "tensors alone");
         asked.label_uses(finding);
         finding.help(
             "quantize the weights only; activations are quantized in an export, by ExecuTorch's `CoreMLQuantizer`",

@@ -43,6 +43,6 @@ fn check(context: &Context, report: &mut Report) {
             .help("nothing needs to be done; many of them may mean that a layer is pruned, or was never trained")
             .upstream("coremltools divides 0 by 0 and stores the scale 0")
             .weights(group.names.iter().copied());
-        group.offer_keep(finding, context.recipe);
+        places::offer_keep(finding, context.recipe, rule, &group.names);
     }
 }

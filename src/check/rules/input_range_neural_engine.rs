@@ -1,7 +1,7 @@
 //! Inputs of any shape keep a model off the Neural Engine.
 
 use crate::check::words::list;
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, programs};
 use crate::model::program::Shapes;
 
 /// The rule.
@@ -30,7 +30,7 @@ Shapes are settled when the model is converted. If the Neural Engine is not mean
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let (Some(facts), Some(place)) = (programs::facts(context), programs::neural_engine(context)) else { return };
+    let (Some(facts), Some(place)) = (programs::facts(context), places::asks_neural_engine(context)) else { return };
     let ranges = facts.inputs.iter().filter(|input| input.shapes == Shapes::Range);
     let names: Vec<&str> = ranges.map(|input| input.name.as_str()).collect();
     if names.is_empty() {

@@ -39,7 +39,7 @@ fn check(context: &Context, report: &mut Report) {
         return;
     }
     let finding = report.add(output.place, "the output would be written over the model");
-    finding.label_if(model.map(|model| model.place), "the model is read from here");
+    finding.label_if(recipe.model_place(), "the model is read from here");
     finding.help("write it beside the model, under another name");
     if let Some(name) = another_name(&output.value) {
         finding.suggest(format!("write to `{name}`"), output.place, format!("\"{name}\""));

@@ -14,9 +14,10 @@ pub const RULE: Rule = Rule {
     binds: Binds::CoreMl,
     needs: Needs::Model,
     page: "
-Every operation of a package is checked against what its operator demands: parameters, types, shapes, names. States must be
-fp16 and of one shape, a model must have outputs, and a classifier has one function. A package that breaks such a rule was
-damaged, or was written by a tool that knows something that bitmill does not; Core ML will probably refuse it.
+Every operation of a package is checked against what its operator demands: parameters, types, shapes, names; and the model's
+description against what its functions take and give. States must be fp16 and of one shape, a model must have outputs, and a
+classifier has one function. A package that breaks such a rule was damaged, or was written by a tool that knows something
+that bitmill does not; Core ML will probably refuse it.
 
 A run changes the weights and leaves the rest as it is, faults included.
 ",
@@ -41,11 +42,11 @@ A run changes the weights and leaves the rest as it is, faults included.
 
 /// What is wrong, most telling first.
 fn faults(context: &Context, model: &Model, facts: &ProgramFacts) -> Vec<String> {
-    let mut own = facts.set.map(|set| model.program_faults(set)).unwrap_or_default();
+    let own = facts.set.map(|set| model.program_faults(set)).unwrap_or_default();
     // What cannot be raised is told as an error.
     let broken = super::package_raise_breaks::broken(context);
-    own.retain(|fault| !broken.contains(fault));
-    let mut all: Vec<String> = own.into_iter().map(|fault| fault.what).collect();
+    let mut all: Vec<String> =
+        own.iter().filter(|fault| !broken.contains(fault)).map(|fault| fault.what.clone()).collect();
     for state in &facts.states {
         if state.element.is_some_and(|element| element != ElementType::Fp16) {
             all.push(format!("state `{}` is not fp16", state.name));
@@ -53,7 +54,9 @@ fn faults(context: &Context, model: &Model, facts: &ProgramFacts) -> Vec<String>
             all.push(format!("state `{}` has no fixed shape", state.name));
         }
     }
-    if facts.outputs.is_empty() && !facts.inputs.is_empty() {
+    // Where the program has outputs, that they are not described is told of each.
+    let is_told = own.iter().any(|fault| fault.operation.is_empty());
+    if facts.outputs.is_empty() && !facts.inputs.is_empty() && !is_told {
         all.push("the model has no outputs".to_owned());
     }
     if facts.is_classifier && facts.functions > 1 {

@@ -81,7 +81,7 @@ pub(super) fn features(facts: &ProgramFacts) -> Vec<ModelFeature> {
 
 fn check(context: &Context, report: &mut Report) {
     let Some(facts) = programs::facts(context) else { return };
-    let Some(written) = programs::written(context, facts).map(needs::set_of) else { return };
+    let Some(written) = context.recipe.written_opset(facts.set).map(needs::set_of) else { return };
     let Some(feature) = features(facts).into_iter().max_by_key(|feature| feature.spec) else { return };
     let Some(place) = programs::place(context).filter(|_| feature.spec > written.spec) else { return };
     let need = needs::set(feature.spec);

@@ -2,7 +2,7 @@
 
 use crate::check::needs;
 use crate::check::words::count;
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::graph::function::Opset;
 use crate::model::program::ProgramFault;
 
@@ -36,13 +36,13 @@ pub(super) fn broken(context: &Context) -> Vec<ProgramFault> {
     let Some((facts, own)) = model.facts.as_ref().and_then(|facts| Some((facts, facts.set?))) else {
         return Vec::new();
     };
-    let Some(written) = programs::written(context, facts).filter(|set| *set > own) else { return Vec::new() };
+    let Some(written) = context.recipe.written_opset(facts.set).filter(|set| *set > own) else { return Vec::new() };
     let before = model.program_faults(own);
-    let mut broken = model.program_faults(written);
-    broken.retain(|fault| !before.contains(fault));
+    let after = model.program_faults(written);
+    let mut broken: Vec<ProgramFault> = after.iter().filter(|fault| !before.contains(fault)).cloned().collect();
     // Constants that are compressed already must be sound to be brought into the new form.
     if own < Opset::CoreML8 && written >= Opset::CoreML8 {
-        broken.extend(before.into_iter().filter(|fault| fault.operator.starts_with("constexpr_")));
+        broken.extend(before.iter().filter(|fault| fault.operator.starts_with("constexpr_")).cloned());
     }
     broken
 }

@@ -44,5 +44,5 @@ fn check(context: &Context, report: &mut Report) {
         .here("older systems are shut out")
         .help("if it shall run where it runs now, choose schemes that its own operator set has")
         .upstream("coremltools.optimize raises the operator set without saying so");
-    finding.label_if(context.recipe.model.as_ref().map(|model| model.place), format!("of {}", own.name));
+    finding.label_if(context.recipe.model_place(), format!("of {}", own.name));
 }

@@ -31,6 +31,6 @@ fn check(context: &Context, report: &mut Report) {
     let Some(rule) = rules.into_iter().find(|rule| rule.scheme.as_ref().is_some_and(needs::changes)) else { return };
     let sets = either(&facts.unknown_sets);
     let finding = report.add(rule.scheme_place, format!("the package is of {sets}, an operator set that is not known"));
-    finding.label_if(context.recipe.model.as_ref().map(|model| model.place), "this package");
+    finding.label_if(context.recipe.model_place(), "this package");
     finding.help("a newer bitmill may know it; or convert the model for a target that is known");
 }

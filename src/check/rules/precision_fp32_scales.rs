@@ -5,7 +5,7 @@ use crate::check::{Binds, Context, Edit, Example, Needs, Report, Rule, Severity,
 use crate::model::Weight;
 use crate::plan::fit::storage_bits;
 use crate::plan::{Decision, Fitted, Outcome};
-use crate::recipe::{ComputeUnits, Field, Place};
+use crate::recipe::{Field, Place};
 use crate::scheme::{FloatType, WeightScheme};
 use crate::syntax::Span;
 
@@ -24,11 +24,18 @@ tenth of the file. Nor does the Neural Engine compute in fp32.
 Compute in fp16, which is the default, or say `scale fp16` where a checkpoint is quantized. The hint appears where a
 recipe says `precision fp32` and a twentieth of a weight or more would be saved.
 ",
-    examples: &[Example::with_model(
-        "fc.weight  linear  64x64  fp32\n",
-        "target iOS18\nprecision fp32\nlinear => int4 per-group(32)\n",
-        "target iOS18\nprecision fp32\nlinear => int4 per-group(32) scale fp16\n",
-    )],
+    examples: &[
+        Example::with_model(
+            "fc.weight  linear  64x64  fp32\n",
+            "target iOS18\nprecision fp32\nlinear => int4 per-group(32)\n",
+            "target iOS18\nprecision fp32\nlinear => int4 per-group(32) scale fp16\n",
+        ),
+        Example::with_model(
+            "program CoreML8 fp32\nfc.weight  linear  64x64  fp32\n",
+            "precision fp32\nlinear => int4 per-group(32)\n",
+            "precision fp16\nlinear => int4 per-group(32)\n",
+        ),
+    ],
     sources: &[
         "coremltools: docs-guides/source/typed-execution.md:78-95",
         "coremltools: converters/mil/mil/ops/defs/iOS18/compression.py, constexpr_blockwise_shift_scale",
@@ -55,11 +62,10 @@ fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
     let Some(precision) = recipe.precision.filter(|written| written.value == FloatType::Fp32) else { return };
     // Where the Neural Engine is asked for, `precision-fp32-neural-engine` tells of the same statement.
-    let asks_engine = |units| matches!(units, ComputeUnits::All | ComputeUnits::CpuAndNe);
-    if recipe.compute.is_some_and(|compute| asks_engine(compute.value)) || recipe.is_experiment() {
+    if places::asks_neural_engine(context).is_some() || recipe.is_experiment() {
         return;
     }
-    let is_package = context.model.is_some_and(|(model, _)| model.program.is_some());
+    let is_package = context.model.is_some_and(|(model, _)| model.is_package());
     let large = shares(context, |rule, weight, decision| {
         let is_written = rule.origins.get(Field::Scale).is_some();
         !is_written && saved(weight, decision).saturating_mul(20) >= decision.after.max(1)

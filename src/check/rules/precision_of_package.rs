@@ -33,7 +33,7 @@ fn check(context: &Context, report: &mut Report) {
         return;
     }
     let finding = report.add(precision.place, "the package computes in fp16, and this does not change it");
-    finding.label_if(context.recipe.model.as_ref().map(|model| model.place), "converted to fp16");
+    finding.label_if(context.recipe.model_place(), "converted to fp16");
     finding.help("what was rounded to fp16 cannot be taken back: convert the model again");
     finding.fix_with("leave out the precision", false, vec![remove_lines(context.recipe, precision.place)]);
 }

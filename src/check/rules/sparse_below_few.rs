@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::sparse_low::value_bits;
-use crate::check::places::Measured;
 use crate::check::rule::Fact;
 use crate::check::schemes::{Share, shares, weights_named};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
@@ -109,5 +108,5 @@ fn finish(context: &Context, share: &Share, zeros: &HashMap<&str, (u64, u64)>, f
         .weights(names.iter().copied());
     let place = places::part(share.rule, Field::Sparse);
     finding.suggest("prune 75%", place, "sparse 75%");
-    Measured { rule: Some(share.rule), names, total: some }.offer_keep(finding, context.recipe);
+    places::offer_keep(finding, context.recipe, share.rule, &names);
 }

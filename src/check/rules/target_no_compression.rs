@@ -43,8 +43,8 @@ Say the target that the model will really have. Without one a package stays what
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    let is_too_old = recipe.operator_set().is_some_and(|target| target.spec < MLPROGRAM);
-    let Some(set) = recipe.written_set().filter(|set| set.spec == MLPROGRAM && !is_too_old) else { return };
+    let is_told = needs::has_no_mlprogram(recipe);
+    let Some(set) = recipe.written_set().filter(|set| set.spec == MLPROGRAM && !is_told) else { return };
     // A preset's target is told by `preset-target-too-low`.
     let asked =
         asked(recipe, Field::Base, |rule, scheme| needs::compresses(scheme) && !needs::in_preset(recipe, rule.place));
@@ -58,7 +58,7 @@ fn check(context: &Context, report: &mut Report) {
     };
     let (place, name) = match needs::oldest(context) {
         Some(oldest) => (oldest.place, oldest.value.to_string()),
-        None => (needs::package_place(recipe, asked[0].place), needs::package_is_of(set)),
+        None => (recipe.model_place().unwrap_or(asked[0].place), needs::package_is_of(set)),
     };
     let message = match needs::oldest(context) {
         Some(_) => format!("{name} has no compressed weights, and {rules}"),

@@ -44,7 +44,7 @@ fn check(context: &Context, report: &mut Report) {
     let message = format!("{}, and cannot be written for {}", needs::package_is_of(own), oldest.value);
     let finding = report.add(oldest.place, message);
     finding.here(format!("has the operators of {}", oldest.value.set.name));
-    finding.label_if(context.recipe.model.as_ref().map(|model| model.place), format!("of {}", own.name));
+    finding.label_if(context.recipe.model_place(), format!("of {}", own.name));
     finding.help(format!("raise the target to {}, or convert the model again for the older system", own.systems()));
     programs::offer_set(finding, context, own);
 }

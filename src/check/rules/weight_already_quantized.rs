@@ -46,7 +46,7 @@ const SCALES: &[&str] = &["scales", "qzeros", "SCB", "weight_scale", "absmax"];
 
 fn check(context: &Context, report: &mut Report) {
     let Some((model, _)) = context.model else { return };
-    if model.facts.is_some() {
+    if model.is_package() {
         return in_package(context, report);
     }
     let is_scale = |weight: &&Weight| SCALES.contains(&weight.parameter());
@@ -71,7 +71,7 @@ fn check(context: &Context, report: &mut Report) {
         let (is, stay) = if names.len() == 1 { ("is", "stays as it is") } else { ("are", "stay as they are") };
         let message = format!("{} {is} quantized already and {stay}", weights_named(&names));
         let finding = report.add(rule.selector_place, message);
-        finding.label_if(context.recipe.model.as_ref().map(|model| model.place), "in this model");
+        finding.label_if(context.recipe.model_place(), "in this model");
         finding.help("quantize the checkpoint in floats from which this one was made").weights(names);
     }
 }
@@ -86,7 +86,7 @@ fn in_package(context: &Context, report: &mut Report) {
         let message = format!("{} {is} compressed already and {stay}", weights_named(&names));
         let finding = report.add(share.rule.selector_place, message);
         if let Some(compressed) = share.weights.first().and_then(|(weight, _)| weight.compressed.as_ref()) {
-            finding.label_if(recipe.model.as_ref().map(|model| model.place), format!("holds {compressed}"));
+            finding.label_if(recipe.model_place(), format!("holds {compressed}"));
         }
         finding
             .upstream("coremltools leaves constants that are compressed already alone without a word")

@@ -47,7 +47,7 @@ fn asks_for_channels(scheme: &Scheme) -> bool {
 }
 
 fn check(context: &Context, report: &mut Report) {
-    let Some((model, _)) = context.model.filter(|(model, _)| model.facts.is_some()) else { return };
+    let Some((model, _)) = context.model.filter(|(model, _)| model.is_package()) else { return };
     let indices = (0..model.weights.len()).filter(|&i| programs::uses(model, i).is_some_and(|u| u.axes.len() > 1));
     let torn: HashSet<&str> = indices.map(|index| model.weights[index].name.as_str()).collect();
     let found = shares(context, |rule, weight, decision| {

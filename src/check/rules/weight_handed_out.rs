@@ -1,7 +1,7 @@
 //! Constants that a block hands out.
 
 use crate::check::schemes::{shares, weights_named};
-use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
+use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, programs};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -26,7 +26,7 @@ Say `keep` for it.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let Some((model, plan)) = context.model.filter(|(model, _)| model.facts.is_some()) else { return };
+    let Some((model, plan)) = context.model.filter(|(model, _)| model.is_package()) else { return };
     let changed = model.weights.iter().zip(&plan.decisions).enumerate().filter(|(_, (_, one))| one.outcome.is_change());
     let handed_out = changed.filter(|(index, _)| programs::uses(model, *index).is_some_and(|uses| uses.is_output));
     let names: std::collections::HashSet<&str> = handed_out.map(|(_, (weight, _))| weight.name.as_str()).collect();
@@ -39,7 +39,7 @@ fn check(context: &Context, report: &mut Report) {
             .label(share.rule.selector_place, "taken by this rule")
             .upstream("coremltools leaves such constants alone without a word")
             .help("Core ML hands out no compressed constants: keep it, or let an operation stand in between");
-        programs::offer_keep(finding, context, &share);
+        places::offer_keep(finding, context.recipe, share.rule, &names);
         finding.weights(names);
     }
 }

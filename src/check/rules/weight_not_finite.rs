@@ -46,6 +46,6 @@ fn check(context: &Context, report: &mut Report) {
             .help("leave such a tensor as it is if it is a mask; else look at the checkpoint")
             .upstream("coremltools skips weights with infinite values silently")
             .weights(group.names.iter().copied());
-        group.offer_keep(finding, context.recipe);
+        places::offer_keep(finding, context.recipe, rule, &group.names);
     }
 }

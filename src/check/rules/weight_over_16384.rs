@@ -3,6 +3,7 @@
 use crate::check::schemes::weights_named;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::kind::Kind;
+use crate::model::program::LONGEST;
 use crate::model::{Role, Weight};
 
 /// The rule.
@@ -29,8 +30,6 @@ the known remedy. If the model may run elsewhere, say so: `compute cpu-and-gpu`.
     check,
 };
 
-const LONGEST: usize = 16384;
-
 fn check(context: &Context, report: &mut Report) {
     let Some((model, _)) = context.model else { return };
     let Some((place, severity)) = places::neural_engine(context) else { return };
@@ -40,7 +39,7 @@ fn check(context: &Context, report: &mut Report) {
         weight.role == Role::Weight
             && weight.shape.len() >= 2
             && !is_looked_up(weight)
-            && weight.shape.iter().any(|length| *length > LONGEST)
+            && weight.shape.iter().any(|length| *length as u64 > LONGEST)
     };
     let names: Vec<&str> = model.weights.iter().filter(is_too_long).map(|weight| weight.name.as_str()).collect();
     if names.is_empty() {

@@ -34,7 +34,7 @@ Name the constant in a rule of its own.
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let Some((model, plan)) = context.model.filter(|(model, _)| model.facts.is_some()) else { return };
+    let Some((model, plan)) = context.model.filter(|(model, _)| model.is_package()) else { return };
     let recipe = context.recipe;
     let scheme = |index: usize| recipe.rules[index].scheme.as_ref();
     let mut found: BTreeMap<(usize, usize), Vec<(&Weight, Kind)>> = BTreeMap::new();

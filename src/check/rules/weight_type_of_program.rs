@@ -93,10 +93,10 @@ fn check(context: &Context, report: &mut Report) {
         let message = format!("no operator of Core ML computes with {has}: {}", weights_named(&names));
         let finding = report.add(share.rule.scheme_place, message);
         finding.help("only fp16 and fp32 weights of a package can be compressed: keep the others");
-        programs::offer_keep(finding, context, &share);
+        places::offer_keep(finding, context.recipe, share.rule, &names);
         finding.weights(names);
     }
-    let Some(written) = programs::written(context, facts).map(needs::set_of) else { return };
+    let Some(written) = context.recipe.written_opset(facts.set).map(needs::set_of) else { return };
     let since = |weight: &Weight, decision: &Decision| {
         let need = cast_since(type_in_program(context, weight)?, &changed(decision)?)?;
         (need > written.spec).then_some(need)

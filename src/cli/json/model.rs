@@ -131,7 +131,7 @@ impl CompressionShape {
                 Method::Floats => "floats",
             },
             bits: compressed.bits,
-            granularity: Some(compressed.sharing.to_string()).filter(|words| !words.is_empty()),
+            granularity: compressed.sharing.as_ref().map(ToString::to_string),
             sparsity: compressed.sparse.map(|stored| stored.sparsity()),
         }
     }

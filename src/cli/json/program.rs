@@ -1,7 +1,7 @@
 //! Programs of packages.
 
-use crate::coreml::target::Platform;
-use crate::inspect::program::{FunctionSummary, ProgramSummary, Side};
+use crate::graph::mil::Side;
+use crate::inspect::program::{FunctionSummary, ProgramSummary};
 use serde::Serialize;
 
 /// What a package holds around its weights.
@@ -96,9 +96,6 @@ impl<'a> FunctionShape<'a> {
 impl<'a> ProgramShape<'a> {
     /// The shape of a summary.
     pub(super) fn new(summary: &'a ProgramSummary) -> Self {
-        let systems = |set: &crate::coreml::target::OperatorSet| {
-            Platform::ALL.iter().filter_map(|(platform, _)| set.on(*platform)).collect()
-        };
         let file = |(index, (path, bytes)): (usize, &(std::path::PathBuf, u64))| FileShape {
             path: path.display().to_string(),
             holds: if index == 0 { "program" } else { "weights" },
@@ -107,7 +104,7 @@ impl<'a> ProgramShape<'a> {
         let operators = summary.operators.iter();
         ProgramShape {
             specification_version: summary.specification,
-            systems: summary.set.map(systems).unwrap_or_default(),
+            systems: summary.set.map(|set| set.all().collect()).unwrap_or_default(),
             functions: summary.functions.iter().map(FunctionShape::new).collect(),
             operators: operators.map(|(operator, count)| OperatorShape { operator, count: *count }).collect(),
             metadata: summary.metadata.iter().map(|(key, value)| EntryShape { key, value }).collect(),

@@ -137,15 +137,6 @@ pub fn rules_of(function: &Function) -> Opset {
     function.set().unwrap_or(Opset::ALL[Opset::ALL.len() - 1])
 }
 
-/// Which values of a function are the same in every run: constants, and what is computed from constants alone.
-pub fn constants(index: &Index<'_>) -> Vec<bool> {
-    let mut constant = vec![false; index.values().len()];
-    for (id, operation) in index.operations() {
-        mark(index, id, operation, &mut constant);
-    }
-    constant
-}
-
 /// Marks the outputs of an operation whose inputs are marked.
 fn mark(index: &Index<'_>, id: OpId, operation: &Operation, constant: &mut [bool]) {
     let mut bound = index.bound(id).iter();

@@ -67,6 +67,15 @@ fn a_constant_declared_as_something_else() {
     assert_eq!(text, [wanted]);
 }
 
+/// Which values of a function are the same in every run: constants, and what is computed from constants alone.
+fn constants(index: &Index<'_>) -> Vec<bool> {
+    let mut constant = vec![false; index.values().len()];
+    for (id, operation) in index.operations() {
+        mark(index, id, operation, &mut constant);
+    }
+    constant
+}
+
 #[test]
 fn what_is_computed_from_constants_is_constant() {
     let weight = constant("w", Literal::bytes(crate::graph::TensorType::new(Fp16, [3u64, 2]), vec![0u8; 12]));

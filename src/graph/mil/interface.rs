@@ -2,9 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::element::ElementType;
 use crate::formats::coreml::proto::{
-    self, ArrayDataType, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
+    self, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
 };
 use crate::formats::shown;
 use crate::graph::function::{Function, Opset, Program};
@@ -64,24 +63,31 @@ pub enum InterfaceError {
     },
 }
 
-/// Which way a feature goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// As what a function has a feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
-    /// In.
+    /// It takes it.
     Input,
-    /// Out.
+    /// It gives it.
     Output,
-    /// Both, between runs.
+    /// It keeps it from one call to the next.
     State,
+}
+
+impl Side {
+    /// In one word, the same in every output.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Side::Input => "input",
+            Side::Output => "output",
+            Side::State => "state",
+        }
+    }
 }
 
 impl std::fmt::Display for Side {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Side::Input => "input",
-            Side::Output => "output",
-            Side::State => "state",
-        })
+        f.write_str(self.word())
     }
 }
 
@@ -197,13 +203,7 @@ fn differs(feature: &FeatureDescription, actual: &Type, side: Side) -> Option<St
 
 /// The type of a multi-array; dimensions that may vary are unknown. `None` for element types of later versions.
 fn array_type(array: &ArrayFeatureType) -> Option<TensorType> {
-    let element = match array.array_data_type()? {
-        ArrayDataType::Float16 => ElementType::Fp16,
-        ArrayDataType::Float32 => ElementType::Fp32,
-        ArrayDataType::Double => ElementType::Fp64,
-        ArrayDataType::Int8 => ElementType::Int8,
-        ArrayDataType::Int32 => ElementType::Int32,
-    };
+    let element = array.element()?;
     let shape = match &array.shape_flexibility {
         Some(ShapeFlexibility::Enumerated(shapes)) => vec![Dim::Unknown; shapes.shapes.first()?.shape.len()],
         Some(ShapeFlexibility::Range(range)) => vec![Dim::Unknown; range.size_ranges.len()],

@@ -68,12 +68,6 @@ pub fn import(program: &proto::Program) -> Result<Program, ImportError> {
     Ok(Program { functions })
 }
 
-/// The message of an operation, to be edited.
-pub fn operation_mut<'m>(program: &'m mut proto::Program, path: &Path) -> Option<&'m mut Kept<proto::Operation>> {
-    let (block, index) = block_mut(program, path)?;
-    block.operations.get_mut(index)
-}
-
 /// The message of the block an operation stands in, and the operation's number there.
 pub fn block_mut<'m>(program: &'m mut proto::Program, path: &Path) -> Option<(&'m mut Kept<proto::Block>, usize)> {
     // Of entries with the same key the last one counts.

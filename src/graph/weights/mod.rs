@@ -2,7 +2,7 @@
 //! stored, which of them are the same.
 //!
 //! Constants are found as Core ML's own tools find them (CT:optimize/coreml/_quantization_passes.py): not by layer
-//! but by size and type, whatever they feed. What coremltools would leave alone, [`Weight::skipped`] tells.
+//! but by size and type, whatever they feed.
 
 mod compression;
 mod names;
@@ -18,16 +18,13 @@ use super::types::TensorType;
 use super::value::{Blobs, Content, Literal};
 
 pub use compression::{Affine, Compression, Granularity, Palette};
-pub use names::{dotted, is_module_like, mangled, stem};
+pub use names::{dotted, is_module_like, stem};
 pub use role::{Axes, Role};
 
 use compression::{Chain, Stored};
 
-/// Constants of fewer elements are not looked at. CT:backend/mil/load.py:59-72.
+/// Constants of fewer elements stand in the program itself and are not looked at. CT:backend/mil/load.py:59-72.
 pub const MIN_ELEMENTS: u64 = 10;
-
-/// coremltools' default for `weight_threshold`: constants of at most so many elements are left alone.
-pub const DEFAULT_THRESHOLD: u64 = 2048;
 
 /// A constant.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,21 +71,6 @@ pub struct Use {
     pub bias: Option<Name>,
 }
 
-/// Why coremltools would not compress a constant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Skipped {
-    /// It is compressed already.
-    Compressed,
-    /// No operation uses it; what is handed out of a block must stay plain. CT:optimize/coreml/_config.py:1005-1009.
-    Unused,
-    /// It is not of fp16, fp32, int8 or uint8.
-    ElementType,
-    /// It has at most one dimension. CT:optimize/coreml/_quantization_passes.py:150-155.
-    Rank,
-    /// It has no more elements than the threshold.
-    Small,
-}
-
 /// All constants of a program.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Weights {
@@ -99,35 +81,14 @@ pub struct Weights {
 }
 
 impl Weight {
-    /// Why coremltools would leave it alone, with this `weight_threshold`; `None` if it would compress it.
-    pub fn skipped(&self, threshold: u64) -> Option<Skipped> {
-        use super::ElementType::{Fp16, Fp32, Int8, Uint8};
-        if self.compression.is_some() {
-            return Some(Skipped::Compressed);
-        }
-        if self.uses.is_empty() {
-            return Some(Skipped::Unused);
-        }
-        if !matches!(self.ty.element, Fp16 | Fp32 | Int8 | Uint8) {
-            return Some(Skipped::ElementType);
-        }
-        if self.ty.shape.len() <= 1 {
-            return Some(Skipped::Rank);
-        }
-        // What is as large as the threshold is left alone, too.
-        (self.ty.count().unwrap_or(0) <= threshold).then_some(Skipped::Small)
-    }
-
     /// Its axes of channels. `None` where the uses disagree or do not tell; 0 and 1 where there is no use.
     pub fn axes(&self) -> Option<Axes> {
-        let rank = self.ty.shape.len();
-        let mut found = self.uses.iter().map(|used| used.role.axes(rank));
-        let first = found.next().unwrap_or_else(|| Role::Other.axes(rank))?;
-        found.all(|axes| axes == Some(first)).then_some(first)
+        axes_of(&self.uses, self.ty.shape.len())
     }
 
     /// Guesses at the name of its parameter, best first: from its own name, from the bias beside it, and from its
-    /// name as it stands. Compare [`mangled`] names of modules that are known with [`stem`]s.
+    /// name as it stands. Compare names of modules that are known, written with
+    /// underscores, with [`stem`]s.
     pub fn candidates(&self) -> Vec<String> {
         let mut candidates = Vec::new();
         if is_module_like(&self.name) {
@@ -147,14 +108,27 @@ impl Weight {
     }
 }
 
+/// The axes of channels of a constant of some rank. `None` where its uses disagree or do not tell; 0 and 1 where there
+/// is no use.
+pub fn axes_of(uses: &[Use], rank: usize) -> Option<Axes> {
+    let mut found = uses.iter().map(|used| used.role.axes(rank));
+    let first = found.next().unwrap_or_else(|| Role::Other.axes(rank))?;
+    found.all(|axes| axes == Some(first)).then_some(first)
+}
+
 /// Finds the constants of a program.
 ///
 /// Those that only `constexpr_*` use are parts of others and not listed, nor are those of fewer than
 /// [`MIN_ELEMENTS`] elements, of text, truth values or wide integers.
 pub fn weights(program: &Program, blobs: &dyn Blobs) -> Weights {
+    weights_of(&program.functions.iter().map(Index::new).collect::<Vec<_>>(), blobs)
+}
+
+/// As [`weights`], of functions whose names are resolved.
+pub fn weights_of(functions: &[Index<'_>], blobs: &dyn Blobs) -> Weights {
     let mut finder = Finder { blobs, all: Vec::new(), keys: BTreeMap::new() };
-    for function in &program.functions {
-        finder.function(&Index::new(function));
+    for function in functions {
+        finder.function(function);
     }
     let mut groups = Vec::new();
     for members in finder.keys.into_values().filter(|members| members.len() > 1) {

@@ -4,7 +4,7 @@
 //! every character that is no letter, digit or underscore becomes an underscore, and passes add suffixes.
 //! CT:converters/mil/mil/passes/defs/preprocess.py (NameSanitizer); torch.export puts `p_`, `b_` or `c_` before the
 //! names of parameters, buffers and constants. The way back is ambiguous. To find out whether a name *can* be that
-//! of a module that is known, compare [`stem`]s with [`mangled`] names; [`dotted`] is a good guess to show and to
+//! of a module that is known, compare [`stem`]s with its name written so; [`dotted`] is a good guess to show and to
 //! match with patterns where nothing is known.
 
 /// What passes and compressions append. CT:optimize/coreml/_quantization_passes.py, passes/defs/quantization.py.
@@ -137,11 +137,6 @@ fn leaf(stem: &str) -> Option<(&str, &str)> {
     })
 }
 
-/// A module's or parameter's name as converters write it: what is no letter, digit or underscore becomes one.
-pub fn mangled(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
-}
-
 /// A guess at the dotted name: `p_layers_0_attention_q_proj_weight_to_fp16` to `layers.0.attention.q_proj.weight`.
 ///
 /// 1. Suffixes and prefix go: [`stem`].
@@ -184,6 +179,11 @@ pub fn is_module_like(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A module's or parameter's name as converters write it: what is no letter, digit or underscore becomes one.
+    fn mangled(name: &str) -> String {
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
+    }
 
     #[test]
     fn names_of_exported_and_traced_modules() {

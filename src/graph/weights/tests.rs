@@ -39,7 +39,6 @@ fn a_constant_that_is_handed_out_is_listed_and_left_alone() {
     let found = weights(&Program { functions: vec![main] }, &NoBlobs);
     let [table] = &found.all[..] else { panic!("{found:?}") };
     assert!(table.is_output && table.uses.is_empty());
-    assert_eq!(table.skipped(0), Some(Skipped::Unused));
     assert_eq!(table.axes(), Some(Axes { output: 0, input: 1 }));
     assert_eq!(table.bytes, Some(8192));
 }

@@ -4,9 +4,9 @@ use super::{CompletionKind, List};
 use crate::ide::Analysis;
 use crate::ide::names::{Part, Sum, parts};
 use crate::kind::KindWord;
-use crate::plan::words::{size, weights};
 use crate::syntax::Span;
 use crate::syntax::keywords::CONNECTIVES;
+use crate::words::{count, size};
 
 /// More parts of a level than anyone looks through.
 const MOST_PARTS: usize = 200;
@@ -15,7 +15,7 @@ const MOST_PARTS: usize = 200;
 const MOST_ENDINGS: usize = 40;
 
 fn detail(sum: Sum) -> String {
-    format!("{}, {}", weights(sum.weights), size(sum.bytes))
+    format!("{}, {}", count(sum.weights, "weight"), size(sum.bytes))
 }
 
 /// Kinds with what the model has of them, and patterns over its names.

@@ -6,8 +6,8 @@ use std::path::{MAIN_SEPARATOR, Path};
 use super::{CompletionKind, List};
 use crate::formats::natural::natural_order;
 use crate::ide::Analysis;
-use crate::plan::words::size;
 use crate::syntax::Span;
+use crate::words::size;
 
 /// Entries of a directory that are looked at, and those that are offered.
 const MOST_ENTRIES: usize = 10_000;

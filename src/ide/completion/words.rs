@@ -10,13 +10,13 @@ use crate::coreml::target::{Platform, Target};
 use crate::dtype::DType;
 use crate::ide::Analysis;
 use crate::kind::KindWord;
-use crate::plan::words::weights;
 use crate::recipe::preset::{PRESETS, ParameterKind, Preset};
 use crate::recipe::selector::Fact;
 use crate::recipe::{ComputeUnits, Observer};
 use crate::scheme::{Arithmetic, FloatType};
 use crate::syntax::keywords::{CALIBRATION, CONNECTIVES, EXPECTATIONS, Keyword, METRICS, STATEMENTS};
 use crate::syntax::tree::{Comparison, Expectation, Selector, StatementKind};
+use crate::words::count;
 
 /// Words that begin statements, with what follows them to fill in.
 pub(super) fn statements(list: &mut List) {
@@ -161,7 +161,7 @@ pub(super) fn fact_values(analysis: &Analysis, fact: &str, list: &mut List) {
                 match many {
                     0 if model.is_some() => item.unfit("no weight of the model has this type"),
                     0 => {}
-                    many => item.detail = weights(many),
+                    many => item.detail = count(many, "weight"),
                 }
             }
         }
@@ -172,7 +172,7 @@ pub(super) fn fact_values(analysis: &Analysis, fact: &str, list: &mut List) {
                 *values.entry(value).or_default() += 1;
             }
             for (value, many) in values.into_iter().take(MOST_VALUES) {
-                list.word('b', CompletionKind::Number, &value.to_string(), &weights(many));
+                list.word('b', CompletionKind::Number, &value.to_string(), &count(many, "weight"));
             }
         }
     }

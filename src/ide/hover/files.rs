@@ -5,9 +5,8 @@ use std::fmt::Write;
 
 use crate::ide::{Analysis, ModelState};
 use crate::model::Role;
-use crate::plan::words::{size, weights};
 use crate::recipe::FileId;
-use crate::words::count;
+use crate::words::{count, size};
 
 /// What a model holds.
 pub(super) fn model(analysis: &Analysis) -> Option<String> {
@@ -32,7 +31,7 @@ pub(super) fn model(analysis: &Analysis) -> Option<String> {
     kinds.sort_by_key(|(_, (_, bytes))| std::cmp::Reverse(*bytes));
     page.push('\n');
     for (kind, (many, bytes)) in kinds {
-        _ = writeln!(page, "- `{kind}`: {}, {}", weights(many), size(bytes));
+        _ = writeln!(page, "- `{kind}`: {}, {}", count(many, "weight"), size(bytes));
     }
     let known = model.kinds_known();
     if !known.is_empty() {

@@ -8,9 +8,10 @@ use crate::ide::Analysis;
 use crate::ide::symbols::one_line;
 use crate::ide::walk::{Leaf, Role};
 use crate::model::Weight;
-use crate::plan::words::{shape, size, weights};
+use crate::plan::words::shape;
 use crate::recipe::selector::Selector;
 use crate::recipe::{FileId, fragment};
+use crate::words::{count, size};
 
 /// Weights that are named.
 const FIRST: usize = 5;
@@ -56,7 +57,7 @@ fn list(page: &mut String, what: &str, matched: &[&Weight]) {
         return;
     }
     let bytes = matched.iter().fold(0u64, |sum, weight| sum.saturating_add(weight.bytes));
-    _ = writeln!(page, "{what} matches {}, {}\n", weights(many), size(bytes));
+    _ = writeln!(page, "{what} matches {}, {}\n", count(many, "weight"), size(bytes));
     for weight in matched.iter().take(FIRST) {
         let (name, shape) = (weight.short_name(), shape(&weight.shape));
         _ = writeln!(page, "- `{name}` {shape} {}, {}", weight.dtype, size(weight.bytes));
@@ -98,7 +99,10 @@ fn takers(analysis: &Analysis, rule: usize) -> Option<String> {
     }
     let recipe = analysis.recipe();
     let mut page = match share.decides {
-        0 => format!("This rule decides nothing: later rules take all {} that it matches.\n\n", weights(share.matches)),
+        0 => format!(
+            "This rule decides nothing: later rules take all {} that it matches.\n\n",
+            count(share.matches, "weight")
+        ),
         decides => format!("This rule decides {decides} of them; later rules take the others.\n\n"),
     };
     let mut most: Vec<(usize, usize)> = takers.into_iter().collect();

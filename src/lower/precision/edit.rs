@@ -17,14 +17,6 @@ const LARGEST: f32 = 65504.0;
 /// such become infinite.
 const INFINITE: f32 = 1e38;
 
-/// The element type of a tensor.
-pub(super) fn element(r#type: Option<&Kept<ValueType>>) -> Option<ElementType> {
-    match r#type?.kind.as_ref()? {
-        ValueTypeKind::Tensor(tensor) => ElementType::from_number(tensor.data_type),
-        _ => None,
-    }
-}
-
 pub(super) fn set_fp16(r#type: Option<&mut Kept<ValueType>>) {
     if let Some(r#type) = r#type
         && let Some(ValueTypeKind::Tensor(tensor)) = &mut r#type.kind
@@ -66,7 +58,7 @@ fn floats(value: &Value) -> Option<&[f32]> {
 
 /// Whether an fp32 constant has an element beyond fp16 that is not infinite. What cannot be read counts as such.
 pub(super) fn overflows(value: &Value, stored: Stored) -> bool {
-    if element(value.r#type.as_ref()) != Some(ElementType::Fp32) {
+    if message::element(value.r#type.as_ref()) != Some(ElementType::Fp32) {
         return false;
     }
     let beyond = |value: &f32| value.abs() > LARGEST && value.abs() < INFINITE;
@@ -86,7 +78,7 @@ pub fn halved(value: f32) -> f16 {
 
 /// Declares an fp32 constant to be fp16, and converts it where it stands in the program.
 pub(super) fn halve(value: &mut Kept<Value>) {
-    if element(value.r#type.as_ref()) != Some(ElementType::Fp32) {
+    if message::element(value.r#type.as_ref()) != Some(ElementType::Fp32) {
         return;
     }
     set_fp16(value.r#type.as_mut());

@@ -4,6 +4,7 @@
 //! [`FeatureType`].
 
 use super::{Kept, message};
+use crate::element::ElementType;
 
 message! {
     /// The type of a feature.
@@ -47,9 +48,20 @@ message! {
 }
 
 impl ArrayFeatureType {
-    /// The element type, if its number is a known one.
+    /// The element type as its file names it, if its number is a known one.
     pub fn array_data_type(&self) -> Option<ArrayDataType> {
         ArrayDataType::ALL.iter().copied().find(|known| *known as i32 == self.data_type)
+    }
+
+    /// The element type; `None` for one of later versions.
+    pub fn element(&self) -> Option<ElementType> {
+        Some(match self.array_data_type()? {
+            ArrayDataType::Float16 => ElementType::Fp16,
+            ArrayDataType::Float32 => ElementType::Fp32,
+            ArrayDataType::Double => ElementType::Fp64,
+            ArrayDataType::Int8 => ElementType::Int8,
+            ArrayDataType::Int32 => ElementType::Int32,
+        })
     }
 }
 
