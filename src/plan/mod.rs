@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::dtype::DType;
-use crate::model::{Model, Role, Weight};
+use crate::model::{Compressed, Method, Model, Role, Weight};
 use crate::recipe::Recipe;
 use crate::scheme::{Scheme, WeightScheme};
 pub use fit::{Fitted, Misfit};
@@ -207,9 +207,22 @@ fn decision(recipe: &Recipe, weight: &Weight, rule: Option<usize>, beaten: Vec<u
 /// A weight as the program will hold it: in fp16 where the recipe asks for that precision and the package has fp32.
 pub fn in_precision<'w>(recipe: &Recipe, weight: &'w Weight) -> Cow<'w, Weight> {
     if recipe.halves() && weight.dtype == DType::F32 {
-        return Cow::Owned(Weight { dtype: DType::F16, bytes: weight.bytes / 2, ..weight.clone() });
+        return Cow::Owned(Weight { dtype: DType::F16, bytes: halved(weight), ..weight.clone() });
     }
     Cow::Borrowed(weight)
+}
+
+/// Bytes of a weight of fp32 once it is one of fp16.
+fn halved(weight: &Weight) -> u64 {
+    match &weight.compressed {
+        None => weight.bytes / 2,
+        // Of what pruning left, the values become half as long, and the mask stays.
+        Some(Compressed { method: Method::Floats, bits: 32, sparse: Some(stored), .. }) => {
+            weight.bytes.saturating_sub(stored.kept.saturating_mul(2)).max(weight.bytes / 2)
+        }
+        // Codes stay as they are. So little is in scales and tables that the headers need not tell how much.
+        Some(_) => weight.bytes,
+    }
 }
 
 /// What a scheme would make of a weight, under the settings of a recipe.

@@ -222,18 +222,18 @@ fn report(
     begun: Instant,
 ) -> Report {
     weights.sort_by_key(|(index, _)| *index);
-    let weights: Vec<WeightReport> = weights.into_iter().map(|(_, report)| report).collect();
-    let before: u64 = job.model.weights.iter().map(|weight| weight.bytes).sum();
-    let changed_before: u64 = weights.iter().map(|weight| weight.before).sum();
-    let changed_after: u64 = weights.iter().map(|weight| weight.after).sum();
+    let (changed, weights): (Vec<usize>, Vec<WeightReport>) = weights.into_iter().unzip();
+    let stays = |index: &usize| changed.binary_search(index).is_err();
+    let kept_bytes = |index: usize| plan::in_precision(job.recipe, &job.model.weights[index]).bytes;
+    let after = (0..job.model.weights.len()).filter(stays).map(kept_bytes).chain(weights.iter().map(|w| w.after));
     Report {
         output: job.output.to_path_buf(),
         format: job.format,
         copied: job.model.weights.len() - weights.len(),
         kept: kept.iter().map(|(index, fact)| (job.model.weights[*index].name.clone(), *fact)).collect(),
+        before: job.model.weights.iter().map(|weight| weight.bytes).sum(),
+        after: after.sum(),
         weights,
-        before,
-        after: before - changed_before + changed_after,
         written,
         elapsed: begun.elapsed(),
     }

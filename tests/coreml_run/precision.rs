@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bitmill::check::Known;
 use bitmill::element::ElementType::{self, Bool, Fp16, Fp32};
 use bitmill::formats::coreml::PackageWriter;
 use bitmill::formats::coreml::proto::{
@@ -170,4 +171,42 @@ fn programs_become_fp16() {
     }
     let Some(judge) = Judge::found("packages made fp16 are not judged by coremltools") else { return };
     assert_eq!(judge.packages(&jobs, at.path()).len(), jobs.len());
+}
+
+/// The plan, an expectation before and after a run, the report and the output tell one size.
+#[test]
+fn there_is_one_size() {
+    let archive = Archive::open("run-packages");
+    let at = tempfile::tempdir().unwrap();
+    let model = Model::open(&archive.package("floats")).unwrap();
+    let sparse = at.path().join("sparse.mlpackage");
+    write(&model, &analyze(&model, "target iOS16\nlinear => sparse 50%\n"), OutputFormat::MlPackage, &sparse);
+    let codes = at.path().join("codes.mlpackage");
+    write(&model, &analyze(&model, "target iOS16\nlinear => int8 per-tensor\n"), OutputFormat::MlPackage, &codes);
+    let models = [model, Model::open(&sparse).unwrap(), Model::open(&codes).unwrap()];
+    let mut failed = Vec::new();
+    for (number, model) in models.iter().enumerate() {
+        for rule in ["all => keep", "conv => keep\nlinear => lut4"] {
+            let recipe = format!("target iOS16\nprecision fp16\nthreshold 40\n{rule}\n");
+            let analysis = analyze(model, &recipe);
+            let output = at.path().join(format!("{number}-{}.mlpackage", rule.len()));
+            let report = write(model, &analysis, OutputFormat::MlPackage, &output);
+            let written: u64 = Model::open(&output).unwrap().weights.iter().map(|weight| weight.bytes).sum();
+            let planned = analysis.plan.as_ref().unwrap().totals(model, |_| true).after;
+            // What scales and tables of compressed weights take is not told by headers.
+            let near = |size: u64| size.abs_diff(written) * 100 <= written;
+            if !near(planned) || !near(report.after) || report.after != planned {
+                failed.push(format!("{recipe}{planned} {} {written}", report.after));
+            }
+            let expected = format!("{recipe}expect size <= {planned} B\nexpect all size <= {planned} B\n");
+            let analysis = analyze(model, &expected);
+            let known = Known::Model(model);
+            let facts = report.facts();
+            let after = bitmill::check::analyze_recipe(analysis.recipe, known, Some(&facts));
+            if after.has_errors() {
+                failed.push(format!("{:#?}", after.findings));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
 }

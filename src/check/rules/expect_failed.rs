@@ -6,7 +6,7 @@ use crate::check::expectation::{Unmeasured, Verdict, claim};
 use crate::check::words::{count, list};
 use crate::check::{Binds, Context, Example, Finding, Needs, Report, Rule, Severity};
 use crate::model::{Model, Weight};
-use crate::plan::{Decision, Outcome, Plan, Reason};
+use crate::plan::{self, Decision, Outcome, Plan, Reason};
 use crate::recipe::selector::Selector;
 use crate::recipe::{Bound, Claim, Expect, Metric, Recipe};
 use crate::scheme::{Scheme, Sparsity, WeightScheme};
@@ -177,7 +177,7 @@ impl Checker<'_> {
                 _ => None,
             };
             sizes.before += weight.bytes;
-            sizes.after += changed.unwrap_or(weight.bytes);
+            sizes.after += changed.unwrap_or_else(|| plan::in_precision(self.recipe, weight).bytes);
             if let Some(bytes) = changed {
                 sizes.changed_elements += weight.elements();
                 sizes.changed_bytes += bytes;
