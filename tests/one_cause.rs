@@ -287,3 +287,15 @@ fn packages_are_told_once() {
         assert_eq!(codes, *expected, "{program}{text}");
     }
 }
+
+/// A table that is only looked up does not silence what is told of computed values; a layer that shares it does.
+#[test]
+fn long_dimensions_are_told_once() {
+    let told = |also: &str| {
+        let table = format!("embed.weight  embedding  20000x64  fp16{also}\n");
+        let model = format!("program CoreML6\nlong flatten 65536\n{table}fc.weight  linear  64x64  fp16\n");
+        codes("compute cpu-and-ne\nall => int8 per-channel\n", model.leak())
+    };
+    assert_eq!(told(""), ["activation-over-16384"]);
+    assert_eq!(told("  also=linear"), ["weight-over-16384"]);
+}
