@@ -9,10 +9,15 @@ use std::sync::atomic::AtomicBool;
 
 use bitmill::check::{self, Known};
 use bitmill::diff::{Change, ValueChange, compare};
+use bitmill::formats::coreml::proto::{
+    BindingKind, ConstantDimension, Dimension, DimensionKind, Kept, Model as Message, ModelKind, ValueKind,
+    ValueTypeKind,
+};
 use bitmill::model::Model;
 use bitmill::recipe::NoImports;
 use bitmill::run::decompress::{Decompress, compressed, decompress};
 use bitmill::run::{self, Job, OutputFormat, Quiet};
+use prost::Message as _;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -184,6 +189,49 @@ fn broken_chains_are_errors() {
     }
     let left = std::fs::read_dir(at.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(left.collect::<Vec<_>>(), ["lowered"]);
+}
+
+/// A program may declare tensors that its files do not hold: sizes, and sums of them, must not follow the claim.
+#[test]
+fn claims_beyond_the_files_are_errors() {
+    let at = tempfile::tempdir().unwrap();
+    let mut refused = 0;
+    for (name, path) in archive("lowered", at.path()) {
+        let program = path.join("Data/com.apple.CoreML/model.mlmodel");
+        let mut model = Kept::<Message>::decode(&std::fs::read(&program).unwrap()[..]).unwrap();
+        let mut changed = false;
+        let Some(ModelKind::MlProgram(message)) = &mut model.kind else { panic!() };
+        let operations =
+            message.functions.iter_mut().flat_map(|entry| &mut entry.value.as_mut().unwrap().block_specializations);
+        let operations = operations.flat_map(|entry| &mut entry.value.as_mut().unwrap().operations);
+        for operation in operations.filter(|operation| operation.r#type.starts_with("constexpr_")) {
+            let operation = &mut **operation;
+            let attributes = operation.attributes.iter_mut().filter(|entry| entry.key == "scale");
+            let mut values: Vec<_> = attributes.filter_map(|entry| entry.value.as_mut()).collect();
+            for input in operation.inputs.iter_mut().filter(|entry| entry.key == "scale") {
+                let bindings = input.value.iter_mut().flat_map(|argument| &mut argument.arguments);
+                values.extend(bindings.filter_map(|binding| match &mut binding.binding {
+                    Some(BindingKind::Value(value)) => Some(&mut **value),
+                    _ => None,
+                }));
+            }
+            for value in values.into_iter().filter(|value| matches!(value.value, Some(ValueKind::BlobFile(_)))) {
+                let Some(ValueTypeKind::Tensor(tensor)) = value.r#type.as_mut().and_then(|ty| ty.kind.as_mut()) else {
+                    continue;
+                };
+                let rows = ConstantDimension { size: (1 << 59) + 1 };
+                tensor.dimensions[0] = Dimension { dimension: Some(DimensionKind::Constant(rows.into())) }.into();
+                changed = true;
+            }
+        }
+        std::fs::write(&program, model.encode_to_vec()).unwrap();
+        match Model::open(&path) {
+            Ok(_) => assert!(!changed, "{name}"),
+            Err(error) => assert!(changed && error.to_string().contains("another type or length"), "{name}: {error}"),
+        }
+        refused += usize::from(changed);
+    }
+    assert!(refused > 2, "{refused}");
 }
 
 #[test]

@@ -191,10 +191,11 @@ fn weight(package: &Package, constant: &Constant, names: &mut Names) -> Result<O
     let Some(shape) = constant.first.ty.sizes() else { return Ok(None) };
     let shape: Vec<usize> = shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
     let Some(bytes) = constant.first.ty.bytes() else { return Ok(None) };
-    if let Some(blob) = constant.blob() {
+    // What a program declares is only a claim: sizes and sums are those of the files.
+    for (blob, declared) in &constant.first.blobs {
         let reference = BlobFileValue { file_name: blob.file.to_string(), offset: blob.offset };
         let stored = package.blob(&reference)?;
-        if stored.element != constant.first.ty.element || stored.bytes.len() as u64 != bytes {
+        if stored.element != declared.element || declared.count() != Some(stored.elements()) {
             return Err(ModelError::Blob { path: package.path().to_owned(), value: constant.first.name.to_string() });
         }
     }

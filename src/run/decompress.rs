@@ -17,7 +17,7 @@ use crate::lower::encode::{Shaped, plain};
 use crate::lower::layout::{Placed, Source};
 use crate::lower::rewrite::{Edits, Immediates, rewrite};
 use crate::model::package::PackageModel;
-use crate::model::{Compressed, Model, ModelError, Weight};
+use crate::model::{Compressed, Model, ModelError, Weight, total};
 use crate::plan;
 use crate::recipe::{self, source::NoImports};
 
@@ -100,13 +100,14 @@ pub fn decompress(job: &Decompress, progress: &dyn Progress, cancel: &AtomicBool
         Some(Plain { name: weight.name.clone(), was, before: weight.bytes, after })
     };
     let weights: Vec<Plain> = chosen.iter().filter_map(plain).collect();
-    let before: u64 = job.model.weights.iter().map(|weight| weight.bytes).sum();
-    let sum = |of: fn(&Plain) -> u64| weights.iter().map(of).sum::<u64>();
+    let is_chosen = |index: &usize| chosen.binary_search(index).is_ok();
+    let stays = (0..job.model.weights.len()).filter(|index| !is_chosen(index));
+    let stays = stays.map(|index| job.model.weights[index].bytes);
     Ok(Decompressed {
         output: job.output.to_owned(),
         copied: job.model.weights.len() - weights.len(),
-        before,
-        after: before - sum(|weight| weight.before) + sum(|weight| weight.after),
+        before: job.model.bytes(),
+        after: total(stays.chain(weights.iter().map(|weight| weight.after))),
         weights,
         elapsed: begun.elapsed(),
     })
@@ -140,7 +141,7 @@ fn package(
     inputs.push(job.model.path.clone());
     let destination = Destination { path: job.output, overwrite: job.overwrite, inputs: &inputs };
     let mut writer = PackageWriter::create(&destination)?;
-    progress.begin(chosen.iter().map(|&index| job.model.weights[index].bytes).sum());
+    progress.begin(total(chosen.iter().map(|&index| job.model.weights[index].bytes)));
     let mut immediates = Immediates::new();
     for &index in chosen {
         if edits.chains[&index].data().any(|data| data.is_immediate()) {

@@ -34,7 +34,7 @@ use crate::graph::function::Opset;
 use crate::lower::encode::EncodeError;
 use crate::lower::precision;
 use crate::lower::rewrite::RewriteError;
-use crate::model::{Model, ModelData, ModelError};
+use crate::model::{Model, ModelData, ModelError, total};
 use crate::plan::{self, Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
 use crate::quant::palette::PaletteError;
@@ -231,8 +231,8 @@ fn report(
         format: job.format,
         copied: job.model.weights.len() - weights.len(),
         kept: kept.iter().map(|(index, fact)| (job.model.weights[*index].name.clone(), *fact)).collect(),
-        before: job.model.weights.iter().map(|weight| weight.bytes).sum(),
-        after: after.sum(),
+        before: job.model.bytes(),
+        after: total(after),
         weights,
         written,
         elapsed: begun.elapsed(),
@@ -255,7 +255,7 @@ fn pass<'l>(
     progress: &dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<Pass, RunError> {
-    progress.begin(job.model.weights.iter().map(|w| w.bytes).sum());
+    progress.begin(job.model.bytes());
     let reports = Mutex::new(Vec::new());
     let keep = Mutex::new(Vec::new());
     // The tensors of a weight that are to be written.

@@ -158,7 +158,7 @@ impl<'a> Work<'a> {
         inputs.extend_from_slice(job.inputs);
         let destination = Destination { path: job.output, overwrite: job.overwrite, inputs: &inputs };
         let mut writer = PackageWriter::create(&destination)?;
-        progress.begin(job.model.weights.iter().map(|weight| weight.bytes).sum());
+        progress.begin(job.model.bytes());
         let data = job.model.open_data()?;
         let mut immediates = Immediates::new();
         let mut reports = Vec::new();

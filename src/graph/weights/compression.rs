@@ -100,6 +100,8 @@ pub(super) struct Chain<'i, 'f> {
     pub(super) bytes: Option<u64>,
     /// Whether everything that is long lies in files.
     pub(super) all_in_files: bool,
+    /// What lies in files, and as what the program declares it.
+    pub(super) blobs_declared: Vec<(BlobRef, TensorType)>,
 }
 
 impl<'i, 'f> Chain<'i, 'f> {
@@ -112,6 +114,7 @@ impl<'i, 'f> Chain<'i, 'f> {
             stored: Vec::new(),
             bytes: Some(0),
             all_in_files: true,
+            blobs_declared: Vec::new(),
         };
         chain.walk(id, 0);
         if chain.compression.bits == 0
@@ -160,14 +163,18 @@ impl<'i, 'f> Chain<'i, 'f> {
     }
 
     fn keep(&mut self, place: &str, literal: &Literal) {
-        let bytes = literal.ty.as_tensor().and_then(TensorType::bytes);
+        let tensor = literal.ty.as_tensor();
+        let bytes = tensor.and_then(TensorType::bytes);
         // A scalar of text, `output_dtype`, is no stored value.
         if literal.text().is_some() {
             return;
         }
         self.bytes = self.bytes.and_then(|sum| sum.checked_add(bytes?));
         match &literal.content {
-            Content::Blob(blob) => self.stored.push((place.to_owned(), Stored::Blob(blob.clone()))),
+            Content::Blob(blob) => {
+                self.blobs_declared.extend(tensor.map(|tensor| (blob.clone(), tensor.clone())));
+                self.stored.push((place.to_owned(), Stored::Blob(blob.clone())));
+            }
             Content::Bytes(bytes) if bytes.len() <= MAX_INLINE => {
                 self.stored.push((place.to_owned(), Stored::Bytes(bytes.to_vec())));
             }
