@@ -94,6 +94,9 @@ pub struct ProgramFault {
     pub operator: String,
     /// What is wrong, with its place.
     pub what: String,
+    /// The place and the rule that is broken, as [`CheckFault::key`]: what tells whether two operator sets find the same
+    /// fault, whose words name the set.
+    pub key: String,
 }
 
 impl ProgramFault {
@@ -104,6 +107,10 @@ impl ProgramFault {
             operation: place.map_or(String::new(), |place| shown(&place.name)),
             operator: place.map_or(String::new(), |place| place.kind.to_string()),
             what: problem.to_string(),
+            key: match place {
+                Some(place) => format!("{}: {}", place.path, problem.fault.key()),
+                None => format!("{}: {}", problem.function, problem.fault.key()),
+            },
         }
     }
 

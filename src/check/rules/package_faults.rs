@@ -1,5 +1,7 @@
 //! Packages that break rules of Core ML before anything is done to them.
 
+use std::collections::HashSet;
+
 use crate::check::words::count;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
 use crate::element::ElementType;
@@ -44,7 +46,8 @@ fn faults(context: &Context, model: &Model, facts: &ProgramFacts) -> Vec<String>
     let mut own = facts.set.map(|set| model.program_faults(set)).unwrap_or_default();
     // What cannot be raised is told as an error.
     let broken = super::package_raise_breaks::broken(context);
-    own.retain(|fault| !broken.contains(fault));
+    let broken: HashSet<&str> = broken.iter().map(|fault| fault.key.as_str()).collect();
+    own.retain(|fault| !broken.contains(fault.key.as_str()));
     let mut all: Vec<String> = own.into_iter().map(|fault| fault.what).collect();
     for state in &facts.states {
         if state.element.is_some_and(|element| element != ElementType::Fp16) {

@@ -1,5 +1,7 @@
 //! Operations that a newer operator set does not have in their form.
 
+use std::collections::HashSet;
+
 use crate::check::needs;
 use crate::check::words::count;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
@@ -39,7 +41,8 @@ pub(super) fn broken(context: &Context) -> Vec<ProgramFault> {
     let Some(written) = programs::written(context, facts).filter(|set| *set > own) else { return Vec::new() };
     let before = model.program_faults(own);
     let mut broken = model.program_faults(written);
-    broken.retain(|fault| !before.contains(fault));
+    let known: HashSet<&str> = before.iter().map(|fault| fault.key.as_str()).collect();
+    broken.retain(|fault| !known.contains(fault.key.as_str()));
     // Constants that are compressed already must be sound to be brought into the new form.
     if own < Opset::CoreML8 && written >= Opset::CoreML8 {
         broken.extend(before.into_iter().filter(|fault| fault.operator.starts_with("constexpr_")));
