@@ -75,7 +75,7 @@ pub enum Shapes {
 }
 
 /// How a program takes a constant.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Uses {
     /// The kinds of modules that take it as their weight, in the program's order.
     pub kinds: Vec<Kind>,
