@@ -235,6 +235,19 @@ fn claims_beyond_the_files_are_errors() {
 }
 
 #[test]
+fn the_name_of_the_output_must_fit() {
+    let at = tempfile::tempdir().unwrap();
+    let packages = archive("lowered", at.path());
+    let models = [packages[0].1.clone(), root().join("examples/models/bytes-lm.safetensors")];
+    for (model, name) in models.iter().zip(["out.safetensors", "out.mlpackage"]) {
+        let (model, output) = (Model::open(model).unwrap(), at.path().join(name));
+        let job = Decompress { model: &model, output: &output, overwrite: false };
+        let error = decompress(&job, &Quiet, &AtomicBool::new(false)).unwrap_err();
+        assert!(matches!(error, run::RunError::Format(_)) && !output.exists(), "{error}");
+    }
+}
+
+#[test]
 fn coremltools_decompresses_to_the_same() {
     let Ok(python) = std::env::var("BITMILL_PYTHON") else {
         // Past the capture of the test runner: a test that did not run must not look as if it had.

@@ -86,6 +86,9 @@ fn is_single(program: &PackageModel, index: usize) -> bool {
 /// See [`RunError`]. Whatever the error, no output is left behind, and what was at its place is still there.
 pub fn decompress(job: &Decompress, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Decompressed, RunError> {
     let begun = Instant::now();
+    if let Some(why) = super::misnamed(job.model, job.output) {
+        return Err(RunError::Format(why));
+    }
     let chosen = compressed(job.model);
     match &job.model.program {
         Some(program) => package(job, program, &chosen, progress, cancel)?,

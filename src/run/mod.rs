@@ -17,7 +17,7 @@ mod work;
 mod write;
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -59,7 +59,7 @@ pub struct Job<'a> {
     /// How to write.
     pub format: OutputFormat,
     /// Where to: a file; a directory when the model is one. A relative path counts from the current directory.
-    pub output: &'a std::path::Path,
+    pub output: &'a Path,
     /// Whether what is there may be replaced.
     pub overwrite: bool,
     /// More inputs that must not be overwritten, such as the recipe.
@@ -161,7 +161,7 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
     if job.plan.decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Misfit(_))) {
         return Err(RunError::NotChecked);
     }
-    if let Some(why) = misnamed(job) {
+    if let Some(why) = misnamed(job.model, job.output) {
         return Err(RunError::Format(why));
     }
     match (&job.model.program, job.format) {
@@ -181,9 +181,9 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
 }
 
 /// Why the name of the output promises something else than what would be written there.
-fn misnamed(job: &Job) -> Option<&'static str> {
-    let ends_in = |wanted: &str| job.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
-    match job.model.program {
+fn misnamed(model: &Model, output: &Path) -> Option<&'static str> {
+    let ends_in = |wanted: &str| output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
+    match model.program {
         Some(_) if ends_in("safetensors") => {
             Some("a Core ML package becomes a package: name an output that ends in `.mlpackage`")
         }
