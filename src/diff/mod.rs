@@ -158,6 +158,8 @@ pub struct Sum {
     pub before: u64,
     /// Bytes in the second model.
     pub after: u64,
+    /// Values of them that are NaN or infinite in the first model and something else in the second.
+    pub not_finite: u64,
     /// Errors, over those that can be compared.
     pub power: Power,
 }
@@ -169,14 +171,17 @@ impl Sum {
         self.after = self.after.saturating_add(after.weights[pair.after].bytes);
         match &pair.values {
             ValueChange::Same => self.same += 1,
-            ValueChange::Error { power, .. } => self.power = self.power.and(power),
+            ValueChange::Error { power, not_finite } => {
+                self.power = self.power.and(power);
+                self.not_finite = self.not_finite.saturating_add(*not_finite);
+            }
             ValueChange::Shape | ValueChange::Bytes => self.incomparable += 1,
         }
     }
 
-    /// The ratio over those that differ: infinite where none does.
-    pub fn sqnr(&self) -> f64 {
-        ValueChange::Error { power: self.power, not_finite: 0 }.sqnr()
+    /// What became of the values of those that can be compared, taken as one tensor.
+    pub fn values(&self) -> ValueChange {
+        ValueChange::Error { power: self.power, not_finite: self.not_finite }
     }
 }
 
