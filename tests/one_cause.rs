@@ -321,3 +321,21 @@ fn widths_are_offered_for_the_set_that_is_written() {
     assert_eq!(titles("CoreML6"), ["use int8", "use lut4"]);
     assert_eq!(titles("CoreML8"), ["use int4", "use lut3"]);
 }
+
+/// Shared constants are told together where they are shared by the same kinds, and never with kinds of others.
+#[test]
+fn constants_of_two_kinds_are_told_by_their_kinds() {
+    let model = "program CoreML8\na.weight  embedding  256x64  fp16  also=linear\n\
+        b.weight  embedding  256x64  fp16  also=linear\nc.weight  matmul  256x64  fp16  also=linear\n";
+    let text = "embedding or matmul => int8 per-channel\nlinear => int4 per-group(32)\n";
+    let findings = analyze(&Example::with_model(model, text, ""), text).findings;
+    let told: Vec<&str> = findings.iter().filter(|f| f.code == "weight-two-kinds").map(|f| &*f.message).collect();
+    assert_eq!(
+        told,
+        [
+            "2 weights (`a.weight` and `b.weight`) are shared by operators of the kinds `embedding` and `linear`, and count as \
+             the first",
+            "`c.weight` is shared by operators of the kinds `matmul` and `linear`, and counts as the first",
+        ]
+    );
+}
