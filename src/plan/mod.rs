@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::dtype::DType;
-use crate::model::{Compressed, Method, Model, Role, Weight};
+use crate::model::{Compressed, Method, Model, Role, Stored, Weight};
 use crate::recipe::Recipe;
 use crate::scheme::{Scheme, WeightScheme};
 pub use fit::{Fitted, Misfit};
@@ -217,9 +217,9 @@ fn halved(weight: &Weight) -> u64 {
     match &weight.compressed {
         None => weight.bytes / 2,
         // Of what pruning left, the values become half as long, and the mask stays.
-        Some(Compressed { method: Method::Floats, bits: 32, sparse: Some(stored), .. }) => {
-            weight.bytes.saturating_sub(stored.kept.saturating_mul(2)).max(weight.bytes / 2)
-        }
+        Some(Compressed {
+            method: Method::Floats, bits: 32, sparse: Some(Stored { kept: Some(kept), .. }), ..
+        }) => weight.bytes.saturating_sub(kept.saturating_mul(2)).max(weight.bytes / 2),
         // Codes stay as they are. So little is in scales and tables that the headers need not tell how much.
         Some(_) => weight.bytes,
     }

@@ -132,7 +132,7 @@ impl CompressionShape {
             },
             bits: compressed.bits,
             granularity: Some(compressed.sharing.to_string()).filter(|words| !words.is_empty()),
-            sparsity: compressed.sparse.map(|stored| stored.sparsity()),
+            sparsity: compressed.sparse.and_then(|stored| stored.sparsity()),
         }
     }
 }

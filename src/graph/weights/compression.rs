@@ -18,8 +18,8 @@ pub struct Compression {
     pub affine: Option<Affine>,
     /// Indices into tables.
     pub palette: Option<Palette>,
-    /// The number of values that are stored, where the rest is zero. 0 where it is unknown.
-    pub sparse: Option<u64>,
+    /// The number of values that are stored, where the rest is zero: `None` in it where the program does not say.
+    pub sparse: Option<Option<u64>>,
     /// Bits of each stored code or index; those of the element type where neither is used.
     pub bits: u64,
     /// The table's entries are themselves codes with a scale.
@@ -215,7 +215,7 @@ impl<'i, 'f> Chain<'i, 'f> {
             "constexpr_lut_to_sparse" => self.palette(id, "indices_nonzero_data", output),
             "constexpr_sparse_to_dense" => {
                 let values = self.tensor(id, "nonzero_data");
-                self.compression.sparse = Some(values.and_then(TensorType::count).unwrap_or(0));
+                self.compression.sparse = Some(values.and_then(TensorType::count));
                 if let Some(values) = values.filter(|_| self.compression.bits == 0) {
                     self.compression.bits = values.element.bits();
                 }
