@@ -185,9 +185,6 @@ impl Sum {
     }
 }
 
-/// Elements up to which weights are compared side by side; larger ones alone, with all threads inside.
-const SIDE_BY_SIDE: u64 = 4 << 20;
-
 /// Compares two models. Memory is bounded by the largest weight of both, and by several small ones.
 ///
 /// # Errors
@@ -204,7 +201,7 @@ pub fn compare(before: &Model, after: &Model) -> Result<Comparison, ModelError> 
         Ok(Pair { before: a, after: b, was: StoredAs::of(before, first), is: StoredAs::of(after, second), values })
     };
     let (small, large): (Vec<_>, Vec<_>) =
-        matched.pairs.iter().partition(|(a, _)| before.weights[*a].elements() <= SIDE_BY_SIDE);
+        matched.pairs.iter().partition(|(a, _)| before.weights[*a].elements() <= run::BATCH);
     let mut pairs: Vec<Pair> = small.into_par_iter().map(pair).collect::<Result<_, _>>()?;
     for one in large {
         pairs.push(pair(one)?);

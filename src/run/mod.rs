@@ -4,6 +4,7 @@
 //! the output does not depend on how the work is spread. Small weights run side by side, a large one alone with
 //! all threads inside it: memory is bounded by the largest few weights, not by the model.
 
+mod batch;
 mod beside;
 pub mod decompress;
 mod layout;
@@ -39,8 +40,11 @@ use crate::plan::{self, Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
 use crate::quant::palette::PaletteError;
 use crate::recipe::Recipe;
+pub use batch::BATCH;
+use batch::batches;
 use beside::beside;
 use layout::{Item, Layout};
+use parts::Content;
 pub use parts::OutputFormat;
 pub use report::{Report, Sum, WeightReport};
 pub use values::{Values, read};
@@ -149,9 +153,6 @@ impl Progress for Quiet {
     fn begin(&self, _: u64) {}
     fn done(&self, _: &str, _: u64) {}
 }
-
-/// Elements up to which weights run side by side; larger ones run alone, with all threads inside.
-const BATCH: u64 = 4 << 20;
 
 /// Runs a job.
 ///
@@ -284,9 +285,19 @@ fn pass<'l>(
     };
     // Writing a large weight would leave the other threads idle: it is written while the next one is made.
     let mut ready = Vec::new();
-    for batch in batches(job.model, &layout.items) {
+    // What is copied passes through without being held; what is packed in the input and written as floats does not.
+    let held = |item: &Item| match item.parts.iter().all(|part| part.content == Content::Copy) {
+        true => 0,
+        false => job.model.weights[item.weight].elements(),
+    };
+    for batch in batches(&layout.items, held) {
         let make = || match batch {
             [alone] => one(alone),
+            [large, copies @ ..] if held(large) > BATCH => {
+                let copy = || copies.par_iter().try_for_each(|item| one(item).map(|_| ()));
+                let (made, copied) = rayon::join(|| one(large), copy);
+                copied.and(made)
+            }
             several => several.par_iter().try_for_each(|item| writers.write(&one(item)?)).map(|()| Vec::new()),
         };
         let (written, made) = if ready.is_empty() { (Ok(()), make()) } else { beside(|| writers.write(&ready), make) };
@@ -300,25 +311,6 @@ fn pass<'l>(
     }
     keep.sort_by_key(|(index, _)| *index);
     Ok(Pass::Keep(keep))
-}
-
-/// Neighbours whose elements together stay below [`BATCH`], or one larger weight.
-fn batches<'i>(model: &Model, items: &'i [Item]) -> Vec<&'i [Item]> {
-    let mut batches = Vec::new();
-    let (mut begin, mut sum) = (0, 0u64);
-    for (index, item) in items.iter().enumerate() {
-        // A tensor that is copied passes through without being held.
-        let elements = if item.change.is_some() { model.weights[item.weight].elements() } else { 0 };
-        if index > begin && sum + elements > BATCH {
-            batches.push(&items[begin..index]);
-            (begin, sum) = (index, 0);
-        }
-        sum += elements;
-    }
-    if begin < items.len() {
-        batches.push(&items[begin..]);
-    }
-    batches
 }
 
 /// A weight and its values as they are worked on: in the precision that the recipe asks for.
