@@ -137,7 +137,8 @@ impl<'a> Work<'a> {
             let chosen: HashSet<GraphPath> = edits.replace.keys().cloned().collect();
             let mut moved = precision::to_fp16(&mut message, &chosen, &|file, offset| package.floats(file, offset));
             let replace = std::mem::take(&mut edits.replace).into_iter();
-            edits.replace = replace.map(|(place, weight)| (moved.remove(&place).unwrap_or(place), weight)).collect();
+            let moved = replace.map(|(place, weight)| Ok((moved.remove(&place).ok_or(RunError::Layout)?, weight)));
+            edits.replace = moved.collect::<Result<_, RunError>>()?;
         }
         let layout = rewrite(&mut message.clone(), &edits, &Immediates::new())?;
         Ok(Work { job, package, message, edits, layout, fitted })
