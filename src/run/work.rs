@@ -321,7 +321,7 @@ impl Made {
     /// The bytes of one of the stored tensors that the weight turns into.
     ///
     /// # Errors
-    /// If a code does not fit its width, which no kernel makes.
+    /// If a code does not fit its width, which no kernel makes, or there is no such tensor.
     pub fn bytes(&self, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
         match (part.content, &self.mask) {
             (Content::Mask, Some(mask)) => return Ok(Cow::Borrowed(mask.bytes())),
@@ -369,7 +369,15 @@ impl Made {
             Content::PackedCodes => packed(&self.stored(&quantized.codes)?)?,
             Content::PackedZeroPoints => packed(&quantized.zero_points)?,
             Content::Scales => encode(&quantized.scales, quantized.scale_type),
-            _ => return Ok(Cow::Borrowed(&self.decoded)),
+            Content::Values if !self.decoded.is_empty() => return Ok(Cow::Borrowed(&self.decoded)),
+            Content::Copy
+            | Content::Values
+            | Content::Tables
+            | Content::Int8Tables
+            | Content::TableScale
+            | Content::ChannelScales
+            | Content::Mask
+            | Content::ByteMask => return Err(QuantError::NotMade),
         }))
     }
 
@@ -398,7 +406,14 @@ impl Made {
             Content::ChannelScales => {
                 encode(palettized.channel_scale.as_ref().map_or(&[][..], |scale| &scale.scales), entry)
             }
-            _ => return Ok(Cow::Borrowed(&self.decoded)),
+            Content::Values if !self.decoded.is_empty() => return Ok(Cow::Borrowed(&self.decoded)),
+            Content::Copy
+            | Content::Values
+            | Content::Scales
+            | Content::ZeroPoints
+            | Content::PackedZeroPoints
+            | Content::Mask
+            | Content::ByteMask => return Err(QuantError::NotMade),
         }))
     }
 }
@@ -411,4 +426,37 @@ fn fill<T: Copy>(items: &[T], with: T, length: usize) -> impl Iterator<Item = T>
 /// Elements of a stored tensor.
 fn elements(part: &Part) -> usize {
     part.shape.iter().product()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{self, Known};
+    use crate::model::Model;
+    use crate::plan::Outcome;
+    use crate::recipe::NoImports;
+
+    /// What becomes of a weight of 16 × 16 values.
+    fn made(scheme: &str, values: &[f32], format: OutputFormat) -> Result<Made, Stop> {
+        let model = Model::listing("fc.weight  linear  16x16  fp32\n").unwrap();
+        let recipe = format!("threshold 0\nlinear => {scheme}\n");
+        let analysis = check::analyze(std::path::Path::new("a.bitmill"), &recipe, &NoImports, Known::Model(&model));
+        let Outcome::Change(fitted) = &analysis.plan.unwrap().decisions[0].outcome else { panic!("{scheme}") };
+        make(&model.weights[0], &Values::F32(values.into()), fitted, format, &AtomicBool::new(false))
+    }
+
+    #[test]
+    fn what_is_not_made_is_an_error() {
+        let values: Vec<f32> = (0..256).map(|at| at as f32 / 100.0).collect();
+        let part = |content| Part::unnamed(content, DType::F16, vec![16, 16]);
+        for (scheme, missing) in [("int8 per-channel", Content::Tables), ("lut4", Content::ZeroPoints)] {
+            let packed = made(scheme, &values, OutputFormat::Packed).unwrap();
+            assert!(packed.bytes(&part(Content::PackedCodes)).is_ok(), "{scheme}");
+            for content in [missing, Content::Values, Content::Mask] {
+                assert!(matches!(packed.bytes(&part(content)), Err(QuantError::NotMade)), "{scheme} {content:?}");
+            }
+            let floats = made(scheme, &values, OutputFormat::Dequantized).unwrap();
+            assert_eq!(floats.bytes(&part(Content::Values)).unwrap().len(), 16 * 16 * 4, "{scheme}");
+        }
+    }
 }
