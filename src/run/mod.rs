@@ -331,6 +331,18 @@ fn worked<'j>(
     Ok((worked, values))
 }
 
+/// How many values of a weight the precision that the recipe asks for cannot hold.
+fn beyond_fp16(job: &Job, data: &ModelData, index: usize) -> Result<u64, RunError> {
+    let weight = &job.model.weights[index];
+    if plan::in_precision(job.recipe, weight).dtype == weight.dtype {
+        return Ok(0);
+    }
+    Ok(match values::read(data, job.model, weight)? {
+        Values::F32(values) => values.par_iter().filter(|value| precision::is_beyond(**value)).count() as u64,
+        Values::F16(_) | Values::Bf16(_) => 0,
+    })
+}
+
 /// Quantizes one weight. The inner error is why it must stay as it is.
 #[allow(clippy::type_complexity)]
 fn change(
@@ -343,6 +355,10 @@ fn change(
     let begun = Instant::now();
     let before = job.model.weights[index].bytes;
     let (weight, values) = worked(job, data, index)?;
+    let beyond = beyond_fp16(job, data, index)?;
+    if beyond > 0 {
+        return Ok(Err(Fact::BeyondFp16(beyond)));
+    }
     let weight = &*weight;
     let made = match work::make(weight, &values, fitted, job.format, cancel) {
         Ok(made) => made,

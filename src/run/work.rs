@@ -222,8 +222,9 @@ impl<T: Element> Task<'_, T> {
             .map_err(|error| match error {
                 PaletteError::Cancelled => Stop::Error(RunError::Cancelled),
                 PaletteError::TooManyValues { distinct, .. } => Stop::Keep(Fact::Distinct(distinct as u64)),
-                PaletteError::TooLarge { .. } => Stop::Keep(Fact::BeyondFp16(1)),
-                PaletteError::NotFinite { .. } => Stop::Keep(Fact::NotFinite(1)),
+                // An entry or scale may be too large where no single value is.
+                PaletteError::TooLarge { .. } => Stop::Keep(Fact::BeyondFp16(beyond_fp16(pruned).max(1))),
+                PaletteError::NotFinite { .. } => Stop::Keep(Fact::NotFinite(power::not_finite(pruned))),
                 source => Stop::Error(RunError::Palette { weight: self.weight.name.clone(), source }),
             })?;
         let values = Decoded::All(palettized.dequantize::<T>());
@@ -233,7 +234,7 @@ impl<T: Element> Task<'_, T> {
     fn float(&self, values: &[T], float: FloatType) -> Worked<T> {
         let mut facts = Vec::new();
         if float == FloatType::Fp16 {
-            let beyond = count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
+            let beyond = beyond_fp16(values);
             if beyond > 0 {
                 facts.push(Fact::BeyondFp16(beyond));
             }
@@ -253,6 +254,11 @@ fn is_narrow(quantized: &Quantized) -> bool {
 fn count<T: Element>(values: &[T], is: impl Fn(f32) -> bool + Sync) -> u64 {
     let of_piece = |piece: &[T]| piece.iter().filter(|v| is(v.to_f32())).count() as u64;
     values.par_chunks(PIECE).map(of_piece).sum()
+}
+
+/// How many values are finite and beyond fp16.
+fn beyond_fp16<T: Element>(values: &[T]) -> u64 {
+    count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX))
 }
 
 /// Elements that one thread takes at a time.
@@ -437,17 +443,18 @@ mod tests {
     use crate::recipe::NoImports;
 
     /// What becomes of a weight of 16 × 16 values.
-    fn made(scheme: &str, values: &[f32], format: OutputFormat) -> Result<Made, Stop> {
-        let model = Model::listing("fc.weight  linear  16x16  fp32\n").unwrap();
+    fn made(scheme: &str, values: &Values, format: OutputFormat) -> Result<Made, Stop> {
+        let dtype = if matches!(values, Values::F32(_)) { "fp32" } else { "bf16" };
+        let model = Model::listing(&format!("fc.weight  linear  16x16  {dtype}\n")).unwrap();
         let recipe = format!("threshold 0\nlinear => {scheme}\n");
         let analysis = check::analyze(std::path::Path::new("a.bitmill"), &recipe, &NoImports, Known::Model(&model));
         let Outcome::Change(fitted) = &analysis.plan.unwrap().decisions[0].outcome else { panic!("{scheme}") };
-        make(&model.weights[0], &Values::F32(values.into()), fitted, format, &AtomicBool::new(false))
+        make(&model.weights[0], values, fitted, format, &AtomicBool::new(false))
     }
 
     #[test]
     fn what_is_not_made_is_an_error() {
-        let values: Vec<f32> = (0..256).map(|at| at as f32 / 100.0).collect();
+        let values = Values::F32((0..256).map(|at| at as f32 / 100.0).collect());
         let part = |content| Part::unnamed(content, DType::F16, vec![16, 16]);
         for (scheme, missing) in [("int8 per-channel", Content::Tables), ("lut4", Content::ZeroPoints)] {
             let packed = made(scheme, &values, OutputFormat::Packed).unwrap();
@@ -458,5 +465,13 @@ mod tests {
             let floats = made(scheme, &values, OutputFormat::Dequantized).unwrap();
             assert_eq!(floats.bytes(&part(Content::Values)).unwrap().len(), 16 * 16 * 4, "{scheme}");
         }
+    }
+
+    #[test]
+    fn values_beyond_fp16_are_counted() {
+        let mut values = vec![bf16::from_f32(1.0); 256];
+        values[3..8].fill(bf16::from_f32(1e6));
+        let stop = made("lut4 fit unique", &Values::Bf16(values.into()), OutputFormat::Packed).unwrap_err();
+        assert!(matches!(stop, Stop::Keep(Fact::BeyondFp16(5))), "{stop:?}");
     }
 }

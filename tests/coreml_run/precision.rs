@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bitmill::check::Known;
+use bitmill::check::{Fact, Known};
 use bitmill::element::ElementType::{self, Bool, Fp16, Fp32};
 use bitmill::formats::coreml::PackageWriter;
 use bitmill::formats::coreml::proto::{
@@ -46,6 +46,11 @@ fn array(name: &str) -> Kept<FeatureDescription> {
 
 /// A branch that takes a weight and a constant beyond fp16 from outside, and one that only hands on what became fp16.
 fn package(path: &Path) {
+    scaled(path, 8.0);
+}
+
+/// As [`package`], with a second weight of values as large as that.
+fn scaled(path: &Path, largest: f32) {
     let mut writer = PackageWriter::create(&Destination { path, overwrite: false, inputs: &[] }).unwrap();
     let mut weight = |name: &str, factor: f32| {
         let bytes: Vec<u8> =
@@ -55,7 +60,7 @@ fn package(path: &Path) {
         constant.attributes.push(message::attribute("val", message::blob(Fp32, &[48, 48], offset)));
         constant
     };
-    let (first, second) = (weight("first_weight", 1.0), weight("second_weight", 8.0));
+    let (first, second) = (weight("first_weight", 1.0), weight("second_weight", largest));
     let yes = Block {
         operations: vec![
             operation("linear", "yes", &[("x", "root"), ("weight", "first_weight")], (Fp32, X)).into(),
@@ -209,4 +214,23 @@ fn there_is_one_size() {
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// A weight with values beyond fp16 stays what it is: it would be written with infinities.
+#[test]
+fn what_fp16_cannot_hold_is_kept() {
+    let at = tempfile::tempdir().unwrap();
+    let path = at.path().join("large.mlpackage");
+    scaled(&path, 1e6);
+    let model = Model::open(&path).unwrap();
+    for (number, scheme) in ["fp16", "int8 per-channel", "lut4", "sparse 50%"].iter().enumerate() {
+        let recipe = format!("target iOS16\nprecision fp16\nthreshold 40\nall => {scheme}\n");
+        let output = at.path().join(format!("{number}.mlpackage"));
+        let report = write(&model, &analyze(&model, &recipe), OutputFormat::MlPackage, &output);
+        let [(name, Fact::BeyondFp16(count))] = &report.kept[..] else { panic!("{scheme}: {:?}", report.kept) };
+        assert!(name.starts_with("second") && *count > 1000, "{name} {count}");
+        let written = Model::open(&output).unwrap();
+        valid(parts(&written), &recipe);
+        assert_eq!(element(&written, "second_weight"), Fp32, "{scheme}");
+    }
 }
