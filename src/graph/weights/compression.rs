@@ -9,7 +9,7 @@ use crate::graph::types::{TensorType, Type};
 use crate::graph::value::{BlobRef, Blobs, Content, Literal};
 
 /// How deep a chain of `constexpr_*` is followed; coremltools writes at most three.
-const MAX_CHAIN: usize = 8;
+pub const MAX_CHAIN: usize = 16;
 
 /// A compressed constant. The parts can go together: a sparse palette, a palette with quantized entries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

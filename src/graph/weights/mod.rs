@@ -17,7 +17,7 @@ use super::op::Operation;
 use super::types::TensorType;
 use super::value::{BlobRef, Blobs, Content, Literal};
 
-pub use compression::{Affine, Compression, Granularity, Palette};
+pub use compression::{Affine, Compression, Granularity, MAX_CHAIN, Palette};
 pub use names::{dotted, is_module_like, mangled, stem};
 pub use role::{Axes, Role};
 
