@@ -9,10 +9,15 @@ use std::sync::atomic::AtomicBool;
 
 use bitmill::check::{self, Known};
 use bitmill::diff::{Change, ValueChange, compare};
+use bitmill::formats::coreml::proto::{
+    BindingKind, Block, ConstantDimension, Dimension, DimensionKind, Kept, Model as Message, ModelKind, ValueKind,
+    ValueTypeKind,
+};
 use bitmill::model::Model;
 use bitmill::recipe::NoImports;
 use bitmill::run::decompress::{Decompress, compressed, decompress};
 use bitmill::run::{self, Job, OutputFormat, Quiet};
+use prost::Message as _;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -218,6 +223,131 @@ fn broken_chains_are_errors() {
     }
     let left = std::fs::read_dir(at.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(left.collect::<Vec<_>>(), ["lowered"]);
+}
+
+/// A program may declare tensors that its files do not hold: sizes, and sums of them, must not follow the claim.
+#[test]
+fn claims_beyond_the_files_are_errors() {
+    let at = tempfile::tempdir().unwrap();
+    let mut refused = 0;
+    for (name, path) in archive("lowered", at.path()) {
+        let program = path.join("Data/com.apple.CoreML/model.mlmodel");
+        let mut model = Kept::<Message>::decode(&std::fs::read(&program).unwrap()[..]).unwrap();
+        let mut changed = false;
+        let Some(ModelKind::MlProgram(message)) = &mut model.kind else { panic!() };
+        let operations =
+            message.functions.iter_mut().flat_map(|entry| &mut entry.value.as_mut().unwrap().block_specializations);
+        let operations = operations.flat_map(|entry| &mut entry.value.as_mut().unwrap().operations);
+        for operation in operations.filter(|operation| operation.r#type.starts_with("constexpr_")) {
+            let operation = &mut **operation;
+            let attributes = operation.attributes.iter_mut().filter(|entry| entry.key == "scale");
+            let mut values: Vec<_> = attributes.filter_map(|entry| entry.value.as_mut()).collect();
+            for input in operation.inputs.iter_mut().filter(|entry| entry.key == "scale") {
+                let bindings = input.value.iter_mut().flat_map(|argument| &mut argument.arguments);
+                values.extend(bindings.filter_map(|binding| match &mut binding.binding {
+                    Some(BindingKind::Value(value)) => Some(&mut **value),
+                    _ => None,
+                }));
+            }
+            for value in values.into_iter().filter(|value| matches!(value.value, Some(ValueKind::BlobFile(_)))) {
+                let Some(ValueTypeKind::Tensor(tensor)) = value.r#type.as_mut().and_then(|ty| ty.kind.as_mut()) else {
+                    continue;
+                };
+                let rows = ConstantDimension { size: (1 << 59) + 1 };
+                tensor.dimensions[0] = Dimension { dimension: Some(DimensionKind::Constant(rows.into())) }.into();
+                changed = true;
+            }
+        }
+        std::fs::write(&program, model.encode_to_vec()).unwrap();
+        match Model::open(&path) {
+            Ok(_) => assert!(!changed, "{name}"),
+            Err(error) => assert!(changed && error.to_string().contains("another type or length"), "{name}: {error}"),
+        }
+        refused += usize::from(changed);
+    }
+    assert!(refused > 2, "{refused}");
+}
+
+/// Edits the program of a package.
+fn edit(package: &Path, change: impl FnOnce(&mut Kept<Block>)) {
+    let path = package.join("Data/com.apple.CoreML/model.mlmodel");
+    let mut model = Kept::<Message>::decode(&std::fs::read(&path).unwrap()[..]).unwrap();
+    let Some(ModelKind::MlProgram(program)) = &mut model.kind else { panic!() };
+    change(program.functions[0].value.as_mut().unwrap().block_specializations[0].value.as_mut().unwrap());
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
+}
+
+/// A constant that no memory could hold does not vanish from a package.
+#[test]
+fn a_constant_without_a_size_is_an_error() {
+    let at = tempfile::tempdir().unwrap();
+    let (name, path) = archive("lowered", at.path()).remove(0);
+    edit(&path, |block| {
+        let operation =
+            block.operations.iter_mut().find(|operation| operation.r#type.starts_with("constexpr_")).unwrap();
+        let ty = operation.outputs[0].r#type.as_mut().unwrap();
+        let Some(ValueTypeKind::Tensor(tensor)) = &mut ty.kind else { panic!() };
+        for dimension in &mut tensor.dimensions[..2] {
+            let size = ConstantDimension { size: 1 << 40 };
+            *dimension = Dimension { dimension: Some(DimensionKind::Constant(size.into())) }.into();
+        }
+    });
+    let error = Model::open(&path).map(|model| model.weights.len()).unwrap_err().to_string();
+    assert!(error.contains("another type or length"), "{name}: {error}");
+}
+
+/// Two blocks beside each other may give one name to parts of different constants.
+#[test]
+fn names_of_blocks_beside_each_other_are_their_own() {
+    let at = tempfile::tempdir().unwrap();
+    let (_, nested) = archive("run-packages", at.path()).into_iter().find(|(name, _)| name == "nested").unwrap();
+    let small = at.path().join("small.mlpackage");
+    let recipe = "target iOS18\nthreshold 0\nall => lut4 per-tensor sparse 50%\n";
+    run_recipe(&Model::open(&nested).unwrap(), recipe, OutputFormat::MlPackage, &small);
+    let values = |path: &Path| -> Vec<Vec<u8>> {
+        let model = Model::open(path).unwrap();
+        let program = model.program.as_ref().unwrap();
+        let mut all: Vec<Vec<u8>> =
+            compressed(&model).into_iter().map(|at| program.decompress(at).unwrap().unwrap().bytes.to_vec()).collect();
+        all.sort();
+        all
+    };
+    let before = values(&small);
+    let mut renamed = 0;
+    edit(&small, |block| {
+        let cond = block.operations.iter_mut().find(|operation| operation.r#type == "cond").unwrap();
+        let mut rename = |name: &mut String| {
+            if let Some(rest) = name.strip_prefix("yes_weight").or(name.strip_prefix("no_weight")) {
+                *name = format!("both_weight{rest}");
+                renamed += 1;
+            }
+        };
+        for operation in cond.blocks.iter_mut().flat_map(|block| &mut block.operations) {
+            let operation = &mut **operation;
+            operation.outputs.iter_mut().for_each(|output| rename(&mut output.name));
+            let arguments = operation.inputs.iter_mut().filter_map(|input| input.value.as_mut());
+            for binding in arguments.flat_map(|argument| &mut argument.arguments) {
+                if let Some(BindingKind::Name(name)) = &mut binding.binding {
+                    rename(name);
+                }
+            }
+        }
+    });
+    assert!(renamed >= 8, "{renamed}");
+    assert!(values(&small) == before);
+}
+
+#[test]
+fn the_name_of_the_output_must_fit() {
+    let at = tempfile::tempdir().unwrap();
+    let packages = archive("lowered", at.path());
+    let models = [packages[0].1.clone(), root().join("examples/models/bytes-lm.safetensors")];
+    for (model, name) in models.iter().zip(["out.safetensors", "out.mlpackage"]) {
+        let (model, output) = (Model::open(model).unwrap(), at.path().join(name));
+        let job = Decompress { model: &model, output: &output, overwrite: false };
+        let error = decompress(&job, &Quiet, &AtomicBool::new(false)).unwrap_err();
+        assert!(matches!(error, run::RunError::Format(_)) && !output.exists(), "{error}");
+    }
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn line(weight: &Weight) -> String {
         let palette = compression.palette.as_ref().map(|palette| {
             format!("tables of {} vector {} {}", palette.entries.name(), palette.vector, grain(&palette.granularity))
         });
-        let sparse = compression.sparse.map(|count| format!("{count} values"));
+        let sparse = compression.sparse.map(|count| format!("{} values", count.unwrap()));
         let parts: Vec<String> = [sparse, palette, affine].into_iter().flatten().collect();
         format!("{} bits, {}", compression.bits, parts.join(", "))
     });

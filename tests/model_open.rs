@@ -6,11 +6,13 @@
 use std::fs;
 use std::path::Path;
 
+use bitmill::check::{self, Known};
 use bitmill::dtype::DType;
 use bitmill::formats::output::{Destination, PartialFile};
 use bitmill::formats::safetensors::{TensorSpec, Writer};
 use bitmill::kind::Kind;
 use bitmill::model::{KnownBy, Model, ModelFormat, Role};
+use bitmill::recipe::NoImports;
 
 /// Writes a file of fp16 tensors of zeros.
 fn save(path: &Path, tensors: &[(&str, &[usize])], metadata: &[(&str, &str)]) {
@@ -189,4 +191,17 @@ fn the_shipped_models_are_told() {
     assert_eq!((count(&digits, Kind::Conv2d), count(&digits, Kind::Linear), count(&digits, Kind::Other)), (6, 2, 0));
     let bytes = of("bytes-lm.safetensors");
     assert_eq!((count(&bytes, Kind::Embedding), count(&bytes, Kind::Linear), count(&bytes, Kind::Other)), (2, 29, 0));
+}
+
+#[test]
+fn sizes_beyond_64_bits_are_as_large_as_can_be() {
+    let claim = "linear  4294967296x1073741824  fp16\n";
+    let text = format!("a.weight  {claim}b.weight  {claim}c.weight  {claim}");
+    let model = Model::listing(&text).unwrap();
+    assert_eq!(model.bytes(), u64::MAX);
+    let recipe = "linear => int8 per-channel\nexpect size <= 10%\n\"c\" => keep\n";
+    let analysis = check::analyze(Path::new("test.bitmill"), recipe, &NoImports, Known::Model(&model));
+    let plan = analysis.plan.unwrap();
+    assert_eq!(plan.totals(&model, |_| true).before, u64::MAX);
+    assert_eq!(plan.rules[0].plus(plan.rules[1]).before, u64::MAX);
 }

@@ -277,6 +277,14 @@ fn packages_are_told_once() {
             &["package-faults", "package-feature-target"],
         ),
         ("program CoreML6\n", "linear => int8 per-channel, activations uint8\n", &["activations-need-export"]),
+        // Without a target, a package is written in its own operator set.
+        ("program CoreML6\n", "compute cpu-and-ne\nlinear => lut4\n", &["lut-decompressed-early"]),
+        (
+            "program CoreML6\n",
+            "arithmetic coremltools\ncompute cpu-and-ne\nlinear => int8 per-channel\n",
+            &["int8-signed"],
+        ),
+        ("program CoreML5\n", "compute cpu-and-ne\nlinear => keep\n", &["compute-unit-target"]),
         ("program CoreML77\n", "linear => int8 per-channel\n", &["package-set-unknown"]),
         ("program CoreML8\n", "target none\nlinear => int3 per-group(32)\n", &["target-none-package", "affine-bits"]),
     ];
@@ -286,4 +294,48 @@ fn packages_are_told_once() {
         let codes: Vec<_> = analyze(&example, text).findings.iter().map(|finding| finding.code).collect();
         assert_eq!(codes, *expected, "{program}{text}");
     }
+}
+
+/// A table that is only looked up does not silence what is told of computed values; a layer that shares it does.
+#[test]
+fn long_dimensions_are_told_once() {
+    let told = |also: &str| {
+        let table = format!("embed.weight  embedding  20000x64  fp16{also}\n");
+        let model = format!("program CoreML6\nlong flatten 65536\n{table}fc.weight  linear  64x64  fp16\n");
+        codes("compute cpu-and-ne\nall => int8 per-channel\n", model.leak())
+    };
+    assert_eq!(told(""), ["activation-over-16384"]);
+    assert_eq!(told("  also=linear"), ["weight-over-16384"]);
+}
+
+/// What is offered in place of a width that no Core ML has is something that the package's operator set has.
+#[test]
+fn widths_are_offered_for_the_set_that_is_written() {
+    let titles = |set: &str| -> Vec<String> {
+        let model = format!("program {set}\nfc.weight  linear  64x64  fp16\n");
+        let example = Example::with_model(model.leak(), "linear => int3 per-channel\n", "");
+        let analysis = analyze(&example, example.bad);
+        let finding = analysis.findings.into_iter().find(|finding| finding.code == "affine-bits").unwrap();
+        finding.fixes.into_iter().map(|fix| fix.title).filter(|title| title.starts_with("use")).collect()
+    };
+    assert_eq!(titles("CoreML6"), ["use int8", "use lut4"]);
+    assert_eq!(titles("CoreML8"), ["use int4", "use lut3"]);
+}
+
+/// Shared constants are told together where they are shared by the same kinds, and never with kinds of others.
+#[test]
+fn constants_of_two_kinds_are_told_by_their_kinds() {
+    let model = "program CoreML8\na.weight  embedding  256x64  fp16  also=linear\n\
+        b.weight  embedding  256x64  fp16  also=linear\nc.weight  matmul  256x64  fp16  also=linear\n";
+    let text = "embedding or matmul => int8 per-channel\nlinear => int4 per-group(32)\n";
+    let findings = analyze(&Example::with_model(model, text, ""), text).findings;
+    let told: Vec<&str> = findings.iter().filter(|f| f.code == "weight-two-kinds").map(|f| &*f.message).collect();
+    assert_eq!(
+        told,
+        [
+            "2 weights (`a.weight` and `b.weight`) are shared by operators of the kinds `embedding` and `linear`, and count as \
+             the first",
+            "`c.weight` is shared by operators of the kinds `matmul` and `linear`, and counts as the first",
+        ]
+    );
 }

@@ -19,6 +19,7 @@ use bitmill::model::Model;
 use bitmill::recipe::NoImports;
 use bitmill::run::{self, Job, OutputFormat, Quiet};
 use half::f16;
+use prost::Message as _;
 use rayon::prelude::*;
 
 const FIRST_SYSTEMS: [&str; 5] = ["iOS15", "iOS16", "iOS17", "iOS18", "iOS26"];
@@ -245,4 +246,28 @@ fn upstream_packages_are_sound() {
     tiny-lm--int4-group32-asymmetric--iOS18 (CoreML8): weight-already-quantized
     tiny-lm--int8-axis--iOS16 (CoreML6): weight-already-quantized
     ");
+}
+
+/// A fault that a package has in its own operator set is none that a newer one brings, though its words name the set.
+#[test]
+fn a_fault_of_a_package_is_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.mlpackage");
+    drop(package(&path, Opset::CoreML6, ElementType::Fp16));
+    let program = path.join("Data/com.apple.CoreML/model.mlmodel");
+    let mut message = Kept::<Message>::decode(&std::fs::read(&program).unwrap()[..]).unwrap();
+    let Some(ModelKind::MlProgram(mil)) = &mut message.kind else { panic!() };
+    let function = mil.functions[0].value.as_mut().unwrap();
+    let block = function.block_specializations[0].value.as_mut().unwrap();
+    let linear = block.operations.iter_mut().find(|operation| operation.r#type == "linear").unwrap();
+    linear.inputs.push(message::reference("stranger", "x"));
+    std::fs::write(&program, message.encode_to_vec()).unwrap();
+    let model = Model::open(&path).unwrap();
+    for head in ["", "target iOS16\n", "target iOS17\n", "target iOS18\n"] {
+        let recipe = format!("{head}\"fc1\" => int8 per-channel\n");
+        let analysis = check::analyze(Path::new("test.bitmill"), &recipe, &NoImports, Known::Model(&model));
+        let mut codes: Vec<&str> = analysis.findings.iter().map(|finding| finding.code).collect();
+        codes.retain(|code| matches!(*code, "package-faults" | "package-raise-breaks"));
+        assert_eq!(codes, ["package-faults"], "{recipe}{:#?}", analysis.findings);
+    }
 }

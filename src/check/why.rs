@@ -1,9 +1,12 @@
 //! Why a weight is treated as it is, and what other schemes would make of it.
 
 use super::divides::SMALLEST_GROUP;
+use super::needs::set;
+use super::rules::weight_type_of_program::cast_of;
 use super::{Context, Severity, check};
 use crate::coreml::feature::lowest_set;
 use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Platform, Target};
+use crate::model::program::ProgramFacts;
 use crate::model::{Model, Role, Weight};
 use crate::plan::fit::better_extents;
 use crate::plan::{self, Outcome};
@@ -88,7 +91,11 @@ const CANDIDATES: &[&str] = &[
 
 /// What the usual schemes, and the one that the recipe chose, would make of a weight. Target and threshold of
 /// the recipe are told apart from whether a scheme fits at all.
-pub fn alternatives(recipe: &Recipe, model: &Model, weight: &Weight, chosen: Option<&Scheme>) -> Vec<Alternative> {
+///
+/// # Panics
+/// If `index` is not one of `Model::weights`.
+pub fn alternatives(recipe: &Recipe, model: &Model, index: usize, chosen: Option<&Scheme>) -> Vec<Alternative> {
+    let weight = &model.weights[index];
     let mut schemes: Vec<Scheme> = CANDIDATES.iter().filter_map(|text| fragment::scheme(text).ok()).collect();
     let nearby = weight.in_features().filter(|n| n % 32 != 0).map(|n| better_extents(n, 32, SMALLEST_GROUP));
     if let Some(&extent) = nearby.as_ref().and_then(|extents| extents.first()) {
@@ -98,7 +105,7 @@ pub fn alternatives(recipe: &Recipe, model: &Model, weight: &Weight, chosen: Opt
         schemes.retain(|scheme| scheme != chosen);
         schemes.insert(0, chosen.clone());
     }
-    let mut trial = Trial::new(recipe, model, weight);
+    let mut trial = Trial::new(recipe, model, index);
     let judge =
         |scheme: Scheme| Alternative { chosen: Some(&scheme) == chosen, verdict: trial.verdict(&scheme), scheme };
     schemes.into_iter().map(judge).collect()
@@ -113,8 +120,11 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// For a weight of a model, under the settings of a recipe.
-    pub fn new(recipe: &Recipe, model: &Model, weight: &Weight) -> Trial {
+    /// For a weight of a model, by its index, under the settings of a recipe.
+    ///
+    /// # Panics
+    /// If `index` is not one of `Model::weights`.
+    pub fn new(recipe: &Recipe, model: &Model, index: usize) -> Trial {
         let newest = OPERATOR_SETS.last().map(|set| Target { platform: Platform::Ios, set });
         let systems = newest.map(|target| Placed::new(target, Place::default())).into_iter().collect();
         Trial {
@@ -133,10 +143,17 @@ impl Trial {
                 format: model.format,
                 files: model.files.clone(),
                 architecture: model.architecture.clone(),
-                weights: vec![weight.clone()],
+                weights: vec![model.weights[index].clone()],
                 packed: Default::default(),
                 program: None,
-                facts: None,
+                // What is wrong with the program whatever becomes of the weight is no fault of a scheme.
+                facts: model.facts.as_ref().map(|facts| ProgramFacts {
+                    set: facts.set,
+                    functions: 1,
+                    has_fp16: facts.has_fp16,
+                    uses: facts.uses.get(index).cloned().into_iter().collect(),
+                    ..ProgramFacts::default()
+                }),
             },
             target: recipe.written_set(),
         }
@@ -145,18 +162,25 @@ impl Trial {
     /// What a scheme would make of the weight.
     pub fn verdict(&mut self, scheme: &Scheme) -> Verdict {
         let weight = &self.model.weights[0];
-        let set = lowest_set(scheme);
-        let fits =
-            |bytes| Verdict::Fits { bytes, set, too_new: self.target.is_some_and(|target| target.spec < set.spec) };
+        let target = self.target;
+        let fits = |bytes, set: &'static OperatorSet| Verdict::Fits {
+            bytes,
+            set,
+            too_new: target.is_some_and(|target| target.spec < set.spec),
+        };
+        let lowest = lowest_set(scheme);
         if scheme.weights == WeightScheme::Keep {
-            return fits(weight.bytes);
+            return fits(plan::in_precision(&self.recipe, weight).bytes, lowest);
         }
-        let bytes = match plan::outcome(&self.recipe, weight, scheme) {
+        let weight = &*plan::in_precision(&self.recipe, weight);
+        let fitted = match plan::outcome(&self.recipe, weight, scheme) {
             Outcome::Misfit(misfit) => return Verdict::Refused(misfit.to_string()),
             Outcome::Keep(reason) => return Verdict::Refused(reason.to_string()),
-            Outcome::Change(fitted) => plan::size::bytes(weight, &fitted),
+            Outcome::Change(fitted) => fitted,
         };
-        let verdict = fits(bytes);
+        let cast = self.model.facts.as_ref().and_then(|_| cast_of(&self.recipe, weight, &fitted)).map(set);
+        let oldest = cast.filter(|cast| cast.spec > lowest.spec).unwrap_or(lowest);
+        let verdict = fits(plan::size::bytes(weight, &fitted), oldest);
         self.recipe.rules = vec![Rule {
             selector: Selector::Kind(crate::kind::KindWord::All, Place::default()),
             selector_place: Place::default(),
@@ -172,5 +196,37 @@ impl Trial {
             Some(finding) => Verdict::Refused(finding.message),
             None => verdict,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Known, with_defaults};
+    use crate::recipe::{NoImports, resolve};
+
+    /// What a scheme would make of the one weight of a model, under the settings of a recipe.
+    fn verdict(model: &str, recipe: &str, scheme: &str) -> Verdict {
+        let model = Model::listing(model).unwrap();
+        let recipe = resolve(std::path::Path::new("a.bitmill"), recipe, &NoImports);
+        let recipe = with_defaults(recipe, Known::Model(&model));
+        Trial::new(&recipe, &model, 0).verdict(&fragment::scheme(scheme).unwrap())
+    }
+
+    #[test]
+    fn a_program_is_asked_as_check_asks_it() {
+        let half = "program CoreML8\nfc.weight  linear  64x64  fp16\n";
+        assert!(matches!(verdict(half, "", "int4 per-group(32) scale fp32"), Verdict::Refused(_)));
+        assert!(matches!(verdict(half, "", "int4 per-group(32)"), Verdict::Fits { too_new: false, .. }));
+        let float = "program CoreML5 fp32\nfc.weight  linear  64x64  fp32\n";
+        let set_of = |recipe, scheme| match verdict(float, recipe, scheme) {
+            Verdict::Fits { set, too_new, .. } => (set.name, too_new),
+            Verdict::Refused(why) => panic!("{why}"),
+        };
+        assert_eq!(set_of("", "fp16"), ("CoreML6", true));
+        assert_eq!(set_of("target iOS16\n", "fp16"), ("CoreML6", false));
+        assert_eq!(set_of("target iOS16\n", "fp16 sparse 50%"), ("CoreML8", true));
+        let shared = "program CoreML8\nfc.weight  linear  64x64  fp16  handed-out\n";
+        assert!(matches!(verdict(shared, "", "int8 per-channel"), Verdict::Refused(_)));
     }
 }

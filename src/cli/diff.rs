@@ -112,7 +112,7 @@ impl Show<'_> {
             Column::number("SQNR", 0),
         ]);
         for ((was, is), sum) in sums {
-            let quality = if sum.incomparable == sum.weights { String::new() } else { decibels(sum.sqnr()) };
+            let quality = if sum.incomparable == sum.weights { String::new() } else { quality(&sum.values()) };
             table.row([
                 Cell::from(stored(&was, &is)),
                 Cell::from(thousands(sum.weights as u64)),
@@ -161,7 +161,7 @@ impl Show<'_> {
         let share = sum.after as f64 / sum.before.max(1) as f64;
         parts.push(format!("{} to {}, {}", size(sum.before), size(sum.after), percent(share)));
         if sum.same + sum.incomparable < sum.weights {
-            parts.push(decibels(sum.sqnr()));
+            parts.push(quality(&sum.values()));
         }
         parts.join("; ")
     }

@@ -12,7 +12,7 @@ use super::terminal::{Painter, Style, Terminal, clean};
 use super::{Exit, edit, heading, json, open};
 use crate::check::targets::{ForTarget, for_every_target};
 use crate::check::{FixKind, Severity, report::Texts};
-use crate::model::{Model, Weight, layers};
+use crate::model::{Model, Weight, layers, total};
 use crate::plan::lock::{self, Change, Difference, Lock};
 use crate::plan::words::{self, shape};
 use crate::plan::{Decision, Outcome, Plan, Reason};
@@ -120,7 +120,7 @@ fn weights_table(
     for (name, members) in rows {
         let first = listed[members[0]];
         let (weight, decision) = (&model.weights[first], &plan.decisions[first]);
-        let sum = |of: fn(&Decision) -> u64| members.iter().map(|&at| of(&plan.decisions[listed[at]])).sum::<u64>();
+        let sum = |of: fn(&Decision) -> u64| total(members.iter().map(|&at| of(&plan.decisions[listed[at]])));
         let (before, after) = (sum(|d| d.before), sum(|d| d.after));
         let changes = decision.outcome.is_change();
         let bits = after as f64 * 8.0 / (weight.elements().max(1) * members.len() as u64) as f64;

@@ -39,7 +39,7 @@ pub fn run(args: &WhyArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
         show_rules(recipe, &texts, decision, terminal)?;
         show_outcome(recipe, weight, decision, terminal)?;
         if weight.never_quantized().is_none() {
-            show_alternatives(recipe, model, weight, decision, terminal)?;
+            show_alternatives(recipe, (model, index), decision, terminal)?;
         }
     }
     Ok(if has_errors { Exit::Findings } else { Exit::Fine })
@@ -96,11 +96,11 @@ fn show_outcome(recipe: &Recipe, weight: &Weight, decision: &Decision, terminal:
 
 fn show_alternatives(
     recipe: &Recipe,
-    model: &Model,
-    weight: &Weight,
+    (model, index): (&Model, usize),
     decision: &Decision,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
+    let weight = &model.weights[index];
     let chosen = decision.rule.and_then(|rule| recipe.rules.get(rule)?.scheme.as_ref());
     let mut table = Table::new(&[
         Column::text("", 0),
@@ -109,7 +109,7 @@ fn show_alternatives(
         Column::number("size", 2),
         Column::text("runs from, or why not", 0),
     ]);
-    for one in alternatives(recipe, model, weight, chosen) {
+    for one in alternatives(recipe, model, index, chosen) {
         let bits = one.bits(weight).map_or(String::new(), |bits| format!("{bits:.2}"));
         let (style, bytes, says) = says(&one);
         let mark = if one.chosen { "*" } else { "" };

@@ -155,6 +155,8 @@ pub struct Sum {
     pub before: u64,
     /// Bytes in the second model.
     pub after: u64,
+    /// Values of them that are NaN or infinite in the first model and something else in the second.
+    pub not_finite: u64,
     /// Errors, over those that can be compared.
     pub power: Power,
 }
@@ -166,19 +168,19 @@ impl Sum {
         self.after = self.after.saturating_add(after.weights[pair.after].bytes);
         match &pair.values {
             ValueChange::Same => self.same += 1,
-            ValueChange::Error { power, .. } => self.power = self.power.and(power),
+            ValueChange::Error { power, not_finite } => {
+                self.power = self.power.and(power);
+                self.not_finite = self.not_finite.saturating_add(*not_finite);
+            }
             ValueChange::Shape | ValueChange::Bytes => self.incomparable += 1,
         }
     }
 
-    /// The ratio over those that differ: infinite where none does.
-    pub fn sqnr(&self) -> f64 {
-        ValueChange::Error { power: self.power, not_finite: 0 }.sqnr()
+    /// What became of the values of those that can be compared, taken as one tensor.
+    pub fn values(&self) -> ValueChange {
+        ValueChange::Error { power: self.power, not_finite: self.not_finite }
     }
 }
-
-/// Elements up to which weights are compared side by side; larger ones alone, with all threads inside.
-const SIDE_BY_SIDE: u64 = 4 << 20;
 
 /// Compares two models. Memory is bounded by the largest weight of both, and by several small ones.
 ///
@@ -196,7 +198,7 @@ pub fn compare(before: &Model, after: &Model) -> Result<Comparison, ModelError> 
         Ok(Pair { before: a, after: b, was: StoredAs::of(before, first), is: StoredAs::of(after, second), values })
     };
     let (small, large): (Vec<_>, Vec<_>) =
-        matched.pairs.iter().partition(|(a, _)| before.weights[*a].elements() <= SIDE_BY_SIDE);
+        matched.pairs.iter().partition(|(a, _)| before.weights[*a].elements() <= run::BATCH);
     let mut pairs: Vec<Pair> = small.into_par_iter().map(pair).collect::<Result<_, _>>()?;
     for one in large {
         pairs.push(pair(one)?);

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::Analysis;
 use super::symbols::one_line;
 use crate::check::{Severity, expectation};
-use crate::model::{Model, Weight, layers};
+use crate::model::{Model, Weight, layers, total};
 use crate::nearest::nearest;
 use crate::plan::words::{arithmetic, becomes, coverage, misfits, shape};
 use crate::plan::{Decision, Outcome, Plan};
@@ -89,7 +89,7 @@ fn weights_table(analysis: &Analysis, model: &Model, plan: &Plan) -> String {
     let mut rows = vec![["weight", "", "kind", "shape", "becomes", "bits", "before", "after", "by"].map(String::from)];
     for row in layers::collapse(items) {
         let (weight, decision) = listed[row.members[0]];
-        let sum = |of: fn(&Decision) -> u64| row.members.iter().map(|&at| of(listed[at].1)).sum::<u64>();
+        let sum = |of: fn(&Decision) -> u64| total(row.members.iter().map(|&at| of(listed[at].1)));
         let (before, after) = (sum(|decision| decision.before), sum(|decision| decision.after));
         let many = row.members.len();
         let bits = after as f64 * 8.0 / (weight.elements().max(1) * many as u64) as f64;

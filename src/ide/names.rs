@@ -106,7 +106,7 @@ impl Names {
             let part =
                 parts.entry(name).or_insert_with(|| Part { name: name.clone(), sum: Sum::default(), goes_on: false });
             part.sum.weights += node.sum.weights;
-            part.sum.bytes += node.sum.bytes;
+            part.sum.bytes = part.sum.bytes.saturating_add(node.sum.bytes);
             part.goes_on |= !node.children.is_empty();
         }
         let mut parts: Vec<Part> = parts.into_values().collect();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use super::Analysis;
+use crate::check::programs;
 use crate::check::why::{Trial, Verdict};
 use crate::coreml::feature::lowest_set;
 use crate::coreml::target::Platform;
@@ -69,26 +70,32 @@ impl<'a> Prospects<'a> {
 
     /// Of the weights that one of these rules matches.
     fn of_rules(analysis: &'a Analysis, rules: &[usize]) -> Prospects<'a> {
-        let mut groups: HashMap<(_, _, _), (&Weight, usize)> = HashMap::new();
+        let mut groups: HashMap<_, (usize, usize)> = HashMap::new();
         let planned = analysis.planned();
         if let Some((model, plan)) = planned.filter(|_| !rules.is_empty()) {
-            for (weight, decision) in model.weights.iter().zip(&plan.decisions) {
+            for (index, (weight, decision)) in model.weights.iter().zip(&plan.decisions).enumerate() {
                 let is_meant =
                     weight.never_quantized().is_none() && decision.matched().any(|rule| rules.contains(&rule));
                 if is_meant {
-                    groups.entry((weight.kind, &weight.shape, weight.dtype)).or_insert((weight, 0)).1 += 1;
+                    let alike = (weight.kind, &weight.shape, weight.dtype, programs::uses(model, index));
+                    groups.entry(alike).or_insert((index, 0)).1 += 1;
                 }
             }
         }
         let is_told = !groups.is_empty();
-        let mut alike: Vec<(&Weight, usize)> = groups.into_values().collect();
-        let any = ANY.as_ref().and_then(|model| model.weights.first());
-        alike.extend(any.filter(|_| !is_told).map(|weight| (weight, 1)));
-        alike.sort_by(|a, b| (b.0.bytes * b.1 as u64).cmp(&(a.0.bytes * a.1 as u64)).then(a.0.name.cmp(&b.0.name)));
-        let model = planned.map(|(model, _)| model).or(ANY.as_ref());
-        let trial = |weight| model.map(|model| Trial::new(analysis.recipe(), model, weight));
-        let shapes = alike.into_iter().take(MOST_SHAPES);
-        let shapes = shapes.filter_map(|(weight, many)| Some(Alike { weight, many, trial: trial(weight)? }));
+        let mut alike: Vec<(usize, usize)> = groups.into_values().collect();
+        let model = if is_told { planned.map(|(model, _)| model) } else { ANY.as_ref() };
+        let Some(model) = model else { return Prospects { analysis, shapes: Vec::new(), is_told } };
+        if !is_told {
+            alike.extend(model.weights.first().map(|_| (0, 1)));
+        }
+        let bytes = |&(index, many): &(usize, usize)| model.weights[index].bytes.saturating_mul(many as u64);
+        let name = |&(index, _): &(usize, usize)| &model.weights[index].name;
+        alike.sort_by(|a, b| bytes(b).cmp(&bytes(a)).then_with(|| name(a).cmp(name(b))));
+        let shapes = alike.into_iter().take(MOST_SHAPES).map(|(index, many)| {
+            let trial = Trial::new(analysis.recipe(), model, index);
+            Alike { weight: &model.weights[index], many, trial }
+        });
         Prospects { analysis, shapes: shapes.collect(), is_told }
     }
 

@@ -17,8 +17,8 @@ use crate::formats::coreml::proto::{
     Binding, BindingKind, Block, Kept, Model, ModelKind, NamedValueType, Operation, ValueType, ValueTypeKind,
 };
 use crate::graph::index::Path;
-pub use edit::halved;
 use edit::{copy_of, halve, halve_constant, literals, overflows, plain, rename, set_fp16, uses};
+pub use edit::{halved, is_beyond};
 
 /// Operators that stay as they are: coremltools' list, and those that hand values to others of it.
 const LEFT: &[&str] = &[

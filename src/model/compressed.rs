@@ -47,16 +47,16 @@ pub enum Method {
 /// How many elements of a pruned weight are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Stored {
-    /// Those that are stored.
-    pub kept: u64,
+    /// Those that are stored; `None` where the program does not say.
+    pub kept: Option<u64>,
     /// All.
     pub elements: u64,
 }
 
 impl Stored {
-    /// The share of zeros, from 0 to 1.
-    pub fn sparsity(self) -> f64 {
-        1.0 - self.kept as f64 / self.elements.max(1) as f64
+    /// The share of zeros, from 0 to 1; `None` where it is not known.
+    pub fn sparsity(self) -> Option<f64> {
+        Some(1.0 - self.kept? as f64 / self.elements.max(1) as f64)
     }
 }
 
@@ -112,7 +112,7 @@ impl Compressed {
     /// Of a weight of a packed checkpoint.
     pub fn of_packed(packed: &PackedWeight) -> Compressed {
         let elements = packed.shape.iter().fold(1u64, |n, &size| n.saturating_mul(size as u64));
-        let stored = |kept: usize| Stored { kept: kept as u64, elements };
+        let stored = |kept: usize| Stored { kept: Some(kept as u64), elements };
         match &packed.encoding {
             Encoding::Affine { bits, signed, block, zero_point, survivors, .. } => Compressed {
                 method: Method::Integers { signed: *signed, offset: *zero_point },
@@ -166,7 +166,10 @@ impl fmt::Display for Compressed {
             _ => {}
         }
         if let Some(stored) = self.sparse {
-            words.push(format!("sparse {:.0}%", stored.sparsity() * 100.0));
+            words.push(match stored.sparsity() {
+                Some(sparsity) => format!("sparse {:.0}%", sparsity * 100.0),
+                None => "sparse".into(),
+            });
         }
         f.write_str(&words.join(" "))
     }
@@ -216,5 +219,13 @@ mod tests {
         );
         assert_eq!(packed(&[64, 96], palette(&[64, 96], 1, Some(64 * 24))), "lut6 per-tensor sparse 75%");
         assert_eq!(packed(&[64, 96], Encoding::Sparse { survivors: 64 * 48 }), "sparse 50%");
+        assert_eq!(packed(&[64, 96], Encoding::Sparse { survivors: 0 }), "sparse 100%");
+    }
+
+    #[test]
+    fn a_share_that_is_not_known_is_none() {
+        let compression = |kept| Compression { sparse: Some(kept), bits: 16, ..Compression::default() };
+        assert_eq!(Compressed::of_constant(&[64, 96], &compression(None)).to_string(), "sparse");
+        assert_eq!(Compressed::of_constant(&[64, 96], &compression(Some(64 * 48))).to_string(), "sparse 50%");
     }
 }

@@ -176,7 +176,8 @@ fn read_program_line(program: &mut Option<ProgramFacts>, line: &str) -> Result<b
             let sets = sets.split(',').map(Opset::by_name).collect::<Option<_>>().ok_or_else(wrong)?;
             let operation = what.split(':').next().unwrap_or("").to_owned();
             let what = format!("function `main`: {operator} {what}");
-            facts.listed_faults.push((sets, ProgramFault { operation, operator: operator.to_owned(), what }));
+            let (operator, key) = (operator.to_owned(), what.clone());
+            facts.listed_faults.push((sets, ProgramFault { operation, operator, what, key }));
         }
         _ => return Ok(false),
     }

@@ -55,10 +55,20 @@ impl Model {
         self.facts.is_some()
     }
 
+    /// Bytes of all tensors as they are stored.
+    pub fn bytes(&self) -> u64 {
+        total(self.weights.iter().map(|weight| weight.bytes))
+    }
+
     /// Where it lies, and each of its files: what its headers may change with.
     pub fn all_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
         std::iter::once(&self.path).chain(&self.files).cloned()
     }
+}
+
+/// The sum of sizes. Headers may claim so much that it is beyond 64 bits.
+pub fn total(sizes: impl IntoIterator<Item = u64>) -> u64 {
+    sizes.into_iter().fold(0, u64::saturating_add)
 }
 
 /// How a model is stored.

@@ -307,7 +307,7 @@ fn packed_weight(names: &Names, packed: &PackedWeight, parts: &[(usize, &TensorI
         transposed: told.transposed,
         shape: packed.shape.clone(),
         dtype: packed.dtype().unwrap_or(crate::dtype::DType::F32),
-        bytes: parts.iter().map(|(_, info)| info.bytes).sum(),
+        bytes: super::total(parts.iter().map(|(_, info)| info.bytes)),
         compressed: None,
         location,
     }

@@ -16,10 +16,10 @@ use crate::formats::coreml::Package;
 use crate::formats::coreml::proto::{BlobFileValue, ModelKind};
 use crate::formats::natural::natural_order;
 use crate::graph::function::{Opset, Program};
-use crate::graph::index::{Index, Path as GraphPath};
+use crate::graph::index::{Index, Path as GraphPath, Producer};
 use crate::graph::mil;
 use crate::graph::value::{BlobRef, Blobs, Content, Literal};
-use crate::graph::weights::{self, Compression, Use};
+use crate::graph::weights::{self, Compression, MAX_CHAIN, Use};
 use crate::graph::{Binding, Name, Operation};
 use crate::kind::Kind;
 
@@ -88,8 +88,8 @@ pub struct PackageModel {
     pub program: Program,
     /// Where each of [`Model::weights`] stands in the program, in their order.
     pub constants: Vec<Constant>,
-    /// Where each compressed constant is defined, by function and value.
-    compressed: HashMap<(Name, Name), GraphPath>,
+    /// Where the parts of compressed constants are defined.
+    links: Links,
     /// Faults by operator set, once they were asked for.
     faults: [OnceLock<Vec<ProgramFault>>; Opset::ALL.len()],
 }
@@ -124,10 +124,10 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
     let (mut weights, constants): (Vec<Weight>, Vec<Constant>) = all.into_iter().unzip();
     share_kinds(&mut weights);
     let files = files(&package, &functions)?;
-    let compressed = compressed(&functions);
+    let links = links(&functions);
     let facts = program::facts(package.model(), &functions, &constants);
     drop(functions);
-    let program = PackageModel { package, program, constants, compressed, faults: Default::default() };
+    let program = PackageModel { package, program, constants, links, faults: Default::default() };
     Ok(Model {
         path: path.to_owned(),
         format: ModelFormat::MlPackage,
@@ -189,12 +189,19 @@ fn dtype(element: ElementType) -> DType {
 fn weight(package: &Package, constant: &Constant, names: &mut Names) -> Result<Option<Weight>, ModelError> {
     let Some(shape) = constant.first.ty.sizes() else { return Ok(None) };
     let shape: Vec<usize> = shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
-    let Some(bytes) = constant.first.ty.bytes() else { return Ok(None) };
-    if let Some(blob) = constant.blob() {
+    let damaged = || ModelError::Blob { path: package.path().to_owned(), value: constant.first.name.to_string() };
+    let bytes = match constant.first.ty.bytes() {
+        Some(bytes) => bytes,
+        // Text has no size of its own; everything else is too large for any file.
+        None if constant.first.ty.element.bits() == 0 => return Ok(None),
+        None => return Err(damaged()),
+    };
+    // What a program declares is only a claim: sizes and sums are those of the files.
+    for (blob, declared) in &constant.first.blobs {
         let reference = BlobFileValue { file_name: blob.file.to_string(), offset: blob.offset };
         let stored = package.blob(&reference)?;
-        if stored.element != constant.first.ty.element || stored.bytes.len() as u64 != bytes {
-            return Err(ModelError::Blob { path: package.path().to_owned(), value: constant.first.name.to_string() });
+        if stored.element != declared.element || declared.count() != Some(stored.elements()) {
+            return Err(damaged());
         }
     }
     let full = unique(name(constant), names);
@@ -290,21 +297,27 @@ pub(super) fn kind_of(one: &Use, rank: usize) -> Kind {
     }
 }
 
-/// Every operation that gives a compressed constant, or a part of one.
-fn compressed(functions: &[Index<'_>]) -> HashMap<(Name, Name), GraphPath> {
+/// What the operations of chains are bound to: by the operation that takes a value and the value's name, which blocks
+/// beside each other may give to different ones.
+type Links = HashMap<(GraphPath, Name), (GraphPath, usize)>;
+
+/// Every operation that gives what a compressed constant is made of: the place, and the number of its output.
+fn links(functions: &[Index<'_>]) -> Links {
     let mut all = HashMap::new();
     for index in functions {
-        for (id, operation) in index.operations().filter(|(_, operation)| operation.is_constexpr()) {
-            for output in &operation.outputs {
-                all.insert((index.function().name.clone(), output.name.clone()), index.path(id));
+        for (id, _) in index.operations().filter(|(_, operation)| operation.is_constexpr()) {
+            for value in index.bound(id).iter().flatten() {
+                let Producer::Operation { operation: producer, output } = index.producer(*value) else { continue };
+                let inner = index.operation(producer);
+                if inner.is_constexpr() || inner.is_const() {
+                    let taken = (index.path(id), index.name(*value).clone());
+                    all.insert(taken, (index.path(producer), output as usize));
+                }
             }
         }
     }
     all
 }
-
-/// Operators of a chain; longer ones are no compressed weights.
-const MAX_CHAIN: usize = 16;
 
 /// The outputs of operations, by place. Tensors are shared, not copied.
 type Known = HashMap<GraphPath, Vec<Values>>;
@@ -391,14 +404,13 @@ impl PackageModel {
             None => match operation.input(name).first()? {
                 Binding::Literal(value) => literal(value),
                 Binding::Value(value) => {
-                    let inner = self.compressed.get(&(place.function.clone(), value.clone()))?;
-                    let outputs = self.evaluate(inner, depth + 1, &mut inside.borrow_mut());
-                    match outputs {
-                        Ok(outputs) => {
-                            let producer = self.operation(inner)?;
-                            let at = producer.outputs.iter().position(|output| output.name == *value)?;
-                            outputs.into_iter().nth(at)
-                        }
+                    let (inner, at) = self.links.get(&(place.clone(), value.clone()))?;
+                    let producer = self.operation(inner)?;
+                    if producer.is_const() {
+                        return literal(producer.attribute("val")?);
+                    }
+                    match self.evaluate(inner, depth + 1, &mut inside.borrow_mut()) {
+                        Ok(outputs) => outputs.into_iter().nth(*at),
                         Err(error) => {
                             failed.borrow_mut().get_or_insert(error);
                             None

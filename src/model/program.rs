@@ -77,7 +77,7 @@ pub enum Shapes {
 }
 
 /// How a program takes a constant.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Uses {
     /// The kinds of modules that take it as their weight, in the program's order.
     pub kinds: Vec<Kind>,
@@ -96,6 +96,9 @@ pub struct ProgramFault {
     pub operator: String,
     /// What is wrong, with its place.
     pub what: String,
+    /// The place and the rule that is broken, as [`CheckFault::key`]: what tells whether two operator sets find the same
+    /// fault, whose words name the set.
+    pub key: String,
 }
 
 impl ProgramFault {
@@ -106,6 +109,10 @@ impl ProgramFault {
             operation: place.map_or(String::new(), |place| shown(&place.name)),
             operator: place.map_or(String::new(), |place| place.kind.to_string()),
             what: problem.to_string(),
+            key: match place {
+                Some(place) => format!("{}: {}", place.path, problem.fault.key()),
+                None => format!("{}: {}", problem.function, problem.fault.key()),
+            },
         }
     }
 
@@ -265,6 +272,8 @@ pub(super) fn interface_faults(model: &proto::Model, program: &Program) -> Vec<P
     let of = |error: InterfaceError| ProgramFault {
         operation: String::new(),
         operator: String::new(),
+        // Asked of the program's own set only, so that the words name it once.
+        key: error.to_string(),
         what: error.to_string(),
     };
     errors.map(of).collect()

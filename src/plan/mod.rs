@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::dtype::DType;
-use crate::model::{Model, Role, Weight};
+use crate::model::{Compressed, Method, Model, Role, Stored, Weight};
 use crate::recipe::Recipe;
 use crate::scheme::{Scheme, WeightScheme};
 pub use fit::{Fitted, Misfit};
@@ -94,8 +94,8 @@ impl RuleShare {
             decides: self.decides + other.decides,
             changes: self.changes + other.changes,
             misfits: self.misfits + other.misfits,
-            before: self.before + other.before,
-            after: self.after + other.after,
+            before: self.before.saturating_add(other.before),
+            after: self.after.saturating_add(other.after),
         }
     }
 }
@@ -166,8 +166,8 @@ fn shares(recipe: &Recipe, decisions: &[Decision]) -> Vec<RuleShare> {
             share.decides += 1;
             share.changes += usize::from(decision.outcome.is_change());
             share.misfits += usize::from(matches!(decision.outcome, Outcome::Misfit(_)));
-            share.before += decision.before;
-            share.after += decision.after;
+            share.before = share.before.saturating_add(decision.before);
+            share.after = share.after.saturating_add(decision.after);
         }
     }
     rules
@@ -207,9 +207,22 @@ fn decision(recipe: &Recipe, weight: &Weight, rule: Option<usize>, beaten: Vec<u
 /// A weight as the program will hold it: in fp16 where the recipe asks for that precision and the package has fp32.
 pub fn in_precision<'w>(recipe: &Recipe, weight: &'w Weight) -> Cow<'w, Weight> {
     if recipe.halves() && weight.dtype == DType::F32 {
-        return Cow::Owned(Weight { dtype: DType::F16, bytes: weight.bytes / 2, ..weight.clone() });
+        return Cow::Owned(Weight { dtype: DType::F16, bytes: halved(weight), ..weight.clone() });
     }
     Cow::Borrowed(weight)
+}
+
+/// Bytes of a weight of fp32 once it is one of fp16.
+fn halved(weight: &Weight) -> u64 {
+    match &weight.compressed {
+        None => weight.bytes / 2,
+        // Of what pruning left, the values become half as long, and the mask stays.
+        Some(Compressed {
+            method: Method::Floats, bits: 32, sparse: Some(Stored { kept: Some(kept), .. }), ..
+        }) => weight.bytes.saturating_sub(kept.saturating_mul(2)).max(weight.bytes / 2),
+        // Codes stay as they are. So little is in scales and tables that the headers need not tell how much.
+        Some(_) => weight.bytes,
+    }
 }
 
 /// What a scheme would make of a weight, under the settings of a recipe.
@@ -274,20 +287,21 @@ impl Plan {
     /// Sums over the weights for which `which` holds.
     pub fn totals(&self, model: &Model, which: impl Fn(&Weight) -> bool) -> Totals {
         let mut totals = Totals::default();
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
         for (weight, decision) in model.weights.iter().zip(&self.decisions).filter(|(w, _)| which(w)) {
             totals.tensors += 1;
             let is_candidate = weight.role == Role::Weight && weight.never_quantized().is_none();
             totals.candidates += usize::from(is_candidate);
             if is_candidate || decision.outcome.is_change() {
-                totals.could_change += decision.before;
+                add(&mut totals.could_change, decision.before);
             }
-            totals.before += decision.before;
-            totals.after += decision.after;
+            add(&mut totals.before, decision.before);
+            add(&mut totals.after, decision.after);
             if decision.outcome.is_change() {
                 totals.changed += 1;
-                totals.do_change += decision.before;
-                totals.changed_elements += weight.elements();
-                totals.changed_bytes += decision.after;
+                add(&mut totals.do_change, decision.before);
+                add(&mut totals.changed_elements, weight.elements());
+                add(&mut totals.changed_bytes, decision.after);
             }
         }
         totals

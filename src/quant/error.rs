@@ -51,6 +51,9 @@ pub enum QuantError {
     /// Scales of this type are not supported.
     #[error("scales cannot be {0}: fp16, bf16 or fp32")]
     ScaleType(FloatType),
+    /// A stored tensor that the scheme does not have.
+    #[error("it has no such tensor: this is a defect of bitmill, please report it")]
+    NotMade,
     /// NaN or infinity where the arithmetic has no meaning for them.
     #[error("the weight holds NaN or infinity")]
     NonFinite,

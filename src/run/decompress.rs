@@ -20,7 +20,7 @@ use crate::lower::encode::{Shaped, plain};
 use crate::lower::layout::{Placed, Source};
 use crate::lower::rewrite::{Edits, Immediates, rewrite};
 use crate::model::package::PackageModel;
-use crate::model::{Compressed, Model, ModelError, Weight};
+use crate::model::{Compressed, Model, ModelError, Weight, total};
 use crate::plan;
 use crate::recipe::{self, source::NoImports};
 
@@ -87,13 +87,17 @@ fn is_single(program: &PackageModel, index: usize) -> bool {
 /// weight, for a checkpoint by the largest few.
 ///
 /// # Errors
-/// See [`RunError`]: a checkpoint in torchao's layout, for one, is not read. Whatever the error, no output is left behind, and what was at its place is still there.
+/// See [`RunError`]: a checkpoint in torchao's layout, for one, is not read. Whatever the error, no output is left
+/// behind, and what was at its place is still there.
 pub fn decompress(
     job: &Decompress,
     progress: &dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<Option<Decompressed>, RunError> {
     let begun = Instant::now();
+    if let Some(why) = super::misnamed(job.model, job.output) {
+        return Err(RunError::Format(why));
+    }
     let chosen = compressed(job.model);
     if chosen.is_empty() {
         return refuse_torchao(job.model).map(|()| None);
@@ -111,13 +115,14 @@ pub fn decompress(
         Some(Plain { name: weight.name.clone(), was, before: weight.bytes, after })
     };
     let weights: Vec<Plain> = chosen.iter().filter_map(plain).collect();
-    let before: u64 = job.model.weights.iter().map(|weight| weight.bytes).sum();
-    let sum = |of: fn(&Plain) -> u64| weights.iter().map(of).sum::<u64>();
+    let is_chosen = |index: &usize| chosen.binary_search(index).is_ok();
+    let stays = (0..job.model.weights.len()).filter(|index| !is_chosen(index));
+    let stays = stays.map(|index| job.model.weights[index].bytes);
     Ok(Some(Decompressed {
         output: job.output.to_owned(),
         copied: job.model.weights.len() - weights.len(),
-        before,
-        after: before - sum(|weight| weight.before) + sum(|weight| weight.after),
+        before: job.model.bytes(),
+        after: total(stays.chain(weights.iter().map(|weight| weight.after))),
         weights,
         elapsed: begun.elapsed(),
     }))
@@ -179,7 +184,7 @@ fn package(
     inputs.push(job.model.path.clone());
     let destination = Destination { path: job.output, overwrite: job.overwrite, inputs: &inputs };
     let mut writer = PackageWriter::create(&destination)?;
-    progress.begin(chosen.iter().map(|&index| job.model.weights[index].bytes).sum());
+    progress.begin(total(chosen.iter().map(|&index| job.model.weights[index].bytes)));
     let mut immediates = Immediates::new();
     for &index in chosen {
         if edits.chains[&index].data().any(|data| data.is_immediate()) {

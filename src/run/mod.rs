@@ -4,6 +4,7 @@
 //! the output does not depend on how the work is spread. Small weights run side by side, a large one alone with
 //! all threads inside it: memory is bounded by the largest few weights, not by the model.
 
+mod batch;
 mod beside;
 pub mod decompress;
 mod layout;
@@ -17,7 +18,7 @@ mod work;
 mod write;
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -34,13 +35,16 @@ use crate::graph::function::Opset;
 use crate::lower::encode::EncodeError;
 use crate::lower::precision;
 use crate::lower::rewrite::RewriteError;
-use crate::model::{Model, ModelData, ModelError};
+use crate::model::{Model, ModelData, ModelError, total};
 use crate::plan::{self, Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
 use crate::quant::palette::PaletteError;
 use crate::recipe::Recipe;
+pub use batch::BATCH;
+use batch::batches;
 use beside::beside;
 use layout::{Item, Layout};
+use parts::Content;
 pub use parts::OutputFormat;
 pub use report::{Report, Sum, WeightReport};
 pub use values::{Values, read};
@@ -59,7 +63,7 @@ pub struct Job<'a> {
     /// How to write.
     pub format: OutputFormat,
     /// Where to: a file; a directory when the model is one. A relative path counts from the current directory.
-    pub output: &'a std::path::Path,
+    pub output: &'a Path,
     /// Whether what is there may be replaced.
     pub overwrite: bool,
     /// More inputs that must not be overwritten, such as the recipe.
@@ -150,9 +154,6 @@ impl Progress for Quiet {
     fn done(&self, _: &str, _: u64) {}
 }
 
-/// Elements up to which weights run side by side; larger ones run alone, with all threads inside.
-const BATCH: u64 = 4 << 20;
-
 /// Runs a job.
 ///
 /// # Errors
@@ -161,7 +162,7 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
     if job.plan.decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Misfit(_))) {
         return Err(RunError::NotChecked);
     }
-    if let Some(why) = misnamed(job) {
+    if let Some(why) = misnamed(job.model, job.output) {
         return Err(RunError::Format(why));
     }
     match (&job.model.program, job.format) {
@@ -181,9 +182,9 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
 }
 
 /// Why the name of the output promises something else than what would be written there.
-fn misnamed(job: &Job) -> Option<&'static str> {
-    let ends_in = |wanted: &str| job.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
-    match job.model.program {
+fn misnamed(model: &Model, output: &Path) -> Option<&'static str> {
+    let ends_in = |wanted: &str| output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
+    match model.program {
         Some(_) if ends_in("safetensors") => {
             Some("a Core ML package becomes a package: name an output that ends in `.mlpackage`")
         }
@@ -222,18 +223,18 @@ fn report(
     begun: Instant,
 ) -> Report {
     weights.sort_by_key(|(index, _)| *index);
-    let weights: Vec<WeightReport> = weights.into_iter().map(|(_, report)| report).collect();
-    let before: u64 = job.model.weights.iter().map(|weight| weight.bytes).sum();
-    let changed_before: u64 = weights.iter().map(|weight| weight.before).sum();
-    let changed_after: u64 = weights.iter().map(|weight| weight.after).sum();
+    let (changed, weights): (Vec<usize>, Vec<WeightReport>) = weights.into_iter().unzip();
+    let stays = |index: &usize| changed.binary_search(index).is_err();
+    let kept_bytes = |index: usize| plan::in_precision(job.recipe, &job.model.weights[index]).bytes;
+    let after = (0..job.model.weights.len()).filter(stays).map(kept_bytes).chain(weights.iter().map(|w| w.after));
     Report {
         output: job.output.to_path_buf(),
         format: job.format,
         copied: job.model.weights.len() - weights.len(),
         kept: kept.iter().map(|(index, fact)| (job.model.weights[*index].name.clone(), *fact)).collect(),
+        before: job.model.bytes(),
+        after: total(after),
         weights,
-        before,
-        after: before - changed_before + changed_after,
         written,
         elapsed: begun.elapsed(),
     }
@@ -255,7 +256,7 @@ fn pass<'l>(
     progress: &dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<Pass, RunError> {
-    progress.begin(job.model.weights.iter().map(|w| w.bytes).sum());
+    progress.begin(job.model.bytes());
     let reports = Mutex::new(Vec::new());
     let keep = Mutex::new(Vec::new());
     // The tensors of a weight that are to be written.
@@ -284,9 +285,19 @@ fn pass<'l>(
     };
     // Writing a large weight would leave the other threads idle: it is written while the next one is made.
     let mut ready = Vec::new();
-    for batch in batches(job.model, &layout.items) {
+    // What is copied passes through without being held; what is packed in the input and written as floats does not.
+    let held = |item: &Item| match item.parts.iter().all(|part| part.content == Content::Copy) {
+        true => 0,
+        false => job.model.weights[item.weight].elements(),
+    };
+    for batch in batches(&layout.items, held) {
         let make = || match batch {
             [alone] => one(alone),
+            [large, copies @ ..] if held(large) > BATCH => {
+                let copy = || copies.par_iter().try_for_each(|item| one(item).map(|_| ()));
+                let (made, copied) = rayon::join(|| one(large), copy);
+                copied.and(made)
+            }
             several => several.par_iter().try_for_each(|item| writers.write(&one(item)?)).map(|()| Vec::new()),
         };
         let (written, made) = if ready.is_empty() { (Ok(()), make()) } else { beside(|| writers.write(&ready), make) };
@@ -300,25 +311,6 @@ fn pass<'l>(
     }
     keep.sort_by_key(|(index, _)| *index);
     Ok(Pass::Keep(keep))
-}
-
-/// Neighbours whose elements together stay below [`BATCH`], or one larger weight.
-fn batches<'i>(model: &Model, items: &'i [Item]) -> Vec<&'i [Item]> {
-    let mut batches = Vec::new();
-    let (mut begin, mut sum) = (0, 0u64);
-    for (index, item) in items.iter().enumerate() {
-        // A tensor that is copied passes through without being held.
-        let elements = if item.change.is_some() { model.weights[item.weight].elements() } else { 0 };
-        if index > begin && sum + elements > BATCH {
-            batches.push(&items[begin..index]);
-            (begin, sum) = (index, 0);
-        }
-        sum += elements;
-    }
-    if begin < items.len() {
-        batches.push(&items[begin..]);
-    }
-    batches
 }
 
 /// A weight and its values as they are worked on: in the precision that the recipe asks for.
@@ -339,6 +331,18 @@ fn worked<'j>(
     Ok((worked, values))
 }
 
+/// How many values of a weight the precision that the recipe asks for cannot hold.
+fn beyond_fp16(job: &Job, data: &ModelData, index: usize) -> Result<u64, RunError> {
+    let weight = &job.model.weights[index];
+    if plan::in_precision(job.recipe, weight).dtype == weight.dtype {
+        return Ok(0);
+    }
+    Ok(match values::read(data, job.model, weight)? {
+        Values::F32(values) => values.par_iter().filter(|value| precision::is_beyond(**value)).count() as u64,
+        Values::F16(_) | Values::Bf16(_) => 0,
+    })
+}
+
 /// Quantizes one weight. The inner error is why it must stay as it is.
 #[allow(clippy::type_complexity)]
 fn change(
@@ -351,6 +355,10 @@ fn change(
     let begun = Instant::now();
     let before = job.model.weights[index].bytes;
     let (weight, values) = worked(job, data, index)?;
+    let beyond = beyond_fp16(job, data, index)?;
+    if beyond > 0 {
+        return Ok(Err(Fact::BeyondFp16(beyond)));
+    }
     let weight = &*weight;
     let made = match work::make(weight, &values, fitted, job.format, cancel) {
         Ok(made) => made,

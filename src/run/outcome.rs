@@ -33,9 +33,14 @@ pub fn written(report: &Report) -> String {
     format!("wrote {output} ({format}, {}) in {:.2} s", size(report.written), report.elapsed.as_secs_f64())
 }
 
-/// A ratio in dB, `exact` where nothing is lost.
+/// A ratio in dB: `exact` where nothing is lost, `destroyed` where nothing is left, as where a finite value has become
+/// NaN.
 pub fn decibels(sqnr: f64) -> String {
-    if sqnr.is_infinite() && sqnr > 0.0 { "exact".into() } else { format!("{sqnr:.1} dB") }
+    match sqnr {
+        f64::INFINITY => "exact".into(),
+        f64::NEG_INFINITY => "destroyed".into(),
+        _ => format!("{sqnr:.1} dB"),
+    }
 }
 
 /// The recipe's `output`, relative to the file that says so; else a name made of the model's and the recipe's, in

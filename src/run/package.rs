@@ -10,6 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use rayon::prelude::*;
 
+use super::batch::batches;
 use super::beside::beside;
 use super::report::WeightReport;
 use super::work;
@@ -29,9 +30,6 @@ use crate::lower::rewrite::{Edits, Immediates, rewrite};
 use crate::model::package::PackageModel;
 use crate::model::{ModelData, ModelError};
 use crate::plan::{self, Fitted, Outcome};
-
-/// Elements of weights that are made side by side.
-const BATCH: u64 = 4 << 20;
 
 /// Runs a job whose model is a package.
 ///
@@ -137,7 +135,8 @@ impl<'a> Work<'a> {
             let chosen: HashSet<GraphPath> = edits.replace.keys().cloned().collect();
             let mut moved = precision::to_fp16(&mut message, &chosen, &|file, offset| package.floats(file, offset));
             let replace = std::mem::take(&mut edits.replace).into_iter();
-            edits.replace = replace.map(|(place, weight)| (moved.remove(&place).unwrap_or(place), weight)).collect();
+            let moved = replace.map(|(place, weight)| Ok((moved.remove(&place).ok_or(RunError::Layout)?, weight)));
+            edits.replace = moved.collect::<Result<_, RunError>>()?;
         }
         let layout = rewrite(&mut message.clone(), &edits, &Immediates::new())?;
         Ok(Work { job, package, message, edits, layout, fitted })
@@ -156,7 +155,7 @@ impl<'a> Work<'a> {
         inputs.extend_from_slice(job.inputs);
         let destination = Destination { path: job.output, overwrite: job.overwrite, inputs: &inputs };
         let mut writer = PackageWriter::create(&destination)?;
-        progress.begin(job.model.weights.iter().map(|weight| weight.bytes).sum());
+        progress.begin(job.model.bytes());
         let data = job.model.open_data()?;
         let mut immediates = Immediates::new();
         let mut reports = Vec::new();
@@ -203,32 +202,33 @@ impl<'a> Work<'a> {
     /// The blobs of the new file cut into batches. Weights without any blob are made with the last one.
     fn batches(&self) -> Vec<Batch<'_>> {
         let blobs = self.layout.blobs();
-        let mut batches = Vec::new();
-        let mut weights = Vec::new();
         let mut seen = HashSet::new();
-        let (mut begin, mut sum) = (0, 0u64);
-        for (at, blob) in blobs.iter().enumerate() {
-            let first_of = match blob.source {
-                Source::Made { weight, .. } => seen.insert(weight).then_some(weight),
-                Source::Copy { .. } => None,
-            };
-            let elements = match &blob.source {
-                Source::Made { .. } => first_of.map_or(0, |weight| self.job.model.weights[weight].elements()),
+        // Each weight is made with the first of its blobs.
+        let first_of = |blob: &Placed| match blob.source {
+            Source::Made { weight, .. } => seen.insert(weight).then_some(weight),
+            Source::Copy { .. } => None,
+        };
+        let firsts: Vec<Option<usize>> = blobs.iter().map(first_of).collect();
+        let mut at = 0;
+        let elements = |blob: &Placed| {
+            at += 1;
+            match &blob.source {
+                Source::Made { .. } => firsts[at - 1].map_or(0, |weight| self.job.model.weights[weight].elements()),
                 // What is copied as it is passes through without being held.
                 Source::Copy { .. } if self.job.recipe.halves() => blob.count,
                 Source::Copy { .. } => 0,
-            };
-            if elements > 0 && at > begin && sum.saturating_add(elements) > BATCH {
-                batches.push(Batch { blobs: &blobs[begin..at], weights: std::mem::take(&mut weights) });
-                (begin, sum) = (at, 0);
             }
-            weights.extend(first_of);
-            sum = sum.saturating_add(elements);
+        };
+        let mut firsts = firsts.iter();
+        let mut weights_of = |blobs: &[Placed]| firsts.by_ref().take(blobs.len()).flatten().copied().collect();
+        let cut = batches(blobs, elements).into_iter();
+        let mut batches: Vec<Batch> = cut.map(|blobs| Batch { blobs, weights: weights_of(blobs) }).collect();
+        let mut rest: Vec<usize> = self.fitted.keys().copied().filter(|index| !seen.contains(index)).collect();
+        rest.sort_unstable();
+        match batches.last_mut() {
+            Some(last) => last.weights.extend(rest),
+            None => batches.push(Batch { blobs: &[], weights: rest }),
         }
-        let first_of_rest = weights.len();
-        weights.extend(self.fitted.keys().filter(|index| !seen.contains(index)));
-        weights[first_of_rest..].sort_unstable();
-        batches.push(Batch { blobs: &blobs[begin..], weights });
         batches
     }
 

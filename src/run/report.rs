@@ -84,9 +84,9 @@ impl Sum {
 
     fn add(&mut self, weight: &WeightReport) {
         self.weights += 1;
-        self.elements += weight.elements;
-        self.before += weight.before;
-        self.after += weight.after;
+        self.elements = self.elements.saturating_add(weight.elements);
+        self.before = self.before.saturating_add(weight.before);
+        self.after = self.after.saturating_add(weight.after);
         self.error.noise += weight.error.noise;
         self.error.signal += weight.error.signal;
     }

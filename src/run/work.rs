@@ -222,8 +222,9 @@ impl<T: Element> Task<'_, T> {
             .map_err(|error| match error {
                 PaletteError::Cancelled => Stop::Error(RunError::Cancelled),
                 PaletteError::TooManyValues { distinct, .. } => Stop::Keep(Fact::Distinct(distinct as u64)),
-                PaletteError::TooLarge { .. } => Stop::Keep(Fact::BeyondFp16(1)),
-                PaletteError::NotFinite { .. } => Stop::Keep(Fact::NotFinite(1)),
+                // An entry or scale may be too large where no single value is.
+                PaletteError::TooLarge { .. } => Stop::Keep(Fact::BeyondFp16(beyond_fp16(pruned).max(1))),
+                PaletteError::NotFinite { .. } => Stop::Keep(Fact::NotFinite(power::not_finite(pruned))),
                 source => Stop::Error(RunError::Palette { weight: self.weight.name.clone(), source }),
             })?;
         let values = Decoded::All(palettized.dequantize::<T>());
@@ -233,7 +234,7 @@ impl<T: Element> Task<'_, T> {
     fn float(&self, values: &[T], float: FloatType) -> Worked<T> {
         let mut facts = Vec::new();
         if float == FloatType::Fp16 {
-            let beyond = count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX));
+            let beyond = beyond_fp16(values);
             if beyond > 0 {
                 facts.push(Fact::BeyondFp16(beyond));
             }
@@ -253,6 +254,11 @@ fn is_narrow(quantized: &Quantized) -> bool {
 fn count<T: Element>(values: &[T], is: impl Fn(f32) -> bool + Sync) -> u64 {
     let of_piece = |piece: &[T]| piece.iter().filter(|v| is(v.to_f32())).count() as u64;
     values.par_chunks(PIECE).map(of_piece).sum()
+}
+
+/// How many values are finite and beyond fp16.
+fn beyond_fp16<T: Element>(values: &[T]) -> u64 {
+    count(values, |v| v.is_finite() && v.abs() > f32::from(f16::MAX))
 }
 
 /// Elements that one thread takes at a time.
@@ -321,7 +327,7 @@ impl Made {
     /// The bytes of one of the stored tensors that the weight turns into.
     ///
     /// # Errors
-    /// If a code does not fit its width, which no kernel makes.
+    /// If a code does not fit its width, which no kernel makes, or there is no such tensor.
     pub fn bytes(&self, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
         match (part.content, &self.mask) {
             (Content::Mask, Some(mask)) => return Ok(Cow::Borrowed(mask.bytes())),
@@ -369,7 +375,15 @@ impl Made {
             Content::PackedCodes => packed(&self.stored(&quantized.codes)?)?,
             Content::PackedZeroPoints => packed(&quantized.zero_points)?,
             Content::Scales => encode(&quantized.scales, quantized.scale_type),
-            _ => return Ok(Cow::Borrowed(&self.decoded)),
+            Content::Values if !self.decoded.is_empty() => return Ok(Cow::Borrowed(&self.decoded)),
+            Content::Copy
+            | Content::Values
+            | Content::Tables
+            | Content::Int8Tables
+            | Content::TableScale
+            | Content::ChannelScales
+            | Content::Mask
+            | Content::ByteMask => return Err(QuantError::NotMade),
         }))
     }
 
@@ -398,7 +412,14 @@ impl Made {
             Content::ChannelScales => {
                 encode(palettized.channel_scale.as_ref().map_or(&[][..], |scale| &scale.scales), entry)
             }
-            _ => return Ok(Cow::Borrowed(&self.decoded)),
+            Content::Values if !self.decoded.is_empty() => return Ok(Cow::Borrowed(&self.decoded)),
+            Content::Copy
+            | Content::Values
+            | Content::Scales
+            | Content::ZeroPoints
+            | Content::PackedZeroPoints
+            | Content::Mask
+            | Content::ByteMask => return Err(QuantError::NotMade),
         }))
     }
 }
@@ -411,4 +432,46 @@ fn fill<T: Copy>(items: &[T], with: T, length: usize) -> impl Iterator<Item = T>
 /// Elements of a stored tensor.
 fn elements(part: &Part) -> usize {
     part.shape.iter().product()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{self, Known};
+    use crate::model::Model;
+    use crate::plan::Outcome;
+    use crate::recipe::NoImports;
+
+    /// What becomes of a weight of 16 × 16 values.
+    fn made(scheme: &str, values: &Values, format: OutputFormat) -> Result<Made, Stop> {
+        let dtype = if matches!(values, Values::F32(_)) { "fp32" } else { "bf16" };
+        let model = Model::listing(&format!("fc.weight  linear  16x16  {dtype}\n")).unwrap();
+        let recipe = format!("threshold 0\nlinear => {scheme}\n");
+        let analysis = check::analyze(std::path::Path::new("a.bitmill"), &recipe, &NoImports, Known::Model(&model));
+        let Outcome::Change(fitted) = &analysis.plan.unwrap().decisions[0].outcome else { panic!("{scheme}") };
+        make(&model.weights[0], values, fitted, format, &AtomicBool::new(false))
+    }
+
+    #[test]
+    fn what_is_not_made_is_an_error() {
+        let values = Values::F32((0..256).map(|at| at as f32 / 100.0).collect());
+        let part = |content| Part::unnamed(content, DType::F16, vec![16, 16]);
+        for (scheme, missing) in [("int8 per-channel", Content::Tables), ("lut4", Content::ZeroPoints)] {
+            let packed = made(scheme, &values, OutputFormat::Packed).unwrap();
+            assert!(packed.bytes(&part(Content::PackedCodes)).is_ok(), "{scheme}");
+            for content in [missing, Content::Values, Content::Mask] {
+                assert!(matches!(packed.bytes(&part(content)), Err(QuantError::NotMade)), "{scheme} {content:?}");
+            }
+            let floats = made(scheme, &values, OutputFormat::Dequantized).unwrap();
+            assert_eq!(floats.bytes(&part(Content::Values)).unwrap().len(), 16 * 16 * 4, "{scheme}");
+        }
+    }
+
+    #[test]
+    fn values_beyond_fp16_are_counted() {
+        let mut values = vec![bf16::from_f32(1.0); 256];
+        values[3..8].fill(bf16::from_f32(1e6));
+        let stop = made("lut4 fit unique", &Values::Bf16(values.into()), OutputFormat::Packed).unwrap_err();
+        assert!(matches!(stop, Stop::Keep(Fact::BeyondFp16(5))), "{stop:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bitmill::check::{Fact, Known};
 use bitmill::element::ElementType::{self, Bool, Fp16, Fp32};
 use bitmill::formats::coreml::PackageWriter;
 use bitmill::formats::coreml::proto::{
@@ -45,6 +46,11 @@ fn array(name: &str) -> Kept<FeatureDescription> {
 
 /// A branch that takes a weight and a constant beyond fp16 from outside, and one that only hands on what became fp16.
 fn package(path: &Path) {
+    scaled(path, 8.0);
+}
+
+/// As [`package`], with a second weight of values as large as that.
+fn scaled(path: &Path, largest: f32) {
     let mut writer = PackageWriter::create(&Destination { path, overwrite: false, inputs: &[] }).unwrap();
     let mut weight = |name: &str, factor: f32| {
         let bytes: Vec<u8> =
@@ -54,7 +60,7 @@ fn package(path: &Path) {
         constant.attributes.push(message::attribute("val", message::blob(Fp32, &[48, 48], offset)));
         constant
     };
-    let (first, second) = (weight("first_weight", 1.0), weight("second_weight", 8.0));
+    let (first, second) = (weight("first_weight", 1.0), weight("second_weight", largest));
     let yes = Block {
         operations: vec![
             operation("linear", "yes", &[("x", "root"), ("weight", "first_weight")], (Fp32, X)).into(),
@@ -170,4 +176,61 @@ fn programs_become_fp16() {
     }
     let Some(judge) = Judge::found("packages made fp16 are not judged by coremltools") else { return };
     assert_eq!(judge.packages(&jobs, at.path()).len(), jobs.len());
+}
+
+/// The plan, an expectation before and after a run, the report and the output tell one size.
+#[test]
+fn there_is_one_size() {
+    let archive = Archive::open("run-packages");
+    let at = tempfile::tempdir().unwrap();
+    let model = Model::open(&archive.package("floats")).unwrap();
+    let sparse = at.path().join("sparse.mlpackage");
+    write(&model, &analyze(&model, "target iOS16\nlinear => sparse 50%\n"), OutputFormat::MlPackage, &sparse);
+    let codes = at.path().join("codes.mlpackage");
+    write(&model, &analyze(&model, "target iOS16\nlinear => int8 per-tensor\n"), OutputFormat::MlPackage, &codes);
+    let models = [model, Model::open(&sparse).unwrap(), Model::open(&codes).unwrap()];
+    let mut failed = Vec::new();
+    for (number, model) in models.iter().enumerate() {
+        for rule in ["all => keep", "conv => keep\nlinear => lut4"] {
+            let recipe = format!("target iOS16\nprecision fp16\nthreshold 40\n{rule}\n");
+            let analysis = analyze(model, &recipe);
+            let output = at.path().join(format!("{number}-{}.mlpackage", rule.len()));
+            let report = write(model, &analysis, OutputFormat::MlPackage, &output);
+            let written: u64 = Model::open(&output).unwrap().weights.iter().map(|weight| weight.bytes).sum();
+            let planned = analysis.plan.as_ref().unwrap().totals(model, |_| true).after;
+            // What scales and tables of compressed weights take is not told by headers.
+            let near = |size: u64| size.abs_diff(written) * 100 <= written;
+            if !near(planned) || !near(report.after) || report.after != planned {
+                failed.push(format!("{recipe}{planned} {} {written}", report.after));
+            }
+            let expected = format!("{recipe}expect size <= {planned} B\nexpect all size <= {planned} B\n");
+            let analysis = analyze(model, &expected);
+            let known = Known::Model(model);
+            let facts = report.facts();
+            let after = bitmill::check::analyze_recipe(analysis.recipe, known, Some(&facts));
+            if after.has_errors() {
+                failed.push(format!("{:#?}", after.findings));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// A weight with values beyond fp16 stays what it is: it would be written with infinities.
+#[test]
+fn what_fp16_cannot_hold_is_kept() {
+    let at = tempfile::tempdir().unwrap();
+    let path = at.path().join("large.mlpackage");
+    scaled(&path, 1e6);
+    let model = Model::open(&path).unwrap();
+    for (number, scheme) in ["fp16", "int8 per-channel", "lut4", "sparse 50%"].iter().enumerate() {
+        let recipe = format!("target iOS16\nprecision fp16\nthreshold 40\nall => {scheme}\n");
+        let output = at.path().join(format!("{number}.mlpackage"));
+        let report = write(&model, &analyze(&model, &recipe), OutputFormat::MlPackage, &output);
+        let [(name, Fact::BeyondFp16(count))] = &report.kept[..] else { panic!("{scheme}: {:?}", report.kept) };
+        assert!(name.starts_with("second") && *count > 1000, "{name} {count}");
+        let written = Model::open(&output).unwrap();
+        valid(parts(&written), &recipe);
+        assert_eq!(element(&written, "second_weight"), Fp32, "{scheme}");
+    }
 }

@@ -16,7 +16,7 @@ use bitmill::model::Model;
 use bitmill::model::package::PackageModel;
 use bitmill::plan::{Outcome, Plan};
 use bitmill::recipe::NoImports;
-use bitmill::run::{self, Job, OutputFormat, Quiet};
+use bitmill::run::{self, Job, OutputFormat, Quiet, Report};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -60,10 +60,10 @@ pub fn analyze(model: &Model, recipe: &str) -> Analysis {
     analysis
 }
 
-pub fn write(model: &Model, analysis: &Analysis, format: OutputFormat, output: &Path) {
+pub fn write(model: &Model, analysis: &Analysis, format: OutputFormat, output: &Path) -> Report {
     let plan = analysis.plan.as_ref().unwrap();
     let job = Job { recipe: &analysis.recipe, model, plan, format, output, overwrite: false, inputs: &[] };
-    run::run(&job, &Quiet, &AtomicBool::new(false)).unwrap();
+    run::run(&job, &Quiet, &AtomicBool::new(false)).unwrap()
 }
 
 /// Runs a recipe on a package and checks whatever can be checked here: the package is a valid one, each weight

@@ -1,5 +1,6 @@
 //! Computed values beyond what the Neural Engine takes.
 
+use super::weight_over_16384::is_too_long;
 use crate::check::words::count;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, programs};
 use crate::model::program::LONGEST;
@@ -30,7 +31,7 @@ It is a report, not a document. Reshape the tensor in the model, or say `compute
 fn check(context: &Context, report: &mut Report) {
     let (Some((model, _)), Some(facts)) = (context.model, programs::facts(context)) else { return };
     let Some(place) = places::asks_neural_engine(context) else { return };
-    if model.weights.iter().any(|weight| weight.shape.iter().any(|&length| length as u64 > LONGEST)) {
+    if (0..model.weights.len()).any(|index| is_too_long(model, index)) {
         return;
     }
     let Some((operation, length)) = facts.long.iter().max_by_key(|(_, length)| *length) else { return };

@@ -43,7 +43,7 @@ and usually the more exact one. Before iOS18 there are neither 4-bit integers no
 fn check(context: &Context, report: &mut Report) {
     for (part, affine) in affine_parts(context.recipe, Field::Base, |affine| !matches!(affine.bits, 4 | 8)) {
         let (sign, bits) = (if affine.signed { "" } else { "u" }, affine.bits);
-        let old = context.recipe.operator_set().is_some_and(|set| set.spec < Feature::Int4.need().spec);
+        let old = context.recipe.written_set().is_some_and(|set| set.spec < Feature::Int4.need().spec);
         let wider = if bits < 4 && !old { 4 } else { 8 };
         // The narrowest palette that is no coarser, and that the target has.
         let palette = match storage_bits(bits) {

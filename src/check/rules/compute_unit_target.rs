@@ -30,7 +30,7 @@ fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
     let Some(compute) = recipe.compute.filter(|compute| compute.value == ComputeUnits::CpuAndNe) else { return };
     // Older targets, and compressed weights, are told by rules of their own: the newer target that they ask for is enough.
-    let is_old = recipe.operator_set().is_some_and(|set| (MLPROGRAM..COMPRESSION).contains(&set.spec));
+    let is_old = recipe.written_set().is_some_and(|set| (MLPROGRAM..COMPRESSION).contains(&set.spec));
     let told = recipe.rules.iter().filter_map(|rule| rule.scheme.as_ref()).any(quantizes);
     if !is_old || told {
         return;

@@ -6,7 +6,7 @@ use crate::check::expectation::{Unmeasured, Verdict, claim};
 use crate::check::words::{count, list};
 use crate::check::{Binds, Context, Example, Finding, Needs, Report, Rule, Severity};
 use crate::model::{Model, Weight};
-use crate::plan::{Decision, Outcome, Plan, Reason};
+use crate::plan::{self, Decision, Outcome, Plan, Reason};
 use crate::recipe::selector::Selector;
 use crate::recipe::{Bound, Claim, Expect, Metric, Recipe};
 use crate::scheme::{Scheme, Sparsity, WeightScheme};
@@ -166,6 +166,7 @@ impl Checker<'_> {
     /// The weights for which `matches` holds, as planned or as a run has written them.
     fn sizes(&self, matches: &dyn Fn(&Weight) -> bool) -> Sizes {
         let mut sizes = Sizes::default();
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
         for (weight, decision) in self.model.weights.iter().zip(&self.plan.decisions).filter(|(w, _)| matches(w)) {
             // Some weights stay because of their values.
             let changed = match (&self.written, &decision.outcome) {
@@ -176,11 +177,11 @@ impl Checker<'_> {
                 }
                 _ => None,
             };
-            sizes.before += weight.bytes;
-            sizes.after += changed.unwrap_or(weight.bytes);
+            add(&mut sizes.before, weight.bytes);
+            add(&mut sizes.after, changed.unwrap_or_else(|| plan::in_precision(self.recipe, weight).bytes));
             if let Some(bytes) = changed {
-                sizes.changed_elements += weight.elements();
-                sizes.changed_bytes += bytes;
+                add(&mut sizes.changed_elements, weight.elements());
+                add(&mut sizes.changed_bytes, bytes);
             }
         }
         sizes

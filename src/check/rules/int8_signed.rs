@@ -47,7 +47,7 @@ fn is_signed(affine: &Affine) -> bool {
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
     let Some(compute) = recipe.compute.filter(|compute| compute.value != ComputeUnits::Cpu) else { return };
-    if recipe.operator_set().is_none_or(|set| !(COMPRESSION..BLOCKS).contains(&set.spec)) {
+    if recipe.written_set().is_none_or(|set| !(COMPRESSION..BLOCKS).contains(&set.spec)) {
         return;
     }
     for (part, _) in affine_parts(recipe, Field::Base, is_signed) {

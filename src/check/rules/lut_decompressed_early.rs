@@ -39,7 +39,7 @@ are reported by a few to crash or to give wrong results on macOS 26: look at the
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
     let Some(compute) = recipe.compute.filter(|c| c.value == ComputeUnits::CpuAndNe) else { return };
-    if recipe.operator_set().is_none_or(|set| set.spec != COMPRESSION) {
+    if recipe.written_set().is_none_or(|set| set.spec != COMPRESSION) {
         return;
     }
     let palettes = palette_parts(recipe, Field::Base, |_| true).into_iter().map(|(part, _)| part);

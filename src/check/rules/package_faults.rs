@@ -1,5 +1,7 @@
 //! Packages that break rules of Core ML before anything is done to them.
 
+use std::collections::HashSet;
+
 use crate::check::words::count;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
 use crate::element::ElementType;
@@ -45,8 +47,9 @@ fn faults(context: &Context, model: &Model, facts: &ProgramFacts) -> Vec<String>
     let own = facts.set.map(|set| model.program_faults(set)).unwrap_or_default();
     // What cannot be raised is told as an error.
     let broken = super::package_raise_breaks::broken(context);
-    let mut all: Vec<String> =
-        own.iter().filter(|fault| !broken.contains(fault)).map(|fault| fault.what.clone()).collect();
+    let broken: HashSet<&str> = broken.iter().map(|fault| fault.key.as_str()).collect();
+    let stays = own.iter().filter(|fault| !broken.contains(fault.key.as_str()));
+    let mut all: Vec<String> = stays.map(|fault| fault.what.clone()).collect();
     for state in &facts.states {
         if state.element.is_some_and(|element| element != ElementType::Fp16) {
             all.push(format!("state `{}` is not fp16", state.name));

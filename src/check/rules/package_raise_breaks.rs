@@ -1,5 +1,7 @@
 //! Operations that a newer operator set does not have in their form.
 
+use std::collections::HashSet;
+
 use crate::check::needs;
 use crate::check::words::count;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
@@ -39,7 +41,9 @@ pub(super) fn broken(context: &Context) -> Vec<ProgramFault> {
     let Some(written) = context.recipe.written_opset(facts.set).filter(|set| *set > own) else { return Vec::new() };
     let before = model.program_faults(own);
     let after = model.program_faults(written);
-    let mut broken: Vec<ProgramFault> = after.iter().filter(|fault| !before.contains(fault)).cloned().collect();
+    let known: HashSet<&str> = before.iter().map(|fault| fault.key.as_str()).collect();
+    let is_new = |fault: &&ProgramFault| !known.contains(fault.key.as_str());
+    let mut broken: Vec<ProgramFault> = after.iter().filter(is_new).cloned().collect();
     // Constants that are compressed already must be sound to be brought into the new form.
     if own < Opset::CoreML8 && written >= Opset::CoreML8 {
         broken.extend(before.iter().filter(|fault| fault.operator.starts_with("constexpr_")).cloned());

@@ -2,7 +2,7 @@
 
 use crate::check::schemes::{shares, weights_named};
 use crate::check::{Binds, Context, Edit, Example, Needs, Report, Rule, Severity, places};
-use crate::model::Weight;
+use crate::model::{Weight, total};
 use crate::plan::fit::storage_bits;
 use crate::plan::{Decision, Fitted, Outcome};
 use crate::recipe::{Field, Place};
@@ -71,8 +71,8 @@ fn check(context: &Context, report: &mut Report) {
         !is_written && saved(weight, decision).saturating_mul(20) >= decision.after.max(1)
     });
     for share in large {
-        let bytes: u64 = share.weights.iter().map(|(weight, decision)| saved(weight, decision)).sum();
-        let all: u64 = share.weights.iter().map(|(_, decision)| decision.after).sum();
+        let bytes = total(share.weights.iter().map(|(weight, decision)| saved(weight, decision)));
+        let all = total(share.weights.iter().map(|(_, decision)| decision.after));
         let (names, is_affine) = (share.names(), matches!(share.scheme.weights, WeightScheme::Affine(_)));
         let what = if is_affine { "scales" } else { "tables" };
         let percent = bytes.saturating_mul(100) / all.max(1);

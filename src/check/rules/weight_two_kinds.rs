@@ -37,30 +37,29 @@ fn check(context: &Context, report: &mut Report) {
     let Some((model, plan)) = context.model.filter(|(model, _)| model.is_package()) else { return };
     let recipe = context.recipe;
     let scheme = |index: usize| recipe.rules[index].scheme.as_ref();
-    let mut found: BTreeMap<(usize, usize), Vec<(&Weight, Kind)>> = BTreeMap::new();
+    let mut found: BTreeMap<(usize, usize, Kind, Kind), Vec<&str>> = BTreeMap::new();
     for (index, (weight, decision)) in model.weights.iter().zip(&plan.decisions).enumerate() {
         let (Some(winner), Some(uses)) = (decision.rule, programs::uses(model, index)) else { continue };
         for &kind in uses.kinds.iter().filter(|kind| **kind != weight.kind) {
             let other = plan::decide(recipe, &Weight { kind, ..weight.clone() }).rule;
             if let Some(other) = other.filter(|other| *other != winner && scheme(*other) != scheme(winner)) {
-                found.entry((winner, other)).or_default().push((weight, kind));
+                found.entry((winner, other, weight.kind, kind)).or_default().push(&weight.name);
             }
         }
     }
-    for ((winner, other), weights) in found {
-        let (weight, kind) = weights[0];
-        let names: Vec<&str> = weights.iter().map(|(weight, _)| weight.name.as_str()).collect();
-        let word = |kind: Kind| Kind::ALL.iter().find(|(known, ..)| *known == kind).map_or("", |(_, word, ..)| word);
-        let message = format!(
-            "{} is shared by operators of the kinds `{}` and `{}`, and counts as the first",
-            weights_named(&names),
-            word(weight.kind),
-            word(kind)
-        );
+    for ((winner, other, first, kind), names) in found {
+        let (named, first, kind) = (weights_named(&names), first.word(), kind.word());
+        let message = match names.len() {
+            1 => format!("{named} is shared by operators of the kinds `{first}` and `{kind}`, and counts as the first"),
+            _ => format!("{named} are shared by operators of the kinds `{first}` and `{kind}`, and count as the first"),
+        };
         let finding = report.add(recipe.rules[winner].selector_place, message);
         finding
             .here("decides")
-            .label(recipe.rules[other].selector_place, format!("would decide if it were `{}`", word(kind)))
+            .label(
+                recipe.rules[other].selector_place,
+                format!("would decide if {} `{kind}`", if names.len() == 1 { "it were" } else { "they were" }),
+            )
             .upstream("coremltools stops: `compression config conflict detected between ops`")
             .help("name the constant in a rule of its own, below these")
             .weights(names);

@@ -7,7 +7,7 @@ use crate::check::{Binds, Context, Example, Finding, Needs, Report, Rule, Severi
 use crate::dtype::DType;
 use crate::model::Weight;
 use crate::plan::{self, Decision, Fitted, Outcome};
-use crate::recipe::Field;
+use crate::recipe::{Field, Recipe};
 use crate::scheme::FloatType;
 
 /// The rule.
@@ -44,8 +44,8 @@ program has no use for fp32 weights.
 };
 
 /// The float type that a program computes with a weight, in the precision that the recipe asks for.
-fn type_in_program(context: &Context, weight: &Weight) -> Option<FloatType> {
-    match plan::in_precision(context.recipe, weight).dtype {
+fn type_in_program(recipe: &Recipe, weight: &Weight) -> Option<FloatType> {
+    match plan::in_precision(recipe, weight).dtype {
         DType::F16 => Some(FloatType::Fp16),
         DType::F32 => Some(FloatType::Fp32),
         _ => None,
@@ -71,6 +71,11 @@ fn cast_since(has: FloatType, fitted: &Fitted) -> Option<i32> {
     }
 }
 
+/// The specification version that has a cast for what a weight of a program becomes; `None` where none is needed.
+pub(in crate::check) fn cast_of(recipe: &Recipe, weight: &Weight, fitted: &Fitted) -> Option<i32> {
+    cast_since(type_in_program(recipe, weight)?, fitted)
+}
+
 fn check(context: &Context, report: &mut Report) {
     let Some(facts) = programs::facts(context) else { return };
     let changed = |decision: &'_ Decision| match &decision.outcome {
@@ -78,7 +83,9 @@ fn check(context: &Context, report: &mut Report) {
         _ => None,
     };
     for share in shares(context, |_, weight, decision| {
-        let (Some(fitted), Some(has)) = (changed(decision), type_in_program(context, weight)) else { return false };
+        let (Some(fitted), Some(has)) = (changed(decision), type_in_program(context.recipe, weight)) else {
+            return false;
+        };
         let would = type_of(&fitted);
         // Types that Core ML does not have at all are told by rules of their own.
         let known = matches!(would, FloatType::Fp16 | FloatType::Fp32);
@@ -86,7 +93,8 @@ fn check(context: &Context, report: &mut Report) {
     }) {
         other(context, report, &share);
     }
-    for share in shares(context, |_, weight, one| one.outcome.is_change() && type_in_program(context, weight).is_none())
+    for share in
+        shares(context, |_, weight, one| one.outcome.is_change() && type_in_program(context.recipe, weight).is_none())
     {
         let names = share.names();
         let has = share.weights[0].0.dtype;
@@ -98,7 +106,7 @@ fn check(context: &Context, report: &mut Report) {
     }
     let Some(written) = context.recipe.written_opset(facts.set).map(needs::set_of) else { return };
     let since = |weight: &Weight, decision: &Decision| {
-        let need = cast_since(type_in_program(context, weight)?, &changed(decision)?)?;
+        let need = cast_of(context.recipe, weight, &changed(decision)?)?;
         (need > written.spec).then_some(need)
     };
     for share in shares(context, |_, weight, decision| since(weight, decision).is_some()) {

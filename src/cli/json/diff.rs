@@ -39,7 +39,7 @@ pub struct DiffWeight<'a> {
     /// `same`, `error`, `shape` or `bytes`.
     pub values: &'static str,
     /// Signal to noise ratio in dB; absent where the values are the same or cannot be compared, null where one that
-    /// was NaN or infinite has changed.
+    /// was NaN or infinite has changed, or one has become so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sqnr: Option<Option<f64>>,
     /// The largest absolute error; null where it is infinite.
@@ -72,11 +72,14 @@ pub struct DiffTotal {
     pub weights: usize,
     /// Those of them whose values are the same.
     pub same_values: usize,
+    /// Those of them whose values cannot be compared.
+    pub incomparable: usize,
     /// Bytes in the first model.
     pub before: u64,
     /// Bytes in the second model.
     pub after: u64,
-    /// Signal to noise ratio in dB over all that can be compared; absent where nothing is lost.
+    /// Signal to noise ratio in dB over all that can be compared; absent where nothing is lost, null where a value that
+    /// was NaN or infinite has changed, or one has become so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sqnr: Option<Option<f64>>,
 }
@@ -195,11 +198,42 @@ impl<'a> DiffShape<'a> {
             total: DiffTotal {
                 weights: sum.weights,
                 same_values: sum.same,
+                incomparable: sum.incomparable,
                 before: sum.before,
                 after: sum.after,
-                sqnr: ratio(sum.sqnr()),
+                sqnr: ratio(sum.values().sqnr()),
             },
             program: found.program.as_ref().map(DiffProgram::new),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::DType;
+    use crate::quant::power::Power;
+    use crate::run::outcome::decibels;
+
+    #[test]
+    fn totals_tell_what_is_lost_and_what_cannot_be_compared() {
+        let model = Model::listing("a.weight  linear  4x4  fp16\nb.weight  linear  4x4  fp16\n").unwrap();
+        let stored = StoredAs { dtype: DType::F16, compressed: None };
+        let total = |values: [ValueChange; 2]| {
+            let pair = |(at, values)| Pair { before: at, after: at, was: stored.clone(), is: stored.clone(), values };
+            let pairs = values.into_iter().enumerate().map(pair).collect();
+            let found = Comparison { pairs, only_before: Vec::new(), only_after: Vec::new(), program: None };
+            let shape = serde_json::to_value(DiffShape::new(&found, &model, &model, false)).unwrap();
+            (shape["total"]["incomparable"].clone(), shape["total"].get("sqnr").cloned())
+        };
+        let error = |noise, not_finite| {
+            let power = Power { signal: 4.0, noise, largest: noise, count: 4 };
+            ValueChange::Error { power, not_finite }
+        };
+        assert_eq!(total([ValueChange::Same, ValueChange::Shape]), (1.into(), None));
+        assert_eq!(total([ValueChange::Same, error(0.0, 1)]), (0.into(), Some(serde_json::Value::Null)));
+        assert_eq!(total([ValueChange::Bytes, error(4.0, 0)]), (1.into(), Some(0.0.into())));
+        assert_eq!(total([ValueChange::Same, error(f64::INFINITY, 0)]), (0.into(), Some(serde_json::Value::Null)));
+        assert_eq!(decibels(error(f64::INFINITY, 0).sqnr()), "destroyed");
     }
 }

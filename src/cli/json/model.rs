@@ -132,7 +132,7 @@ impl CompressionShape {
             },
             bits: compressed.bits,
             granularity: compressed.sharing.as_ref().map(ToString::to_string),
-            sparsity: compressed.sparse.map(|stored| stored.sparsity()),
+            sparsity: compressed.sparse.and_then(|stored| stored.sparsity()),
         }
     }
 }

@@ -105,6 +105,22 @@ impl fmt::Display for Problem {
     }
 }
 
+impl CheckFault {
+    /// Which rule is broken at an operation, and by which of its parts: the same in every operator set, while the text
+    /// names the set and what it accepts.
+    pub fn key(&self) -> String {
+        match self {
+            CheckFault::Opset(set) => format!("set {set}"),
+            CheckFault::Name { parameter, fault } => format!("name {parameter:?} {fault:?}"),
+            CheckFault::Operator(error) => format!("operator {:?} {:?}", error.rule, error.parameter),
+            CheckFault::OutputCount { .. } => "outputs".to_owned(),
+            CheckFault::OutputType { output, .. } => format!("type {output}"),
+            CheckFault::Rank { output, .. } => format!("rank {output}"),
+            CheckFault::ConstexprOutput(output) => format!("constant {output}"),
+        }
+    }
+}
+
 /// Checks every function. The list is empty for a valid program; functions come in the order of their names,
 /// operations in the order of the text.
 pub fn check(program: &Program, blobs: &dyn Blobs) -> Vec<Problem> {

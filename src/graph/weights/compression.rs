@@ -9,7 +9,7 @@ use crate::graph::types::{TensorType, Type};
 use crate::graph::value::{BlobRef, Blobs, Content, Literal};
 
 /// How deep a chain of `constexpr_*` is followed; coremltools writes at most three.
-const MAX_CHAIN: usize = 8;
+pub const MAX_CHAIN: usize = 16;
 
 /// A compressed constant. The parts can go together: a sparse palette, a palette with quantized entries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,8 +18,8 @@ pub struct Compression {
     pub affine: Option<Affine>,
     /// Indices into tables.
     pub palette: Option<Palette>,
-    /// The number of values that are stored, where the rest is zero. 0 where it is unknown.
-    pub sparse: Option<u64>,
+    /// The number of values that are stored, where the rest is zero: `None` in it where the program does not say.
+    pub sparse: Option<Option<u64>>,
     /// Bits of each stored code or index; those of the element type where neither is used.
     pub bits: u64,
     /// The table's entries are themselves codes with a scale.
@@ -100,6 +100,8 @@ pub(super) struct Chain<'i, 'f> {
     pub(super) bytes: Option<u64>,
     /// Whether everything that is long lies in files.
     pub(super) all_in_files: bool,
+    /// What lies in files, and as what the program declares it.
+    pub(super) blobs_declared: Vec<(BlobRef, TensorType)>,
 }
 
 impl<'i, 'f> Chain<'i, 'f> {
@@ -112,6 +114,7 @@ impl<'i, 'f> Chain<'i, 'f> {
             stored: Vec::new(),
             bytes: Some(0),
             all_in_files: true,
+            blobs_declared: Vec::new(),
         };
         chain.walk(id, 0);
         if chain.compression.bits == 0
@@ -160,14 +163,18 @@ impl<'i, 'f> Chain<'i, 'f> {
     }
 
     fn keep(&mut self, place: &str, literal: &Literal) {
-        let bytes = literal.ty.as_tensor().and_then(TensorType::bytes);
+        let tensor = literal.ty.as_tensor();
+        let bytes = tensor.and_then(TensorType::bytes);
         // A scalar of text, `output_dtype`, is no stored value.
         if literal.text().is_some() {
             return;
         }
         self.bytes = self.bytes.and_then(|sum| sum.checked_add(bytes?));
         match &literal.content {
-            Content::Blob(blob) => self.stored.push((place.to_owned(), Stored::Blob(blob.clone()))),
+            Content::Blob(blob) => {
+                self.blobs_declared.extend(tensor.map(|tensor| (blob.clone(), tensor.clone())));
+                self.stored.push((place.to_owned(), Stored::Blob(blob.clone())));
+            }
             Content::Bytes(bytes) if bytes.len() <= MAX_INLINE => {
                 self.stored.push((place.to_owned(), Stored::Bytes(bytes.to_vec())));
             }
@@ -208,7 +215,7 @@ impl<'i, 'f> Chain<'i, 'f> {
             "constexpr_lut_to_sparse" => self.palette(id, "indices_nonzero_data", output),
             "constexpr_sparse_to_dense" => {
                 let values = self.tensor(id, "nonzero_data");
-                self.compression.sparse = Some(values.and_then(TensorType::count).unwrap_or(0));
+                self.compression.sparse = Some(values.and_then(TensorType::count));
                 if let Some(values) = values.filter(|_| self.compression.bits == 0) {
                     self.compression.bits = values.element.bits();
                 }

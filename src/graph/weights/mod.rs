@@ -15,9 +15,9 @@ use super::function::Program;
 use super::index::{Consumer, Index, OpId, Path, ValueId};
 use super::op::Operation;
 use super::types::TensorType;
-use super::value::{Blobs, Content, Literal};
+use super::value::{BlobRef, Blobs, Content, Literal};
 
-pub use compression::{Affine, Compression, Granularity, Palette};
+pub use compression::{Affine, Compression, Granularity, MAX_CHAIN, Palette};
 pub use names::{dotted, is_module_like, stem};
 pub use role::{Axes, Role};
 
@@ -45,6 +45,8 @@ pub struct Weight {
     pub literal: Option<Literal>,
     /// Bytes it takes as stored, with scales and tables. `None` where a size is unknown.
     pub bytes: Option<u64>,
+    /// The blobs that it is made of, each with the type as which the program declares it.
+    pub blobs: Vec<(BlobRef, TensorType)>,
     /// Who uses it, in the order of the text.
     pub uses: Vec<Use>,
     /// Whether a block hands it out.
@@ -194,11 +196,12 @@ impl Finder<'_> {
         if uses.is_empty() && !is_output && !consumers.is_empty() {
             return;
         }
-        let (compression, key, bytes) = match literal {
+        let (compression, key, bytes, blobs) = match literal {
             Some(Literal { content: Content::Blob(blob), .. }) => {
-                (None, vec![("const".to_owned(), Stored::Blob(blob.clone()))], ty.bytes())
+                let blobs = vec![(blob.clone(), ty.clone())];
+                (None, vec![("const".to_owned(), Stored::Blob(blob.clone()))], ty.bytes(), blobs)
             }
-            Some(_) => (None, Vec::new(), ty.bytes()),
+            Some(_) => (None, Vec::new(), ty.bytes(), Vec::new()),
             None => {
                 let chain = Chain::of(index, id, self.blobs);
                 // What stands in the program is equal by chance, not one constant in two places.
@@ -207,7 +210,7 @@ impl Finder<'_> {
                     true => chain.stored,
                     false => Vec::new(),
                 };
-                (Some(chain.compression), key, chain.bytes)
+                (Some(chain.compression), key, chain.bytes, chain.blobs_declared)
             }
         };
         if !key.is_empty() {
@@ -222,6 +225,7 @@ impl Finder<'_> {
             compression,
             literal: literal.cloned(),
             bytes,
+            blobs,
             uses,
             is_output,
             group: None,

@@ -16,12 +16,11 @@ pub(super) fn model(analysis: &Analysis) -> Option<String> {
         ModelState::Open(open) => open,
     };
     let model = &open.model;
-    let bytes: u64 = model.weights.iter().map(|weight| weight.bytes).sum();
     let mut page = format!("`{}`: {}", model.path.display(), model.format.word());
     if let Some(architecture) = &model.architecture {
         _ = write!(page, ", `{architecture}`");
     }
-    _ = writeln!(page, "\n\n{}, {}", count(model.weights.len(), "tensor"), size(bytes));
+    _ = writeln!(page, "\n\n{}, {}", count(model.weights.len(), "tensor"), size(model.bytes()));
     let mut kinds: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
     for weight in model.weights.iter().filter(|weight| weight.role == Role::Weight) {
         let (many, bytes) = kinds.entry(weight.kind.word()).or_default();

@@ -61,13 +61,18 @@ pub(super) fn overflows(value: &Value, stored: Stored) -> bool {
     if message::element(value.r#type.as_ref()) != Some(ElementType::Fp32) {
         return false;
     }
-    let beyond = |value: &f32| value.abs() > LARGEST && value.abs() < INFINITE;
+    let beyond = |value: &f32| is_beyond(*value);
     match &value.value {
         Some(ValueKind::BlobFile(blob)) => {
             stored(&blob.file_name, blob.offset).is_none_or(|values| values.iter().any(beyond))
         }
         _ => floats(value).is_some_and(|values| values.iter().any(beyond)),
     }
+}
+
+/// Whether a value is beyond fp16 and stands for more than something infinite.
+pub fn is_beyond(value: f32) -> bool {
+    value.abs() > LARGEST && value.abs() < INFINITE
 }
 
 /// fp32 as fp16, never zero for what is not.
