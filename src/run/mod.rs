@@ -225,7 +225,12 @@ fn report(
     weights.sort_by_key(|(index, _)| *index);
     let (changed, weights): (Vec<usize>, Vec<WeightReport>) = weights.into_iter().unzip();
     let stays = |index: &usize| changed.binary_search(index).is_err();
-    let kept_bytes = |index: usize| plan::in_precision(job.recipe, &job.model.weights[index]).bytes;
+    let is_beyond = |index: usize| kept.iter().any(|(at, fact)| *at == index && matches!(fact, Fact::BeyondFp16(_)));
+    let kept_bytes = |index: usize| match &job.model.weights[index] {
+        // It stays as it is in a program of fp16, too.
+        weight if is_beyond(index) => weight.bytes,
+        weight => plan::in_precision(job.recipe, weight).bytes,
+    };
     let after = (0..job.model.weights.len()).filter(stays).map(kept_bytes).chain(weights.iter().map(|w| w.after));
     Report {
         output: job.output.to_path_buf(),

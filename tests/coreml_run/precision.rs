@@ -232,5 +232,7 @@ fn what_fp16_cannot_hold_is_kept() {
         let written = Model::open(&output).unwrap();
         valid(parts(&written), &recipe);
         assert_eq!(element(&written, "second_weight"), Fp32, "{scheme}");
+        let bytes: u64 = written.weights.iter().map(|weight| weight.bytes).sum();
+        assert!(report.after.abs_diff(bytes) < 256, "{scheme}: {} {bytes}", report.after);
     }
 }
