@@ -19,7 +19,7 @@ const MISTAKES: &[&str] = &[
     // Values of statements
     "output",
     "model llama.pt2",
-    "model /home/x/y.pt2",
+    "model /models/y.pt2",
     "import base",
     "compute",
     "threshold many",
@@ -183,9 +183,9 @@ fn are_said_in_plain_words() {
           ^^^^^^^^^ names and paths stand in double quotes: `"llama.pt2"`
         write `"llama.pt2"`: model "llama.pt2"
 
-    model /home/x/y.pt2
-          ^^^^^^^^^^^^^ names and paths stand in double quotes: `"/home/x/y.pt2"`
-        write `"/home/x/y.pt2"`: model "/home/x/y.pt2"
+    model /models/y.pt2
+          ^^^^^^^^^^^^^ names and paths stand in double quotes: `"/models/y.pt2"`
+        write `"/models/y.pt2"`: model "/models/y.pt2"
 
     import base
            ^^^^ names and paths stand in double quotes: `"base"`
