@@ -135,6 +135,7 @@ impl Model {
             weights,
             packed: Default::default(),
             program: None,
+            export: None,
             facts: program,
         })
     }

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::kinds::Names;
+use super::export;
 use super::package;
 use super::packed::{self, PackedWeight};
 use super::tied::tie;
@@ -24,11 +25,6 @@ const MOST_JSON: u64 = 256 << 20;
 
 /// Formats that are not read, by the ending of the name.
 const FORMATS: &[(&str, &str, &str)] = &[
-    (
-        "pt2",
-        "PyTorch exports cannot be read yet",
-        "save the state dict beside it: `from safetensors.torch import save_file; save_file(dict(program.state_dict), \"model.safetensors\")`",
-    ),
     (
         "bin",
         "PyTorch's pickled checkpoints are not read: unpickling runs what the file says",
@@ -52,6 +48,10 @@ impl Model {
         })?;
         if Package::is_one(path) {
             return package::open(path);
+        }
+        let is_export = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pt2"));
+        if is_export && !metadata.is_dir() {
+            return export::open(path);
         }
         refuse_other_formats(path)?;
         if !metadata.is_dir() {
@@ -220,7 +220,7 @@ fn from_files(
     });
     tie(&mut weights, &readers, architecture.as_deref(), tied_in_config);
     let format = if packed.is_empty() { format } else { ModelFormat::Packed };
-    Ok(Model { path: path.to_owned(), format, files, architecture, weights, packed, program: None, facts: None })
+    Ok(Model { path: path.to_owned(), format, files, architecture, weights, packed, program: None, export: None, facts: None })
 }
 
 fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -> Result<(), ModelError> {

@@ -136,6 +136,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         weights,
         packed: HashMap::new(),
         program: Some(Arc::new(program)),
+        export: None,
         facts: Some(facts),
     })
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub struct ModelHead<'a> {
     /// Its path.
     pub path: String,
-    /// `safetensors`, `shards`, `hugging-face`, `packed` or `mlpackage`.
+    /// `safetensors`, `shards`, `hugging-face`, `packed`, `pt2` or `mlpackage`.
     pub format: &'static str,
     /// The architecture that its `config.json` names.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use super::schema::{SymInt, TensorMeta};
 use super::{MAX_RANK, Pt2Fault};
 
 /// A tensor of an archive: a view of the bytes of a member that has been checked to lie within them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StoredTensor {
     /// Its element type.
     pub dtype: ScalarType,

@@ -29,6 +29,8 @@ pub struct Source {
     pub code: Name,
 }
 
+const NO_MODULE: &str = "_empty_nn_module_stack_from_metadata_hook";
+
 /// Modules as they are met, each kept once.
 #[derive(Default)]
 pub(super) struct Modules {
@@ -50,6 +52,10 @@ impl Modules {
 
     fn module(&mut self, entry: &str) -> Option<ModuleId> {
         let [_, path, class] = split(entry, ',').try_into().ok()?;
+        // What PyTorch writes where it knows of no module.
+        if path == NO_MODULE {
+            return None;
+        }
         // A module that is called again has the number of the call behind its name.
         let path = match path.rsplit_once('@') {
             Some((path, call)) if !call.is_empty() && call.bytes().all(|b| b.is_ascii_digit()) => path,
