@@ -42,7 +42,8 @@ struct Export {
 
 impl Export {
     fn new(model: &Model, export: &Arc<ExportModel>) -> Export {
-        let tied = model.weights.iter().flat_map(|weight| weight.tied.iter().map(|tied| (tied.clone(), weight.name.clone())));
+        let tied =
+            model.weights.iter().flat_map(|weight| weight.tied.iter().map(|tied| (tied.clone(), weight.name.clone())));
         Export {
             model: Arc::clone(export),
             index: model.weights.iter().enumerate().map(|(index, weight)| (weight.name.clone(), index)).collect(),
@@ -93,7 +94,14 @@ impl ModelData {
                 stored.entry(owner.to_string()).or_default().push((file, index));
             }
         }
-        Ok(ModelData { path: model.path.clone(), readers, stored, constants: HashMap::new(), compressed: None, export: None })
+        Ok(ModelData {
+            path: model.path.clone(),
+            readers,
+            stored,
+            constants: HashMap::new(),
+            compressed: None,
+            export: None,
+        })
     }
 
     /// The bytes of a weight that is stored plainly: its elements, the last dimension fastest. They are those of the

@@ -114,7 +114,8 @@ fn check_stored(path: &Path, saved: &StoredProgram, program: &Program) -> Result
             ModelError::from(Pt2Error { path: path.to_owned(), member, fault })
         };
         let payload = first.get(&**name).or_else(|| second.get(&**name));
-        let payload = payload.ok_or_else(|| wrong("is an input of the program, and the archive does not hold it".into()))?;
+        let payload =
+            payload.ok_or_else(|| wrong("is an input of the program, and the archive does not hold it".into()))?;
         let Some(ty) = program.graph.tensor(value) else { return Err(wrong("is no tensor in the program".into())) };
         let same = |(dim, size): (&Dim, &usize)| dim.known() == Some(*size as u64);
         let tensor = &payload.tensor;

@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::kinds::Names;
 use super::export;
+use super::kinds::Names;
 use super::package;
 use super::packed::{self, PackedWeight};
 use super::tied::tie;
@@ -220,7 +220,17 @@ fn from_files(
     });
     tie(&mut weights, &readers, architecture.as_deref(), tied_in_config);
     let format = if packed.is_empty() { format } else { ModelFormat::Packed };
-    Ok(Model { path: path.to_owned(), format, files, architecture, weights, packed, program: None, export: None, facts: None })
+    Ok(Model {
+        path: path.to_owned(),
+        format,
+        files,
+        architecture,
+        weights,
+        packed,
+        program: None,
+        export: None,
+        facts: None,
+    })
 }
 
 fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -> Result<(), ModelError> {

@@ -192,12 +192,10 @@ fn misnamed(model: &Model, output: &Path) -> Option<&'static str> {
         Some(_) if ends_in("safetensors") => {
             Some("a Core ML package becomes a package: name an output that ends in `.mlpackage`")
         }
-        None if ends_in("mlpackage") && model.export.is_some() => Some(
-            "no Core ML package is made of an exported program yet: name an output that ends in `.safetensors`",
-        ),
-        None if ends_in("pt2") => {
-            Some("no exported programs are written: name an output that ends in `.safetensors`")
+        None if ends_in("mlpackage") && model.export.is_some() => {
+            Some("no Core ML package is made of an exported program yet: name an output that ends in `.safetensors`")
         }
+        None if ends_in("pt2") => Some("no exported programs are written: name an output that ends in `.safetensors`"),
         None if ends_in("mlpackage") => {
             Some("a checkpoint becomes safetensors: name an output that does not end in `.mlpackage`")
         }

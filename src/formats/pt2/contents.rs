@@ -61,7 +61,8 @@ impl Contents {
         let index = index.map(|(name, at)| (name.to_owned(), at)).collect();
         let mut reader = Reader { source, len, members: &members, index, pickles: Vec::new() };
         reader.check_head()?;
-        let mut names: Vec<String> = reader.index.keys().filter_map(|name| program_name(name)).map(str::to_owned).collect();
+        let mut names: Vec<String> =
+            reader.index.keys().filter_map(|name| program_name(name)).map(str::to_owned).collect();
         names.sort_by(|a, b| natural_order(a, b));
         if names.is_empty() {
             let compiled = reader.index.keys().any(|name| name.starts_with("data/aotinductor/"));
@@ -82,7 +83,8 @@ fn program_name(member: &str) -> Option<&str> {
 
 /// The folder in which everything lies, with its slash.
 fn root_of(members: &[Member]) -> Result<String, Pt2Fault> {
-    let inner = |member: &'_ Member| member.name.split_once('/').map_or(member.name.clone(), |(_, rest)| rest.to_owned());
+    let inner =
+        |member: &'_ Member| member.name.split_once('/').map_or(member.name.clone(), |(_, rest)| rest.to_owned());
     let mut roots = members.iter().filter_map(|member| member.name.strip_suffix("archive_format"));
     let root = roots.find(|root| root.is_empty() || root.find('/') == Some(root.len() - 1));
     if let Some(root) = root {

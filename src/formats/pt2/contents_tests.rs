@@ -42,7 +42,8 @@ fn weights(entries: &str) -> Zip {
 
 #[test]
 fn programs_and_tensors_are_found() {
-    let entries = format!(r#""a.w": {}, "b.w": {}"#, payload("weight_0", false, META), payload("weight_0", false, META));
+    let entries =
+        format!(r#""a.w": {}, "b.w": {}"#, payload("weight_0", false, META), payload("weight_0", false, META));
     let samples: (&str, &[u8]) = ("m/data/sample_inputs/model.pt", b"pickle");
     let found = read(&archive(PROGRAM, &format!(r#"{{"config": {{{entries}}}}}"#), &[samples])).expect("it is read");
     let [program] = found.programs.as_slice() else { panic!("one program") };
@@ -75,7 +76,9 @@ fn other_layouts_are_told_apart() {
 
 #[test]
 fn other_schemas_are_told_apart() {
-    let of = |major: &str| refused(&archive(&format!(r#"{{"schema_version": {{"major": {major}, "minor": 1}}}}"#), "{}", &[]));
+    let of = |major: &str| {
+        refused(&archive(&format!(r#"{{"schema_version": {{"major": {major}, "minor": 1}}}}"#), "{}", &[]))
+    };
     assert_eq!(of("7"), "models/model.json: its schema is of version 7, and only version 8 is read");
     assert_eq!(of("9"), "models/model.json: its schema is of version 9, and only version 8 is read");
     assert_eq!(of("8"), "models/model.json: cannot be understood: missing field `graph_module` at line 1 column 43");
@@ -91,7 +94,10 @@ fn tensors_that_cannot_be_read_are_refused() {
     assert_eq!(of("weight_9", false, META), missing);
     assert!(of("../../archive_format", false, META).contains("which the archive does not hold"));
     let large = META.replace(r#"{"as_int": 2}"#, r#"{"as_int": 3}"#);
-    assert_eq!(of("weight_0", false, &large), format!("{config}: the tensor `w` reaches beyond the 24 bytes of its storage"));
+    assert_eq!(
+        of("weight_0", false, &large),
+        format!("{config}: the tensor `w` reaches beyond the 24 bytes of its storage")
+    );
     let dynamic = META.replace(r#"{"as_int": 2}"#, r#"{"as_expr": {"expr_str": "s0"}}"#);
     assert_eq!(of("weight_0", false, &dynamic), format!("{config}: the tensor `w` has a size that is not fixed"));
     let twice = format!(r#""w": {0}, "w": {0}"#, payload("weight_0", false, META));

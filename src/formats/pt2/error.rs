@@ -113,14 +113,18 @@ impl Pt2Error {
                 "export the model: `torch.export.save(torch.export.export(model, inputs), \"model.pt2\")`"
             }
             Pt2Fault::BigEndian => "export the model on a little-endian machine, as most are",
-            Pt2Fault::Schema(major) if *major < super::schema::MAJOR => "export the model again with PyTorch 2.9 or later",
+            Pt2Fault::Schema(major) if *major < super::schema::MAJOR => {
+                "export the model again with PyTorch 2.9 or later"
+            }
             Pt2Fault::Schema(_) => "export the model with a PyTorch that writes version 8, such as 2.9",
             Pt2Fault::PickledTensor(_) => {
                 "export the plain model, before it is quantized or wrapped: bitmill does the quantizing"
             }
             Pt2Fault::NoValues(_) => "load the weights before the export, outside of `FakeTensorMode`",
             Pt2Fault::Zip(ZipFault::NoDirectory) => "if it is an export, it was not copied whole: fetch it again",
-            Pt2Fault::Zip(ZipFault::Unreadable { .. } | ZipFault::Split) => "pack the archive anew, with its members stored",
+            Pt2Fault::Zip(ZipFault::Unreadable { .. } | ZipFault::Split) => {
+                "pack the archive anew, with its members stored"
+            }
             Pt2Fault::Zip(_) | Pt2Fault::Version | Pt2Fault::Missing | Pt2Fault::Json(_) | Pt2Fault::Tensor { .. } => {
                 "the file is damaged: export the model anew"
             }

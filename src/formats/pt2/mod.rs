@@ -10,10 +10,10 @@ mod error;
 mod scalar;
 pub mod schema;
 mod tensor;
-mod union;
-pub mod zip;
 #[cfg(test)]
 pub(crate) mod testing;
+mod union;
+pub mod zip;
 
 pub use archive::Archive;
 pub use contents::{Contents, Payload, StoredProgram};

@@ -161,7 +161,10 @@ mod tests {
                 assert_eq!(name.dtype(), dtype, "{scalar}");
             }
         }
-        assert_eq!((ScalarType::by_number(7), ScalarType::by_number(6)), (Some(ScalarType::Float32), Some(ScalarType::Float16)));
+        assert_eq!(
+            (ScalarType::by_number(7), ScalarType::by_number(6)),
+            (Some(ScalarType::Float32), Some(ScalarType::Float16))
+        );
         assert_eq!((ScalarType::by_number(0), ScalarType::by_number(36)), (None, None));
     }
 }

@@ -574,7 +574,10 @@ mod tests {
     #[test]
     fn keys_stand_once() {
         let twice = serde_json::from_str::<Entries<u64>>(r#"{"aten": 10, "aten": 9}"#);
-        assert_eq!(twice.map_err(|error| error.to_string()), Err("the key `aten` stands twice at line 1 column 23".into()));
+        assert_eq!(
+            twice.map_err(|error| error.to_string()),
+            Err("the key `aten` stands twice at line 1 column 23".into())
+        );
     }
 
     #[test]

@@ -29,7 +29,13 @@ impl StoredTensor {
     ///
     /// # Errors
     /// If the tensor does not lie in its storage, or cannot be a stored tensor at all.
-    pub fn new(name: &str, meta: &TensorMeta, member: usize, storage: u64, most: u64) -> Result<StoredTensor, Pt2Fault> {
+    pub fn new(
+        name: &str,
+        meta: &TensorMeta,
+        member: usize,
+        storage: u64,
+        most: u64,
+    ) -> Result<StoredTensor, Pt2Fault> {
         let wrong = |what: String| Pt2Fault::Tensor { name: name.to_owned(), what };
         let dtype = ScalarType::by_number(meta.dtype);
         let dtype = dtype.ok_or_else(|| wrong(format!("has an element type of the unknown number {}", meta.dtype)))?;

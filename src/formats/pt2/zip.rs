@@ -267,7 +267,8 @@ fn entry(rest: &mut &[u8]) -> Result<Entry, ZipFault> {
     let extra = take(rest, extra_len).ok_or_else(cut)?;
     take(rest, comment_len).ok_or_else(cut)?;
     let lossy = || String::from_utf8_lossy(name).into_owned();
-    let name = std::str::from_utf8(name).map_err(|_| ZipFault::Entry { name: lossy(), what: "its name is not UTF-8" })?;
+    let name =
+        std::str::from_utf8(name).map_err(|_| ZipFault::Entry { name: lossy(), what: "its name is not UTF-8" })?;
     let method = match u16_at(fixed, 10) {
         0 => Method::Stored,
         8 => Method::Deflated,

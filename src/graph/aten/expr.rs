@@ -130,7 +130,8 @@ impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let joined = |f: &mut fmt::Formatter<'_>, all: &[Expr], between: &str| {
             for (index, one) in all.iter().enumerate() {
-                let sum = matches!(one, Expr::Call(name, _) if &**name == "Add") && between.trim() != "," && between != " + ";
+                let sum =
+                    matches!(one, Expr::Call(name, _) if &**name == "Add") && between.trim() != "," && between != " + ";
                 let (open, close) = if sum { ("(", ")") } else { ("", "") };
                 write!(f, "{}{open}{one}{close}", if index == 0 { "" } else { between })?;
             }
@@ -259,7 +260,8 @@ mod tests {
         let expr = Expr::read("Add(Mul(Integer(2), Symbol('s0')), FloorDiv(Symbol('s1'), Integer(3)))");
         assert_eq!(expr.value(&|name| Some(if name == "s0" { 5 } else { 7 })), Some(12));
         assert_eq!(expr.value(&|_| None), None);
-        let ranges = HashMap::from([("s0", Range { min: Some(2), max: Some(9) }), ("s1", Range { min: Some(4), max: None })]);
+        let ranges =
+            HashMap::from([("s0", Range { min: Some(2), max: Some(9) }), ("s1", Range { min: Some(4), max: None })]);
         assert_eq!(expr.range(&ranges).to_string(), "5..");
         assert_eq!(Expr::read("Mul(Integer(-1), Symbol('s0'))").range(&ranges), Range::default());
         let huge = Expr::read("Mul(Symbol('s0'), Symbol('s0'))");

@@ -218,7 +218,8 @@ impl<'a, 'm> Importer<'a, 'm> {
         use schema::Argument as A;
         match argument {
             A::Tensor(tensor) => {
-                let ty = if tokens.contains(&tensor.name.as_str()) { ValueType::Token } else { self.tensor(&tensor.name)? };
+                let ty =
+                    if tokens.contains(&tensor.name.as_str()) { ValueType::Token } else { self.tensor(&tensor.name)? };
                 self.add(&tensor.name, ty, definition)
             }
             A::Tensors(tensors) => tensors.iter().try_for_each(|tensor| {
@@ -268,7 +269,8 @@ impl<'a, 'm> Importer<'a, 'm> {
                 self.add(name, ValueType::Float, definition)
             }
             A::CustomObj(object) => {
-                let class = self.types.objects.get(object.name.as_str()).map_or(&object.class_fqn, |found| &found.class_fqn);
+                let class =
+                    self.types.objects.get(object.name.as_str()).map_or(&object.class_fqn, |found| &found.class_fqn);
                 self.add(&object.name, ValueType::Object(class.as_str().into()), definition)
             }
             // Constants name no values.
@@ -444,8 +446,11 @@ fn input_role(spec: &InputSpec) -> (InputRole, Option<&str>) {
 
 fn outputs(graph: &Graph, signature: &schema::GraphSignature) -> Result<Vec<Output>, ImportError> {
     if graph.outputs.len() != signature.output_specs.len() {
-        let what =
-            format!("the graph has {} outputs, and its signature {}", graph.outputs.len(), signature.output_specs.len());
+        let what = format!(
+            "the graph has {} outputs, and its signature {}",
+            graph.outputs.len(),
+            signature.output_specs.len()
+        );
         return Err(ImportError { place: None, what });
     }
     let mut outputs = Vec::with_capacity(graph.outputs.len());

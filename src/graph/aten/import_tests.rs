@@ -27,7 +27,8 @@ fn program(nodes: &str, more: &[(&str, &str)]) -> Result<Program, String> {
 }
 
 fn node(name: &str, takes: &[&str]) -> String {
-    let inputs = takes.iter().map(|taken| format!(r#"{{"name": "self", "arg": {{"as_tensor": {{"name": "{taken}"}}}}}}"#));
+    let inputs =
+        takes.iter().map(|taken| format!(r#"{{"name": "self", "arg": {{"as_tensor": {{"name": "{taken}"}}}}}}"#));
     let inputs: Vec<String> = inputs.collect();
     format!(
         r#"{{"target": "torch.ops.aten.relu.default", "inputs": [{}], "outputs": [{{"as_tensor": {{"name": "{name}"}}}}],
@@ -47,7 +48,10 @@ fn programs_are_imported() {
     let nodes = format!("{}, {}", node("z", &["x", "p_w"]), node("y", &["z"]));
     let program = program(&nodes, &[]).expect("it is a program");
     let [z, y] = program.graph.nodes.as_slice() else { panic!("two operations") };
-    assert_eq!((z.arguments[1].1.clone(), y.arguments[0].1.clone()), (Argument::Value(ValueId(0)), Argument::Value(ValueId(3))));
+    assert_eq!(
+        (z.arguments[1].1.clone(), y.arguments[0].1.clone()),
+        (Argument::Value(ValueId(0)), Argument::Value(ValueId(3)))
+    );
     assert_eq!(program.graph.producer(ValueId(3)), Some(z));
     assert_eq!(program.inputs[0].role, InputRole::Parameter("fc.w".into()));
     assert_eq!(program.inputs[1].role, InputRole::Buffer { name: "s".into(), persistent: false });
@@ -78,11 +82,18 @@ fn values_are_defined_once_and_before_they_are_used() {
 #[test]
 fn signatures_fit_their_graphs() {
     let y = node("y", &["x"]);
-    let swapped = refused(&y, &[(r#"{"parameter": {"arg": {"name": "p_w"}"#, r#"{"parameter": {"arg": {"name": "b_s"}"#)]);
+    let swapped =
+        refused(&y, &[(r#"{"parameter": {"arg": {"name": "p_w"}"#, r#"{"parameter": {"arg": {"name": "b_s"}"#)]);
     assert_eq!(swapped, "input 1: the signature speaks of `b_s` there");
     let short = refused(&y, &[(r#"{"as_tensor": {"name": "p_w"}}, "#, "")]);
     assert_eq!(short, "the graph has 2 inputs, and its signature 3");
-    let output = refused(&y, &[(r#"{"user_output": {"arg": {"as_tensor": {"name": "y"}}}}"#, r#"{"user_output": {"arg": {"as_tensor": {"name": "x"}}}}"#)]);
+    let output = refused(
+        &y,
+        &[(
+            r#"{"user_output": {"arg": {"as_tensor": {"name": "y"}}}}"#,
+            r#"{"user_output": {"arg": {"as_tensor": {"name": "x"}}}}"#,
+        )],
+    );
     assert_eq!(output, "output 1: the signature speaks of `x` there");
     let twice = refused(&y, &[(r#""buffer_name": "s""#, r#""buffer_name": "fc.w""#)]);
     assert_eq!(twice, "two inputs are the tensor `fc.w`");
@@ -95,8 +106,12 @@ fn descriptions_make_sense() {
     assert_eq!(of(r#""dtype": 7"#, r#""dtype": 77"#), "input 1: the tensor `p_w` has the unknown element type 77");
     assert_eq!(of(r#"[{"as_int": 2}]"#, r#"[{"as_int": -2}]"#), "input 1: the tensor `p_w` has a negative size");
     assert_eq!(of(r#"[{"as_int": 2}]"#, "[]"), "input 1: the tensor `p_w` has 0 dimensions and 1 strides");
-    assert_eq!(of(r#"{"as_int": 2}"#, r#"{"as_new": 2}"#), "input 1: the tensor `p_w` has a size of the unknown form `as_new`");
-    let symbolic = program(&y, &[(r#"{"as_int": 2}"#, r#"{"as_expr": {"expr_str": "Symbol('s0')", "hint": {"as_int": 3}}}"#)]);
+    assert_eq!(
+        of(r#"{"as_int": 2}"#, r#"{"as_new": 2}"#),
+        "input 1: the tensor `p_w` has a size of the unknown form `as_new`"
+    );
+    let symbolic =
+        program(&y, &[(r#"{"as_int": 2}"#, r#"{"as_expr": {"expr_str": "Symbol('s0')", "hint": {"as_int": 3}}}"#)]);
     let symbolic = symbolic.expect("it is a program");
     assert_eq!(symbolic.graph.tensor(ValueId(0)).map(ToString::to_string).as_deref(), Some("fp32[s0]"));
 }

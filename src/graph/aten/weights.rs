@@ -162,7 +162,8 @@ fn passed_on(node: &Node, argument: &str) -> Option<bool> {
     let operator = &node.operator;
     match (&*operator.namespace, &*operator.name, argument) {
         ("quantized_decomposed" | "torchao", name, "input") => {
-            (name.starts_with("quantize") || name.starts_with("dequantize") || name.starts_with("choose")).then_some(false)
+            (name.starts_with("quantize") || name.starts_with("dequantize") || name.starts_with("choose"))
+                .then_some(false)
         }
         ("aten", "t" | "numpy_T" | "mT", "self") => Some(true),
         ("aten", "transpose" | "permute", "self") => Some(true),
