@@ -139,6 +139,8 @@ fn recipes_are_checked_planned_and_run() {
         ]
         .join("\n")
     );
+    // A checkpoint does not tell that its first convolution, over one channel, is no depthwise one: the export does.
+    fs::write(path.join("q.bitmill"), RECIPE.replace(" where groups == 1", "")).unwrap();
     for format in ["torchao", "packed", "dequantized"] {
         let told = run(path, &format!("run q.bitmill --format {format} -o export.safetensors --force"));
         assert!(told.contains("wrote export.safetensors"), "{told}");
@@ -219,7 +221,10 @@ fn what_cannot_be_read_says_what_to_do() {
         let directory = path.parent().unwrap().to_string_lossy().into_owned();
         format!("{error}\n{}", error.help().unwrap()).replace(&directory, "DIR")
     };
-    insta::assert_snapshot!(refused(&data("torchao.pt2")), @r"");
+    insta::assert_snapshot!(refused(&data("torchao.pt2")), @"
+    DIR/torchao.pt2: `data/weights/model_weights_config.json`: the tensor `0.weight` is pickled, as those of special types are (quantized ones of torchao, for example)
+    export the plain model, before it is quantized or wrapped: bitmill does the quantizing
+    ");
 }
 
 /// Every archive with one byte changed, or cut: read or refused, and no more.

@@ -167,6 +167,7 @@ fn weights_of(
             known_by: KnownBy::Shape,
             role: Role::Buffer,
             transposed: false,
+            groups: None,
             shape: first.tensor.shape.clone(),
             dtype: first.tensor.dtype.dtype(),
             bytes: first.tensor.bytes,
@@ -190,6 +191,8 @@ fn tell(weight: &mut Weight, name: &str, is_param: bool, facts: Vec<&Stored>, na
         Some((kind, transposed)) => (kind, KnownBy::Program, transposed),
         None => (guess.kind, guess.known_by, guess.transposed),
     };
+    let groups = facts.iter().find_map(|one| one.groups);
+    weight.groups = groups.and_then(|groups| usize::try_from(groups).ok());
     weight.role = match (is_param, part) {
         (false, _) | (_, Some(Part::State)) => Role::Buffer,
         (true, Some(Part::Weight)) => Role::Weight,

@@ -110,6 +110,8 @@ pub struct Weight {
     pub role: Role,
     /// A linear weight stored as `[in, out]`, as GPT-2's `Conv1D` does, where `torch.nn.Linear` has `[out, in]`.
     pub transposed: bool,
+    /// The groups of the convolution that it belongs to, where an export says so: [`Weight::groups`] guesses others.
+    pub groups: Option<usize>,
     /// Dimensions, outermost first.
     pub shape: Vec<usize>,
     /// Element type in the file.

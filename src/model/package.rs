@@ -218,6 +218,7 @@ fn weight(package: &Package, constant: &Constant, names: &mut Names) -> Result<O
         known_by: KnownBy::Program,
         role,
         transposed,
+        groups: None,
         shape,
         dtype: dtype(constant.first.ty.element),
         bytes: constant.first.bytes.unwrap_or(bytes),

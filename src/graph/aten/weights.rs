@@ -130,7 +130,7 @@ impl<'g> Uses<'g> {
         }
     }
 
-    /// What takes a value, through operators that only pass it on.
+    /// What takes a value, through operators that only pass it on, and in graphs that operators run.
     fn of(&self, graph: &Graph, value: ValueId) -> Vec<Use> {
         let mut found = Vec::new();
         let mut next = vec![(value, false)];
@@ -138,6 +138,11 @@ impl<'g> Uses<'g> {
             let mut after = Vec::new();
             for (value, flipped) in next {
                 for (node, argument) in self.by_value.get(&value).into_iter().flatten() {
+                    for (graph, inner) in handed_in(node, argument, value) {
+                        let mut uses = Uses::default();
+                        uses.add(graph);
+                        found.extend(uses.of(graph, inner));
+                    }
                     match passed_on(node, argument) {
                         Some(flips) => {
                             let results = node.outputs.iter().filter_map(Argument::value);
@@ -154,6 +159,25 @@ impl<'g> Uses<'g> {
         }
         found
     }
+}
+
+/// The graphs that an operator runs on a list of values, each with its own name for one of them. Graphs see their
+/// inputs only, so what they take is handed to them, in order.
+fn handed_in<'g>(node: &'g Node, argument: &str, value: ValueId) -> Vec<(&'g Graph, ValueId)> {
+    let Some(Argument::Values(operands)) =
+        node.arguments.last().filter(|(name, _)| &**name == argument).map(|(_, a)| a)
+    else {
+        return Vec::new();
+    };
+    let graphs = node.arguments.iter().filter_map(|(_, argument)| match argument {
+        Argument::Graph(graph) if graph.inputs.len() == operands.len() => Some(&**graph),
+        _ => None,
+    });
+    let of = |graph: &'g Graph| {
+        let places = operands.iter().zip(&graph.inputs).filter(|(operand, _)| **operand == value);
+        places.filter_map(|(_, input)| input.value()).map(|inner| (graph, inner)).collect::<Vec<_>>()
+    };
+    graphs.flat_map(of).collect()
 }
 
 /// Whether an operator only passes an argument on, in another shape or type; if so, whether it swaps the last two
