@@ -124,9 +124,9 @@ impl StoredTensor {
             out.extend_from_slice(storage.get(at..at + run * width)?);
             // The next index, the last dimension fastest.
             let Some(axis) = (0..outer).rev().find(|&axis| index[axis] + 1 < self.shape[axis]) else { break };
-            for wrapped in axis + 1..outer {
-                element -= index[wrapped] * self.strides[wrapped];
-                index[wrapped] = 0;
+            for (wrapped, stride) in index[axis + 1..].iter_mut().zip(&self.strides[axis + 1..]) {
+                element -= *wrapped * stride;
+                *wrapped = 0;
             }
             index[axis] += 1;
             element += self.strides[axis];
