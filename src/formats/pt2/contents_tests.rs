@@ -82,6 +82,8 @@ fn other_schemas_are_told_apart() {
     assert_eq!(of("7"), "models/model.json: its schema is of version 7, and only version 8 is read");
     assert_eq!(of("9"), "models/model.json: its schema is of version 9, and only version 8 is read");
     assert_eq!(of("8"), "models/model.json: cannot be understood: missing field `graph_module` at line 1 column 44");
+    let long = format!(r#"{{"schema_version": {{"major": 8, "minor": "{}"}}}}"#, "x".repeat(100_000));
+    assert!(refused(&archive(&long, "{}", &[])).len() < 500);
     assert!(refused(&archive("[]", "{}", &[])).starts_with("models/model.json: cannot be understood"));
 }
 

@@ -67,7 +67,7 @@ pub enum Pt2Fault {
     #[error("the archive has no such member")]
     Missing,
     /// A member is not the JSON that it should be.
-    #[error("cannot be understood: {0}")]
+    #[error("cannot be understood: {}", brief(.0))]
     Json(serde_json::Error),
     /// A tensor is pickled.
     #[error("the tensor `{}` is pickled, as those of special types are (quantized ones of torchao, for example)", shown(.0))]
@@ -83,6 +83,17 @@ pub enum Pt2Fault {
         /// What is wrong with it.
         what: String,
     },
+}
+
+/// What a parser says, which repeats texts of the file however long they are.
+fn brief(error: &serde_json::Error) -> String {
+    const LONGEST: usize = 300;
+    let text = error.to_string();
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    let head: String = text.chars().take(LONGEST).collect();
+    format!("{head}… at line {} column {}", error.line(), error.column())
 }
 
 impl From<ZipFault> for Pt2Fault {

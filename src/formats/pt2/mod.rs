@@ -13,6 +13,7 @@ mod tensor;
 #[cfg(test)]
 pub(crate) mod testing;
 mod union;
+mod values;
 pub mod zip;
 
 pub use archive::Archive;

@@ -75,23 +75,6 @@ impl ScalarType {
     pub fn safetensors(self) -> Option<DtypeName> {
         Some(self.stored_name()).filter(|name| !name.is_empty()).map(DtypeName::new)
     }
-
-    /// Whether its values are floats.
-    pub const fn is_float(self) -> bool {
-        use ScalarType::*;
-        matches!(
-            self,
-            Float16
-                | Float32
-                | Float64
-                | Bfloat16
-                | Float8E4m3fn
-                | Float8E5m2
-                | Float8E4m3fnuz
-                | Float8E5m2fnuz
-                | Float8E8m0fnu
-        )
-    }
 }
 
 impl fmt::Display for ScalarType {

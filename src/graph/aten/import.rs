@@ -9,12 +9,10 @@ use super::{
     Argument, Definition, Dim, Expr, Graph, Input, InputRole, Node, Operator, Output, OutputRole, Program, Range,
     ScalarType, Size, TensorType, Value, ValueId, ValueType,
 };
+use crate::formats::pt2::MAX_RANK;
 use crate::formats::pt2::schema::{self, InputSpec, OptionalTensor, OutputSpec, SymInt, SymIntArgument, TensorMeta};
 use crate::formats::shown;
 use crate::graph::Name;
-
-/// The most dimensions of a tensor.
-const MAX_RANK: usize = 64;
 
 /// Where messages make no program, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
