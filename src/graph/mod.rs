@@ -10,6 +10,7 @@
 
 pub mod check;
 pub mod function;
+pub mod half;
 pub mod index;
 pub mod mil;
 pub mod op;

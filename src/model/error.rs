@@ -10,8 +10,8 @@ use crate::dtype::DType;
 use crate::exec::constexpr::ConstexprError;
 use crate::formats::coreml::PackageError;
 use crate::formats::safetensors::SafetensorsError;
-use crate::formats::shown;
 use crate::graph::mil::ImportError;
+use crate::words::shown;
 
 /// Why a model cannot be read.
 #[derive(Debug, Error)]
