@@ -14,6 +14,7 @@ use bitmill::graph::function::Opset;
 use bitmill::graph::index::Index;
 use bitmill::lower::message;
 use bitmill::model::Model;
+use bitmill::recipe::{NoImports, resolve};
 use bitmill::run::OutputFormat;
 
 use super::prove::{Archive, analyze, parts, valid, write};
@@ -246,7 +247,7 @@ fn what_fp16_cannot_hold_is_kept() {
         let size = |name: &str| written.weights.iter().find(|weight| weight.name.starts_with(name)).unwrap().bytes;
         let expected = format!("{recipe}expect \"second*\" size = {} B\n", size("second"));
         let facts = report.facts();
-        let recipe = analyze(&model, &expected).recipe;
+        let recipe = resolve(Path::new("test.bitmill"), &expected, &NoImports);
         let after = bitmill::check::analyze_recipe(recipe, Known::Model(&model), Some(&facts));
         let claims: Vec<_> = after.findings.iter().filter(|finding| finding.code == "expect-failed").collect();
         assert!(claims.is_empty(), "{scheme}: {claims:#?}");

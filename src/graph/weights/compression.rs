@@ -79,6 +79,9 @@ impl Granularity {
 /// Longest values in the program itself that tell constants apart: axes, shapes, scales of whole tensors.
 const MAX_INLINE: usize = 64;
 
+/// Parameters that say how values lie, and hold none.
+const LAYING: &[&str] = &["axis", "shape", "vector_axis"];
+
 /// A part of a constant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stored {
@@ -173,8 +176,11 @@ impl<'i, 'f> Chain<'i, 'f> {
         if literal.text().is_some() {
             return;
         }
-        self.bytes = self.bytes.and_then(|sum| sum.checked_add(bytes?));
-        self.halved = self.halved.and_then(|sum| sum.checked_add(halved?));
+        // Nor is what tells how values lie.
+        if !LAYING.iter().any(|parameter| place.rsplit('.').next() == Some(parameter)) {
+            self.bytes = self.bytes.and_then(|sum| sum.checked_add(bytes?));
+            self.halved = self.halved.and_then(|sum| sum.checked_add(halved?));
+        }
         match &literal.content {
             Content::Blob(blob) => {
                 self.blobs_declared.extend(tensor.map(|tensor| (blob.clone(), tensor.clone())));
