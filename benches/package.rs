@@ -1,5 +1,5 @@
 //! Runs on a synthetic package of 128 MiB: linear layers of 4096 × 4096 in fp16. Kept whole, beside a plain copy of its
-//! file of weights, and quantized. In bytes of input; everything ends with the bytes on the disk.
+//! file of weights, quantized, and decompressed again. In bytes of input; everything ends with the bytes on the disk.
 //!
 //! `BITMILL_BENCH_LAYERS` asks for another number of layers, of 32 MiB each.
 
@@ -18,6 +18,7 @@ use bitmill::formats::output::Destination;
 use bitmill::lower::message;
 use bitmill::model::Model;
 use bitmill::recipe::NoImports;
+use bitmill::run::decompress::{Decompress, decompress};
 use bitmill::run::{self, Job, OutputFormat, Quiet};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
@@ -114,6 +115,16 @@ fn packages(c: &mut Criterion) {
     for scheme in ["keep", "int8 per-channel", "int4 per-group(32)", "lut4 per-grouped-channel(16)"] {
         let recipe = format!("target iOS18\nall => {scheme}\n");
         group.bench_function(scheme, |b| b.iter(|| run(&Model::open(&input).expect("it opens"), &recipe, &output)));
+    }
+    // In bytes of what comes out.
+    for scheme in ["int4 per-group(32)", "lut4 per-grouped-channel(16)"] {
+        let small = at.path().join("small.mlpackage");
+        run(&Model::open(&input).expect("it opens"), &format!("target iOS18\nall => {scheme}\n"), &small);
+        let model = Model::open(&small).expect("it opens");
+        let job = Decompress { model: &model, output: &output, overwrite: true };
+        group.bench_function(format!("decompress {scheme}"), |b| {
+            b.iter(|| decompress(&job, &Quiet, &AtomicBool::new(false)).expect("it was written"));
+        });
     }
     group.finish();
 }

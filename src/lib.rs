@@ -27,4 +27,5 @@ pub mod run;
 pub mod scheme;
 pub mod syntax;
 pub mod translation;
+pub mod values;
 pub mod words;

@@ -371,6 +371,8 @@ pub struct Mended {
     pub text: String,
     /// What was done, in order.
     pub applied: Vec<String>,
+    /// Whether it was given up with fixes left: they bring each other back.
+    pub is_unfinished: bool,
 }
 
 /// Rounds of fixing after which it is given up: a fix whose finding comes back would go on for ever.
@@ -426,13 +428,17 @@ pub fn mend_with<E>(
     unsafe_too: bool,
     mut findings_of: impl FnMut(&str) -> Result<Vec<Finding>, E>,
 ) -> Result<Mended, E> {
-    let mut mended = Mended { text: text.to_string(), applied: Vec::new() };
-    for _ in 0..MOST_ROUNDS {
+    let mut mended = Mended { text: text.to_string(), applied: Vec::new(), is_unfinished: false };
+    for round in 0.. {
         let findings = findings_of(&mended.text)?;
         let fixes = chosen(&findings, unsafe_too);
         let edits: Vec<&Edit> = fixes.iter().flat_map(|fix| &fix.edits).collect();
         let (text, applied) = fix::apply(&mended.text, FileId(0), &edits);
         if applied == 0 || text == mended.text {
+            break;
+        }
+        if round == MOST_ROUNDS {
+            mended.is_unfinished = true;
             break;
         }
         mended.text = text;
@@ -456,11 +462,23 @@ pub fn fix_elsewhere(finding: &Finding) -> Option<(&Fix, FileId)> {
     (file != FileId(0) && fix.edits.iter().all(|edit| edit.place.file == file)).then_some((fix, file))
 }
 
-/// One fix for each finding that has one, leaving out those that clash with an earlier one.
+/// One fix for each finding that has one, leaving out those that clash with an earlier one, and those that have to wait
+/// until what is broken is mended.
 fn chosen(findings: &[Finding], unsafe_too: bool) -> Vec<&Fix> {
+    // What a broken line or a missing file defines or uses is not known before it is mended: a name that seems to be
+    // unknown may be defined there, a scheme that seems to be unused may be used.
+    let breaks = |finding: &&Finding| matches!(finding.code, "syntax" | "import-missing");
+    let is_about_names = |finding: &&Finding| matches!(finding.code, "unknown-part" | "scheme-unused");
+    let can_mend = |finding: &&Finding| fix_of(finding, unsafe_too).is_some();
+    let is_broken = findings.iter().any(|finding| breaks(&finding));
+    let is_first = findings.iter().filter(breaks).any(|finding| can_mend(&finding));
+    let findings = findings.iter().filter(|finding| match is_first {
+        true => breaks(finding),
+        false => !(is_broken && is_about_names(finding)),
+    });
     let mut fixes: Vec<&Fix> = Vec::new();
     let mut taken: BTreeSet<(u32, u32)> = BTreeSet::new();
-    for fix in findings.iter().filter_map(|finding| fix_of(finding, unsafe_too)) {
+    for fix in findings.filter_map(|finding| fix_of(finding, unsafe_too)) {
         let spans = || fix.edits.iter().map(|edit| (edit.place.span.start, edit.place.span.end));
         if !spans().any(|span| clashes(&taken, span)) {
             taken.extend(spans());
@@ -518,5 +536,44 @@ impl Counts {
             }
         }
         counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::NoImports;
+
+    fn mended(text: &str, unsafe_too: bool) -> Mended {
+        mend(Path::new("a.bitmill"), text, &NoImports, &Given::default(), unsafe_too).unwrap()
+    }
+
+    /// `w4` is no misspelt `w8`: a line that does not parse yet defines it.
+    #[test]
+    fn names_wait_for_lines_that_define_them() {
+        let text =
+            "target iOS18\nscheme w8 = int8 per-channel\nshceme w4 = int4 per-group(32)\nlinear => w4\nconv => w8\n";
+        let done = mended(text, true);
+        assert_eq!(done.text, text.replace("shceme", "scheme"), "{:?}", done.applied);
+        // The only use of a scheme is in a line that nothing mends.
+        let text = "target iOS18\nscheme w8 = int8 per-channel\nlinear w8 =\nall => keep\n";
+        assert!(mended(text, true).text.contains("scheme w8"));
+    }
+
+    #[test]
+    fn fixes_that_bring_each_other_back_are_told() {
+        let recipe = resolve(Path::new("a.bitmill"), "target iOS18\n", &NoImports);
+        let rule = check::rules::RULES[0];
+        let finding = |text: &str| {
+            let mut report = check::Report::new(rule, &recipe);
+            let whole = Place::new(FileId(0), crate::syntax::Span::new(0, text.len() as u32));
+            let other = if text == "one" { "other" } else { "one" };
+            report.add(whole, "it should be the other").fix("change it", whole, other);
+            Ok::<_, ()>(report.into_findings())
+        };
+        let done = mend_with("one", false, finding).unwrap();
+        assert!(done.is_unfinished && done.applied.len() == MOST_ROUNDS, "{done:?}");
+        let done = mend_with("one", false, |_| Ok::<_, ()>(Vec::new())).unwrap();
+        assert!(!done.is_unfinished && done.applied.is_empty());
     }
 }

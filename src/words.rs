@@ -1,4 +1,4 @@
-//! Numbers in sentences: the same in the messages of every room and in every face.
+//! Numbers and names in sentences: the same in the messages of every room and in every face.
 
 /// A number with thousands separated: `936,192`.
 pub fn thousands(n: u64) -> String {
@@ -53,9 +53,26 @@ pub fn percent(share: f64) -> String {
     if percent < 100.0 { format!("{:.1} %", percent.clamp(0.1, 99.9)) } else { format!("{percent:.1} %") }
 }
 
+/// A name from a file as messages show it: control characters escaped, cut after 120 characters.
+pub fn shown(name: &str) -> String {
+    const LONGEST: usize = 120;
+    let mut text: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if name.chars().nth(LONGEST).is_some() {
+        text.push('…');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_escaped_and_cut() {
+        assert_eq!(shown("a.\u{1b}[2J\n"), "a.\\u{1b}[2J\\n");
+        assert_eq!(shown(&"x".repeat(120)), "x".repeat(120));
+        assert_eq!(shown(&"x".repeat(121)), "x".repeat(120) + "…");
+    }
 
     #[test]
     fn sizes_have_three_digits() {

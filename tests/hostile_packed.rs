@@ -10,7 +10,7 @@ use std::path::Path;
 use std::slice::from_ref;
 
 use bitmill::model::Model;
-use bitmill::run;
+use bitmill::values;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<f32>, String> {
         if weight.elements() > 1 << 20 {
             continue;
         }
-        let values = run::read(&data, &model, weight).map_err(|error| plain(error.to_string()))?;
+        let values = values::read(&data, &model, weight).map_err(|error| plain(error.to_string()))?;
         first.get_or_insert(values.to_f32());
     }
     Ok(first.unwrap_or_default())

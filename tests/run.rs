@@ -12,6 +12,7 @@ use bitmill::formats::safetensors::Reader;
 use bitmill::model::Model;
 use bitmill::recipe::NoImports;
 use bitmill::run::{self, Job, OutputFormat, Quiet, Report, RunError};
+use bitmill::values;
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models").join(name)
@@ -64,7 +65,7 @@ fn the_packed_format_reads_back_as_the_dequantized_values() {
     let names = |model: &Model| model.weights.iter().map(|w| (w.name.clone(), w.shape.clone())).collect::<Vec<_>>();
     assert_eq!(names(&again), names(&model));
     for weight in &again.weights {
-        let bytes = run::read(&data, &again, weight).unwrap().to_bytes();
+        let bytes = values::read(&data, &again, weight).unwrap().to_bytes();
         assert!(bytes == reader.tensor(&weight.name).unwrap(), "{}", weight.name);
     }
     // A packed checkpoint is a model like any other: what is kept of it stays as it is.

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use bitmill::model::Model;
-use bitmill::run;
+use bitmill::values;
 use libfuzzer_sys::fuzz_target;
 
 /// Elements beyond which a weight is not decoded: entries of 64 values take few bits each.
@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         if weight.elements() > MOST {
             continue;
         }
-        match run::read(&data, &model, weight) {
+        match values::read(&data, &model, weight) {
             Ok(values) => assert_eq!(values.to_f32().len() as u64, weight.elements()),
             Err(error) => told(error.to_string(), error.help()),
         }

@@ -4,7 +4,7 @@ use super::finding::{Finding, Report, Severity};
 use super::rule::{Needs, Rule};
 use super::rules::{allow_error, allow_unused};
 use super::{Context, pages};
-use crate::recipe::{FileId, Place, Recipe};
+use crate::recipe::{FileId, Place, Recipe, Source};
 use crate::syntax::Allow;
 
 /// A code in a comment that silences nothing.
@@ -41,12 +41,13 @@ pub(super) fn silence(context: &Context, findings: &mut Vec<Finding>) {
     if used.iter().all(Vec::is_empty) {
         return;
     }
+    let covering = Covering::new(recipe);
     let mut keep = |finding: &Finding| {
         if finding.severity == Severity::Error {
             return true;
         }
         let mut silenced = false;
-        for (allow, index) in allowing(recipe, finding) {
+        for (allow, index) in covering.allowing(finding) {
             used[finding.place.file.0 as usize][allow][index] = true;
             silenced = true;
         }
@@ -63,21 +64,55 @@ pub(super) fn silence(context: &Context, findings: &mut Vec<Finding>) {
         find(context, &idle, &mut report);
         about_comments.extend(report.into_findings());
     }
-    about_comments.retain(|finding| allowing(recipe, finding).next().is_none());
+    about_comments.retain(|finding| covering.allowing(finding).is_empty());
     findings.extend(about_comments);
 }
 
-/// The comments that allow a finding: which in its file, and which of its codes.
-fn allowing<'a>(recipe: &'a Recipe, finding: &Finding) -> impl Iterator<Item = (usize, usize)> + use<'a> {
-    let (place, code) = (finding.place, finding.code);
-    let source = recipe.sources.get(place.file.0 as usize);
-    let allows = source.map_or(&[][..], |source| &source.allows);
-    let here = allows.iter().enumerate().filter(move |(_, allow)| allow.covers.touches(place.span.start));
-    here.flat_map(move |(at, allow)| {
-        let codes = allow.codes.iter().enumerate();
-        let codes = codes.filter(move |(_, word)| word.value == code);
-        codes.map(move |(index, _)| (at, index))
-    })
+/// The comments of each file by where what they cover begins, to find those that cover a place without asking all.
+struct Covering<'a> {
+    recipe: &'a Recipe,
+    /// For each file, its comments by the beginning of what they cover; and the furthest end of what one up to each of
+    /// them covers, from which on none before it need be asked.
+    files: Vec<(Vec<usize>, Vec<u32>)>,
+}
+
+impl<'a> Covering<'a> {
+    fn new(recipe: &'a Recipe) -> Self {
+        let of_file = |source: &Source| {
+            let mut order: Vec<usize> = (0..source.allows.len()).collect();
+            order.sort_by_key(|&at| source.allows[at].covers.start);
+            let furthest = order.iter().scan(0, |furthest: &mut u32, &at| {
+                *furthest = (*furthest).max(source.allows[at].covers.end);
+                Some(*furthest)
+            });
+            let furthest = furthest.collect();
+            (order, furthest)
+        };
+        Covering { recipe, files: recipe.sources.iter().map(of_file).collect() }
+    }
+
+    /// The comments that allow a finding: which in its file, and which of its codes.
+    fn allowing(&self, finding: &Finding) -> Vec<(usize, usize)> {
+        let (place, code) = (finding.place, finding.code);
+        let file = place.file.0 as usize;
+        let (Some(source), Some((order, furthest))) = (self.recipe.sources.get(file), self.files.get(file)) else {
+            return Vec::new();
+        };
+        let start = place.span.start;
+        let behind = order.partition_point(|&at| source.allows[at].covers.start <= start);
+        let mut found = Vec::new();
+        for (&at, &furthest) in order[..behind].iter().zip(&furthest[..behind]).rev() {
+            if furthest < start {
+                break;
+            }
+            let allow = &source.allows[at];
+            if allow.covers.touches(start) {
+                let codes = allow.codes.iter().enumerate().filter(|(_, word)| word.value == code);
+                found.extend(codes.map(|(index, _)| (at, index)));
+            }
+        }
+        found
+    }
 }
 
 /// The known codes that silenced nothing.

@@ -121,6 +121,8 @@ pub struct Facts {
     pub size: Option<u64>,
     /// Bytes of each changed weight in that output, by full name.
     pub sizes: Vec<(String, u64)>,
+    /// Bytes of each weight that stays in that output, by full name; what is not named takes what was planned.
+    pub unchanged: Vec<(String, u64)>,
 }
 
 /// Squared error of one weight.

@@ -9,6 +9,7 @@ use crate::coreml::target::{OperatorSet, Platform};
 use crate::nearest::nearest;
 use crate::recipe::{FileId, Place, Recipe};
 use crate::syntax::Span;
+use crate::syntax::token::quote;
 use crate::syntax::tree::Statement;
 pub use crate::words::{count, counted};
 
@@ -48,8 +49,17 @@ pub fn ios(set: &OperatorSet) -> String {
 pub fn line_after(recipe: &Recipe, place: Place) -> (Place, &'static str) {
     let text = text_of(recipe, place.file);
     let at = line_end(text, place.span.end as usize);
-    let before = if text[..at].ends_with(['\n', '\r']) { "" } else { "\n" };
+    let before = if text[..at].ends_with(['\n', '\r']) { "" } else { line_ending(text) };
     (Place::new(place.file, Span::new(at as u32, at as u32)), before)
+}
+
+/// How the lines of a text end: as its first does.
+pub fn line_ending(text: &str) -> &'static str {
+    match text.find(['\n', '\r']) {
+        Some(at) if text[at..].starts_with("\r\n") => "\r\n",
+        Some(at) if text[at..].starts_with('\r') => "\r",
+        _ => "\n",
+    }
 }
 
 /// Where the line of an offset begins. `\n`, `\r\n` and `\r` end one, as in the grammar.
@@ -67,7 +77,18 @@ fn line_end(text: &str, offset: usize) -> usize {
 /// The edit that adds a statement behind another.
 pub fn insert_after(recipe: &Recipe, place: Place, statement: &str) -> Edit {
     let (at, before) = line_after(recipe, place);
-    Edit { place: at, text: format!("{before}{statement}\n") }
+    let ending = line_ending(text_of(recipe, place.file));
+    Edit { place: at, text: format!("{before}{statement}{ending}") }
+}
+
+/// The pattern that means exactly this name, as it is written in a selector; `None` for a name that no text can hold.
+pub fn literal(name: &str) -> Option<String> {
+    let special = |c: char| matches!(c, '*' | '?' | '{' | '}' | '[' | ']' | '\\');
+    if name.is_empty() || name.contains(char::is_control) {
+        return None;
+    }
+    let escaped = |c: char| special(c).then_some('\\').into_iter().chain([c]);
+    Some(quote(&name.chars().flat_map(escaped).collect::<String>()))
 }
 
 /// "`a`, `b` or `c`": what something could be.
@@ -167,7 +188,10 @@ pub fn insert_above(recipe: &Recipe, place: Place, statement: &str) -> Edit {
     if at == 0 && text.starts_with('\u{feff}') {
         at = '\u{feff}'.len_utf8();
     }
-    Edit { place: Place::new(place.file, Span::new(at as u32, at as u32)), text: format!("{statement}\n") }
+    Edit {
+        place: Place::new(place.file, Span::new(at as u32, at as u32)),
+        text: format!("{statement}{}", line_ending(text)),
+    }
 }
 
 /// The edit that adds a setting: behind `model`, or above everything else the recipe says.
@@ -206,14 +230,39 @@ mod tests {
             let without = ["target iOS18", "all => keep", "# end", ""].join(end);
             assert_eq!(edited(&text, remove_lines), without);
             let behind = edited(&text, |recipe, place| insert_after(recipe, place, "conv => int8"));
-            assert_eq!(behind, text.replace("# end", "conv => int8\n# end"));
+            assert_eq!(behind, text.replace("# end", &format!("conv => int8{end}# end")));
             let allowed = text.replace("linear", &format!("# bitmill: allow(x){end}linear"));
             let above = edited(&allowed, |recipe, place| insert_above(recipe, place, "conv => int8"));
-            assert_eq!(above, allowed.replace("# bitmill", "conv => int8\n# bitmill"));
+            assert_eq!(above, allowed.replace("# bitmill", &format!("conv => int8{end}# bitmill")));
+            let open = text.trim_end_matches(['\r', '\n']);
+            let behind =
+                edited(&format!("{open}{end}conv => int4"), |recipe, place| insert_after(recipe, place, "all => keep"));
+            assert_eq!(behind, format!("{open}{end}conv => int4{end}all => keep{end}"));
         }
         let last = edited("all => keep", |recipe, place| insert_after(recipe, place, "conv => int8"));
         assert_eq!(last, "all => keep\nconv => int8\n");
         assert_eq!(edited("all => keep", remove_lines), "");
+    }
+
+    #[test]
+    fn literals_mean_one_name() {
+        let model = crate::model::Model::listing("a.weight  linear  4x4  fp16\n").unwrap();
+        let names = ["layers.0.q", "a*b", "a[0].{x}", "q\"uote", "back\\slash", "what?", "größe"];
+        for name in names {
+            let text = format!("{} => keep\n", literal(name).unwrap());
+            let recipe = resolve(Path::new("a.bitmill"), &text, &NoImports);
+            assert!(recipe.problems.is_empty(), "{text}{:?}", recipe.problems);
+            let matches = |other: &&&str| {
+                let weight = crate::model::Weight {
+                    name: format!("{other}.weight"),
+                    module_len: other.len(),
+                    ..model.weights[0].clone()
+                };
+                recipe.rules[0].selector.matches(&weight)
+            };
+            assert_eq!(names.iter().filter(matches).collect::<Vec<_>>(), [&name], "{text}");
+        }
+        assert_eq!((literal("a\nb"), literal("")), (None, None));
     }
 
     #[test]

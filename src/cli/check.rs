@@ -116,6 +116,10 @@ impl Round {
             self.fail(path, failure);
             return Ok(false);
         }
+        if mended.is_unfinished {
+            let why = "fixes bring each other back, so mending was given up; apply those that are left by hand";
+            terminal.note(super::terminal::clean(&format!("{}: {why}", shown.display())));
+        }
         if !mended.applied.is_empty() {
             self.mended.push((shown.to_path_buf(), mended.applied.clone()));
         }

@@ -13,7 +13,7 @@ use super::progress::watched;
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal, clean};
 use super::{Exit, heading, json, open};
-use crate::check::report::Texts;
+use crate::check::report::{Checked, Document, Texts};
 use crate::check::{Severity, expectation};
 use crate::project::{AfterRun, Project};
 use crate::run::{self, Job, OutputFormat, Report, RunError, outcome};
@@ -26,6 +26,11 @@ pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let project = open(&args.recipe, &args.project)?;
     let (model, plan) = planned(&project)?;
     if draw_errors(&project, terminal) {
+        if args.json {
+            let findings = project.findings().iter().collect();
+            let checked = [Checked { path: &project.path, recipe: project.recipe(), findings }];
+            terminal.text(&json::text(&Document::new(&checked, &[])))?;
+        }
         return Ok(Exit::Findings);
     }
     let format = args.format.unwrap_or(OutputFormat::default_for(model));

@@ -11,7 +11,7 @@ use crate::dtype::DType;
 use crate::inspect::program::ProgramSummary;
 use crate::model::{Compressed, Model, ModelData, ModelError, Weight};
 use crate::quant::power::Power;
-use crate::run;
+use crate::values;
 pub use program::{Change, FeatureChange, ProgramChange};
 
 /// Two models compared.
@@ -198,7 +198,7 @@ pub fn compare(before: &Model, after: &Model) -> Result<Comparison, ModelError> 
         Ok(Pair { before: a, after: b, was: StoredAs::of(before, first), is: StoredAs::of(after, second), values })
     };
     let (small, large): (Vec<_>, Vec<_>) =
-        matched.pairs.iter().partition(|(a, _)| before.weights[*a].elements() <= run::BATCH);
+        matched.pairs.iter().partition(|(a, _)| before.weights[*a].elements() <= values::BATCH);
     let mut pairs: Vec<Pair> = small.into_par_iter().map(pair).collect::<Result<_, _>>()?;
     for one in large {
         pairs.push(pair(one)?);
@@ -228,7 +228,7 @@ struct Side<'a> {
 
 impl Side<'_> {
     fn values(&self) -> Result<Vec<f32>, ModelError> {
-        Ok(run::read(self.data, self.model, self.weight)?.to_f32())
+        Ok(values::read(self.data, self.model, self.weight)?.to_f32())
     }
 }
 

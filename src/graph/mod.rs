@@ -11,6 +11,7 @@
 pub mod aten;
 pub mod check;
 pub mod function;
+pub mod half;
 pub mod index;
 pub mod mil;
 pub mod op;

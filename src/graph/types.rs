@@ -104,6 +104,12 @@ impl TensorType {
         self.element.bytes_for(self.count()?)
     }
 
+    /// As [`TensorType::bytes`], where fp32 has become fp16.
+    pub fn bytes_halved(&self) -> Option<u64> {
+        let element = if self.element == ElementType::Fp32 { ElementType::Fp16 } else { self.element };
+        element.bytes_for(self.count()?)
+    }
+
     /// Whether a value could be of both types: unknown dimensions fit any.
     pub fn agrees(&self, other: &TensorType) -> bool {
         if self.element != other.element {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::model::{Model, ModelError, Weight};
-use crate::run;
+use crate::values;
 
 /// Tensors that have something in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,7 +86,7 @@ pub fn values(model: &Model, weights: &[&Weight]) -> Result<Vec<Option<Values>>,
         if !weight.dtype.is_quantizable() {
             return Ok(None);
         }
-        run::read(&data, model, weight).map(|values| Some(summarize(&values.to_f32())))
+        values::read(&data, model, weight).map(|values| Some(summarize(&values.to_f32())))
     };
     weights.par_iter().map(one).collect()
 }

@@ -48,15 +48,21 @@ pub struct Data {
     pub shape: Vec<usize>,
 }
 
-/// What a stored tensor holds of a weight.
+/// What a stored tensor holds of a weight, in a package or a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Content {
+    /// The input's bytes, untouched.
+    Copy,
     /// Codes of integers, or indices, packed to their width; those of the elements that pruning left.
     Codes,
+    /// Codes or indices, one byte each.
+    ByteCodes,
     /// 8-bit codes moved up by 128, where signed ones are written as unsigned.
     RaisedCodes,
     /// Zero points, packed to the width of a code.
     ZeroPoints,
+    /// Zero points, one byte each.
+    ByteZeroPoints,
     /// Zero points moved up by 128, as [`Content::RaisedCodes`].
     RaisedZeroPoints,
     /// Scales.
@@ -71,6 +77,8 @@ pub enum Content {
     ChannelScales,
     /// One bit per element: whether it stays.
     Mask,
+    /// One byte per element: whether it stays.
+    ByteMask,
     /// Values in a float type; with a mask those that pruning left.
     Values,
     /// The values that come of the scheme, in the type of the weight.

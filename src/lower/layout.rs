@@ -66,6 +66,11 @@ impl Layout {
         Some(offset)
     }
 
+    /// A blob that has a place as an element type.
+    pub fn placed(&self, source: &Source, element: ElementType) -> Option<&Placed> {
+        self.index.get(&(source.clone(), element)).map(|&known| &self.blobs[known])
+    }
+
     /// Every blob, by offset.
     pub fn blobs(&self) -> &[Placed] {
         &self.blobs

@@ -4,7 +4,8 @@
 //!
 //! What stays in fp32: operators with nested blocks, lists and states, and those with a constant beyond what fp16
 //! holds (infinities excepted, and what coremltools takes for one). Tiny constants that fp16 would round to zero
-//! become its smallest number, so that nothing divides by zero. A constant that is used in both types is there twice:
+//! become its smallest number, so that nothing divides by zero. Scales and tables of constants that are compressed
+//! already are parameters like others and become fp16, which the operators want of what they give in fp16; codes stay. A constant that is used in both types is there twice:
 //! many parameters must be constants, and a cast gives none.
 
 mod edit;
@@ -16,39 +17,11 @@ use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     Binding, BindingKind, Block, Kept, Model, ModelKind, NamedValueType, Operation, ValueType, ValueTypeKind,
 };
+use crate::graph::Name;
+use crate::graph::half::Halving;
 use crate::graph::index::Path;
+pub use edit::halved;
 use edit::{copy_of, halve, halve_constant, literals, overflows, plain, rename, set_fp16, uses};
-pub use edit::{halved, is_beyond};
-
-/// Operators that stay as they are: coremltools' list, and those that hand values to others of it.
-const LEFT: &[&str] = &[
-    "cast",
-    "while_loop",
-    "cond",
-    "make_list",
-    "list_gather",
-    "list_scatter",
-    "list_read",
-    "list_write",
-    "list_length",
-    "read_state",
-    "write_state",
-    "coreml_update_state",
-    "classify",
-];
-
-/// Parameters that keep fp32 beside fp16 inputs, in operator sets that have them mixed.
-const MIXED: &[(&[&str], &[&str])] = &[
-    (&["elu", "leaky_relu", "prelu", "thresholded_relu"], &["alpha"]),
-    (&["clamped_relu", "linear_activation", "scaled_tanh", "sigmoid_hard", "softplus_parametric"], &["alpha", "beta"]),
-    (&["inverse", "log", "rsqrt"], &["epsilon"]),
-];
-
-/// Parameters that are fp32 whatever the other inputs are, in every operator set.
-const FP32_ONLY: &[(&str, &str)] = &[("crop_resize", "spatial_scale")];
-
-/// The first operator set with [`MIXED`] parameters is that of iOS17.
-const MIXED_SINCE: i32 = 8;
 
 /// Elements of an fp32 constant that lies in a file, by file and record: to look for values that fp16 cannot hold.
 pub type Stored<'a> = &'a dyn Fn(&str, u64) -> Option<Vec<f32>>;
@@ -57,7 +30,7 @@ pub type Stored<'a> = &'a dyn Fn(&str, u64) -> Option<Vec<f32>>;
 /// converts them. The constants at the places `chosen` become fp16 under their own names whoever takes them, for
 /// something of fp16 to be put there. Gives the new places of these: casts move what stands behind them.
 pub fn to_fp16(model: &mut Kept<Model>, chosen: &HashSet<Path>, stored: Stored) -> HashMap<Path, Path> {
-    let mixed = model.specification_version >= MIXED_SINCE;
+    let halving = Halving::of(model.specification_version);
     let mut moved = HashMap::new();
     let Some(ModelKind::MlProgram(program)) = &mut model.kind else { return moved };
     for entry in &mut program.functions {
@@ -67,7 +40,7 @@ pub fn to_fp16(model: &mut Kept<Model>, chosen: &HashSet<Path>, stored: Stored) 
         let inputs: Vec<Kept<NamedValueType>> = function.inputs.clone();
         for entry in function.block_specializations.iter_mut().filter(|entry| entry.key == opset) {
             let Some(block) = &mut entry.value else { continue };
-            let mut pass = Pass::new(mixed, chosen);
+            let mut pass = Pass::new(halving, chosen);
             inputs.iter().for_each(|input| pass.declare(input));
             pass.collect(block, stored);
             pass.count_uses(block);
@@ -79,6 +52,30 @@ pub fn to_fp16(model: &mut Kept<Model>, chosen: &HashSet<Path>, stored: Stored) 
         }
     }
     moved
+}
+
+/// The constants of fp32 that a model has, plain and compressed ones, by function and name.
+pub fn floats(model: &Model) -> HashSet<(Name, Name)> {
+    let mut found = HashSet::new();
+    let Some(ModelKind::MlProgram(program)) = &model.kind else { return found };
+    for entry in &program.functions {
+        let Some(function) = &entry.value else { continue };
+        let active = function.block_specializations.iter().filter(|block| block.key == function.opset);
+        let mut blocks: Vec<&Block> = active.filter_map(|entry| entry.value.as_deref()).collect();
+        while let Some(block) = blocks.pop() {
+            for operation in &block.operations {
+                blocks.extend(operation.blocks.iter().map(|inner| &**inner));
+                if operation.r#type == "const" || operation.r#type.starts_with("constexpr_") {
+                    let is_fp32 = |output: &&Kept<NamedValueType>| {
+                        message::element(output.r#type.as_ref()) == Some(ElementType::Fp32)
+                    };
+                    let names = operation.outputs.iter().filter(is_fp32);
+                    found.extend(names.map(|output| (entry.key.as_str().into(), output.name.as_str().into())));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// Who takes a constant of fp32.
@@ -94,12 +91,12 @@ struct Uses {
 
 /// One function on its way to fp16. Names of values are unique in a function.
 struct Pass<'a> {
-    mixed: bool,
+    halving: Halving,
     chosen: &'a HashSet<Path>,
     names: HashSet<String>,
     /// The type of every value before anything changes.
     declared: HashMap<String, Kept<ValueType>>,
-    /// Constants with an element beyond fp16.
+    /// Constants with an element beyond fp16, compressed ones with a scale or an entry beyond it.
     too_large: HashSet<String>,
     /// What is given by operations that have such a constant in themselves.
     stays: HashSet<String>,
@@ -116,9 +113,9 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(mixed: bool, chosen: &'a HashSet<Path>) -> Self {
+    fn new(halving: Halving, chosen: &'a HashSet<Path>) -> Self {
         Pass {
-            mixed,
+            halving,
             chosen,
             names: HashSet::new(),
             declared: HashMap::new(),
@@ -147,8 +144,14 @@ impl<'a> Pass<'a> {
                 let names = operation.outputs.iter().map(|output| output.name.clone());
                 match operation.r#type.as_str() {
                     "const" => self.too_large.extend(names),
+                    // What takes a compressed constant may take nothing but constants: no cast can stand between.
+                    kind if kind.starts_with("constexpr_") => self.too_large.extend(names),
                     _ => self.stays.extend(names),
                 }
+            } else if operation.r#type.starts_with("constexpr_")
+                && uses(operation).any(|(_, name)| self.too_large.contains(name))
+            {
+                self.too_large.extend(operation.outputs.iter().map(|output| output.name.clone()));
             }
             operation.blocks.iter().for_each(|inner| self.collect(inner, stored));
         }
@@ -160,7 +163,7 @@ impl<'a> Pass<'a> {
             let converts = self.converts(operation);
             for (parameter, name) in uses(operation) {
                 let used = self.uses.entry(name.to_string()).or_default();
-                match converts && !keeps(self.mixed, &operation.r#type, parameter) {
+                match converts && !self.halving.keeps(&operation.r#type, parameter) {
                     true => used.half = true,
                     false => used.full = true,
                 }
@@ -185,14 +188,14 @@ impl<'a> Pass<'a> {
     /// Whether an operation is to compute in fp16.
     fn converts(&self, operation: &Operation) -> bool {
         let kind = operation.r#type.as_str();
-        if kind == "const" || LEFT.contains(&kind) || !operation.blocks.is_empty() {
+        if kind == "const" || !self.halving.converts(kind) || !operation.blocks.is_empty() {
             return false;
         }
         let given = || operation.outputs.iter().map(|output| output.name.as_str());
         let taken = || uses(operation).map(|(_, name)| name);
         let is_touched = taken().chain(given()).any(|name| self.is_fp32(name));
-        let is_large =
-            taken().any(|name| self.too_large.contains(name)) || given().any(|name| self.stays.contains(name));
+        let is_large = taken().chain(given()).any(|name| self.too_large.contains(name))
+            || given().any(|name| self.stays.contains(name));
         is_touched && !is_large
     }
 
@@ -213,7 +216,7 @@ impl<'a> Pass<'a> {
             let converts = self.converts(&operation);
             let kind = operation.r#type.clone();
             for input in &mut operation.inputs {
-                let keeps = converts && keeps(self.mixed, &kind, &input.key);
+                let keeps = converts && self.halving.keeps(&kind, &input.key);
                 for binding in input.value.iter_mut().flat_map(|argument| &mut argument.arguments) {
                     if !keeps {
                         self.bind(binding, converts, &mut scope, &mut out);
@@ -421,11 +424,4 @@ impl<'a> Pass<'a> {
 struct Scope {
     halves: Vec<String>,
     floats: Vec<String>,
-}
-
-/// Whether a parameter stays as it is where its operation becomes one of fp16.
-fn keeps(mixed: bool, operator: &str, parameter: &str) -> bool {
-    let is_mixed =
-        |(operators, parameters): &(&[&str], &[&str])| operators.contains(&operator) && parameters.contains(&parameter);
-    FP32_ONLY.contains(&(operator, parameter)) || mixed && MIXED.iter().any(is_mixed)
 }

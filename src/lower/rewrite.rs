@@ -96,6 +96,10 @@ impl Editor<'_> {
         let set = self.edits.set.or(old);
         let inputs: Vec<String> = function.inputs.iter().map(|input| input.name.clone()).collect();
         let opset = function.opset.clone();
+        if let Some(set) = self.edits.set.map(Opset::name).filter(|set| *set != opset) {
+            // What is written for the new set takes the place of what was there for it: one key, one block.
+            function.block_specializations.retain(|entry| entry.key != set);
+        }
         for entry in &mut function.block_specializations {
             let active = entry.key == opset;
             let Some(block) = &mut entry.value else { continue };

@@ -2,7 +2,11 @@
 
 use super::chain::{Chain, Operand};
 use super::encode::{Shaped, encode};
+use super::rewrite::{Edits, Immediates, rewrite};
 use crate::element::ElementType;
+use crate::formats::coreml::proto::{
+    Block, BlockEntry, Entry, Function, FunctionEntry, Kept, Model, ModelKind, Program,
+};
 use crate::graph::function::Opset;
 use crate::plan::fit::Fitted;
 use crate::scheme::{Arithmetic, FloatType, Mapping, PaletteFit, ScaleSearch, Sparsity};
@@ -134,4 +138,34 @@ fn what_a_set_does_not_have_is_an_error() {
     CoreML5 has no compressed weights
     the weight would become fp32, where the program has fp16
     ");
+}
+
+/// A function has one block for each operator set: what was there for the set that is written makes way.
+#[test]
+fn a_raised_set_has_one_block() {
+    let block = |output: &str| Block { outputs: vec![output.into()], ..Block::default() };
+    let entry = |set: Opset, output| BlockEntry::entry(set.name().into(), block(output).into()).into();
+    let sets = [(Opset::CoreML8, "inactive"), (Opset::CoreML6, "active"), (Opset::CoreML7, "other")];
+    let function = Function {
+        opset: Opset::CoreML6.name().into(),
+        block_specializations: sets.map(|(set, output)| entry(set, output)).to_vec(),
+        ..Function::default()
+    };
+    let functions = vec![FunctionEntry::entry("main".into(), function.into()).into()];
+    let program = Program { version: 1, functions, ..Program::default() };
+    let model = Model { kind: Some(ModelKind::MlProgram(program.into())), ..Model::default() };
+    for (set, expected) in [
+        (Some(Opset::CoreML8), vec![("CoreML8", "active"), ("CoreML7", "other")]),
+        (None, vec![("CoreML8", "inactive"), ("CoreML6", "active"), ("CoreML7", "other")]),
+    ] {
+        let mut written = Kept::from(model.clone());
+        rewrite(&mut written, &Edits { set, ..Edits::default() }, &Immediates::new()).unwrap();
+        let Some(ModelKind::MlProgram(program)) = &written.kind else { panic!() };
+        let function = program.functions[0].value.as_ref().unwrap();
+        let blocks = function.block_specializations.iter();
+        let blocks: Vec<(&str, &str)> =
+            blocks.map(|entry| (entry.key.as_str(), entry.value.as_ref().unwrap().outputs[0].as_str())).collect();
+        assert_eq!(blocks, expected);
+        assert_eq!(function.opset, set.unwrap_or(Opset::CoreML6).name());
+    }
 }

@@ -11,9 +11,9 @@ use crate::exec::constexpr::ConstexprError;
 use crate::formats::coreml::PackageError;
 use crate::formats::pt2::Pt2Error;
 use crate::formats::safetensors::SafetensorsError;
-use crate::formats::shown;
 use crate::graph::aten;
 use crate::graph::mil::ImportError;
+use crate::words::shown;
 
 /// Why a model cannot be read.
 #[derive(Debug, Error)]

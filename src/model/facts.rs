@@ -117,6 +117,7 @@ mod tests {
             shape: shape.to_vec(),
             dtype: DType::F32,
             bytes: 4 * shape.iter().product::<usize>() as u64,
+            halved: None,
             compressed: None,
             location: Location::default(),
         }

@@ -113,6 +113,7 @@ impl Model {
                 shape: shape.clone(),
                 dtype: *dtype,
                 bytes: elements * dtype.bits() as u64 / 8,
+                halved: None,
                 compressed: compressed.clone(),
                 location: Location::default(),
             };

@@ -118,11 +118,22 @@ pub struct Weight {
     pub dtype: DType,
     /// Size of what is stored, in bytes: with scales and tables where it is compressed.
     pub bytes: u64,
+    /// What it takes in a program of fp32 that is made one of fp16; `None` for what is in no package.
+    pub halved: Option<Halved>,
     /// How a program holds it compressed; `None` for what is plain and for packed checkpoints:
     /// [`Model::compressed`] tells both.
     pub compressed: Option<Compressed>,
     /// Where the data is.
     pub location: Location,
+}
+
+/// What a weight takes in a program of fp32 that is made one of fp16, where its values fit that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Halved {
+    /// Bytes of what is stored where it stays: those of fp16, of fp32 where only that is taken, or of both.
+    pub bytes: u64,
+    /// Bytes of what stays in fp32 beside what is put in its place.
+    pub beside: u64,
 }
 
 /// Where a tensor's bytes are.

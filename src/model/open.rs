@@ -17,8 +17,8 @@ use super::{Location, Model, ModelData, ModelError, ModelFormat, Weight, share_k
 use crate::formats::coreml::Package;
 use crate::formats::natural::natural_order;
 use crate::formats::safetensors::{Reader, TensorInfo};
-use crate::formats::shown;
 use crate::nearest::nearest_beside;
+use crate::words::shown;
 
 /// Larger configuration files and indices than anyone has; they are read whole.
 const MOST_JSON: u64 = 256 << 20;
@@ -299,6 +299,7 @@ fn weight(names: &Names, file: usize, info: &TensorInfo) -> Weight {
         shape: info.shape.clone(),
         dtype: info.dtype.dtype(),
         bytes: info.bytes,
+        halved: None,
         compressed: None,
         location: Location { file, offset: info.offset },
     }
@@ -320,6 +321,7 @@ fn packed_weight(names: &Names, packed: &PackedWeight, parts: &[(usize, &TensorI
         shape: packed.shape.clone(),
         dtype: packed.dtype().unwrap_or(crate::dtype::DType::F32),
         bytes: super::total(parts.iter().map(|(_, info)| info.bytes)),
+        halved: None,
         compressed: None,
         location,
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::program::{self, ProgramFault};
-use super::{Compressed, KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight, share_kinds};
+use super::{Compressed, Halved, KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight, share_kinds};
 use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::exec::constexpr::{self, Constant as Values, ConstexprError};
@@ -16,6 +16,7 @@ use crate::formats::coreml::Package;
 use crate::formats::coreml::proto::{BlobFileValue, ModelKind};
 use crate::formats::natural::natural_order;
 use crate::graph::function::{Opset, Program};
+use crate::graph::half::{self, Halving};
 use crate::graph::index::{Index, Path as GraphPath, Producer};
 use crate::graph::mil;
 use crate::graph::value::{BlobRef, Blobs, Content, Literal};
@@ -114,9 +115,13 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
     let functions: Vec<Index> = program.functions.iter().map(Index::new).collect();
     let constants = joined(&functions, &package);
     let mut names = Names::default();
+    let halving = Halving::of(package.model().specification_version);
+    let staying: HashSet<GraphPath> =
+        functions.iter().flat_map(|index| half::staying(index).into_iter().map(|id| index.path(id))).collect();
     let mut all: Vec<(Weight, Constant)> = Vec::new();
     for constant in constants {
-        if let Some(weight) = weight(&package, &constant, &mut names)? {
+        if let Some(mut weight) = weight(&package, &constant, &mut names)? {
+            weight.halved = halved(&constant, halving, &staying);
             all.push((weight, constant));
         }
     }
@@ -222,9 +227,28 @@ fn weight(package: &Package, constant: &Constant, names: &mut Names) -> Result<O
         shape,
         dtype: dtype(constant.first.ty.element),
         bytes: constant.first.bytes.unwrap_or(bytes),
+        halved: None,
         compressed,
         location: Location::default(),
     }))
+}
+
+/// What a constant takes where the program becomes one of fp16, told by who takes it. Some of them stay in fp32 because
+/// of values, which headers do not tell.
+fn halved(constant: &Constant, halving: Halving, staying: &HashSet<GraphPath>) -> Option<Halved> {
+    let first = &constant.first;
+    let (bytes, halved) = (first.bytes?, first.halved?);
+    if first.ty.element != ElementType::Fp32 || constant.compression().is_some() {
+        let stays = constant.places.iter().any(|place| staying.contains(place));
+        return Some(Halved { bytes: if stays { bytes } else { halved }, beside: 0 });
+    }
+    let is_half = |one: &Use| {
+        halving.converts(&one.kind) && !halving.keeps(&one.kind, &one.parameter) && !staying.contains(&one.path)
+    };
+    let (half, full) = (constant.uses.iter().any(is_half), !constant.uses.iter().all(is_half));
+    let stays = if full || constant.is_output { bytes } else { 0 };
+    let becomes = if half || stays == 0 { halved } else { 0 };
+    Some(Halved { bytes: stays.saturating_add(becomes), beside: if full { bytes } else { 0 } })
 }
 
 /// The dotted name of a constant: its own, else one made of the operation that takes it.

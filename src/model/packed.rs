@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dtype::{DType, packed_bytes};
 use crate::formats::safetensors::TensorInfo;
-use crate::formats::shown;
 use crate::scheme::Arithmetic;
+use crate::words::shown;
 
 /// The metadata key of the index.
 pub const KEY: &str = "bitmill.packed";
@@ -91,8 +91,8 @@ mod arithmetic_word {
     use serde::de::{Deserialize, Deserializer, Error};
     use serde::ser::Serializer;
 
-    use crate::formats::shown;
     use crate::scheme::Arithmetic;
+    use crate::words::shown;
 
     pub fn serialize<S: Serializer>(arithmetic: &Arithmetic, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(arithmetic.word())
@@ -173,7 +173,7 @@ impl PackedWeight {
         let floats = |suffix, count| Promised { suffix, what: Stored::Floats(count) };
         let (mut parts, masked) = match &self.encoding {
             Encoding::Affine { bits, block, zero_point, survivors, .. } => {
-                let groups = groups(&self.shape, block);
+                let groups = blocks(&self.shape, block);
                 let codes = survivors.map_or(elements, |n| n as u64);
                 let mut parts = vec![stream("codes", codes, *bits), floats("scale", groups)];
                 parts.extend(zero_point.then(|| stream("zero_point", groups, *bits)));
@@ -181,7 +181,7 @@ impl PackedWeight {
             }
             Encoding::Palette { bits, block, vector, axis, int8_entries, scaled, survivors } => {
                 let codes = survivors.map_or(elements / *vector as u64, |n| n as u64);
-                let entries = groups(&self.shape, block).saturating_mul((*vector as u64) << bits);
+                let entries = blocks(&self.shape, block).saturating_mul((*vector as u64) << bits);
                 let mut parts = vec![stream("codes", codes, *bits)];
                 match int8_entries {
                     true => parts
@@ -253,6 +253,11 @@ fn product(shape: &[usize]) -> u64 {
 }
 
 /// Blocks of a shape.
-fn groups(shape: &[usize], block: &[usize]) -> u64 {
+fn blocks(shape: &[usize], block: &[usize]) -> u64 {
     shape.iter().zip(block).fold(1, |n, (length, extent)| n.saturating_mul((length / (*extent).max(1)) as u64))
+}
+
+/// Blocks along each axis.
+pub fn groups(shape: &[usize], block: &[usize]) -> Vec<usize> {
+    shape.iter().zip(block).map(|(length, extent)| length / (*extent).max(1)).collect()
 }

@@ -9,7 +9,6 @@ use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     self, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
 };
-use crate::formats::shown;
 use crate::graph::Program;
 use crate::graph::check::{CheckFault, Problem};
 use crate::graph::function::{Function, Opset};
@@ -20,6 +19,7 @@ use crate::graph::types::Type;
 use crate::graph::value::Blobs;
 use crate::graph::weights::Role;
 use crate::kind::Kind;
+use crate::words::shown;
 
 /// What a program asks of the systems that run it.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -301,6 +301,7 @@ mod tests {
             shape: shape.to_vec(),
             dtype: DType::F16,
             bytes: 2 * shape.iter().product::<usize>() as u64,
+            halved: None,
             compressed: None,
             location: Location::default(),
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::dtype::DType;
-use crate::model::{Compressed, Method, Model, Role, Stored, Weight};
+use crate::model::{Model, Role, Weight};
 use crate::recipe::Recipe;
 use crate::scheme::{Scheme, WeightScheme};
 pub use fit::{Fitted, Misfit};
@@ -198,7 +198,7 @@ fn decision(recipe: &Recipe, weight: &Weight, rule: Option<usize>, beaten: Vec<u
         },
     };
     let after = match &outcome {
-        Outcome::Change(fitted) => size::bytes(weight, fitted),
+        Outcome::Change(fitted) => size::bytes(weight, fitted).saturating_add(beside(recipe, weight)),
         Outcome::Keep(_) | Outcome::Misfit(_) => weight.bytes,
     };
     Decision { rule, beaten, outcome, before, after }
@@ -207,22 +207,19 @@ fn decision(recipe: &Recipe, weight: &Weight, rule: Option<usize>, beaten: Vec<u
 /// A weight as the program will hold it: in fp16 where the recipe asks for that precision and the package has fp32.
 pub fn in_precision<'w>(recipe: &Recipe, weight: &'w Weight) -> Cow<'w, Weight> {
     if recipe.halves() && weight.dtype == DType::F32 {
-        return Cow::Owned(Weight { dtype: DType::F16, bytes: halved(weight), ..weight.clone() });
+        return Cow::Owned(Weight {
+            dtype: DType::F16,
+            bytes: weight.halved.map_or(weight.bytes / 2, |halved| halved.bytes),
+            ..weight.clone()
+        });
     }
     Cow::Borrowed(weight)
 }
 
-/// Bytes of a weight of fp32 once it is one of fp16.
-fn halved(weight: &Weight) -> u64 {
-    match &weight.compressed {
-        None => weight.bytes / 2,
-        // Of what pruning left, the values become half as long, and the mask stays.
-        Some(Compressed {
-            method: Method::Floats, bits: 32, sparse: Some(Stored { kept: Some(kept), .. }), ..
-        }) => weight.bytes.saturating_sub(kept.saturating_mul(2)).max(weight.bytes / 2),
-        // Codes stay as they are. So little is in scales and tables that the headers need not tell how much.
-        Some(_) => weight.bytes,
-    }
+/// Bytes that stay in fp32 beside what a weight is changed to: where the program becomes one of fp16, but not whoever
+/// takes the weight.
+pub fn beside(recipe: &Recipe, weight: &Weight) -> u64 {
+    weight.halved.filter(|_| recipe.halves()).map_or(0, |halved| halved.beside)
 }
 
 /// What a scheme would make of a weight, under the settings of a recipe.

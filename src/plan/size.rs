@@ -115,6 +115,7 @@ mod tests {
             shape: shape.to_vec(),
             dtype,
             bytes: packed_bytes(shape.iter().product::<usize>() as u64, dtype.bits() as u8),
+            halved: None,
             compressed: None,
             location: Location::default(),
         };

@@ -55,10 +55,23 @@ pub struct Recipe {
     pub rules: Vec<Rule>,
     /// `expect` statements, in order.
     pub expects: Vec<Expect>,
+    /// Settings that do not hold because a later import or preset makes them differently.
+    pub overridden: Vec<Overridden>,
     /// What is wrong with the recipe as it stands.
     pub problems: Vec<Problem>,
     /// What its model tells: defaults, and facts.
     pub defaults: Defaults,
+}
+
+/// A setting of two files of which neither takes over the other: the later one holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overridden {
+    /// `target`
+    pub setting: &'static str,
+    /// The statement that holds.
+    pub holds: Place,
+    /// The statement that says something else.
+    pub lost: Place,
 }
 
 /// What the model tells a recipe: the settings that hold for its kind where the recipe says nothing, and the facts that

@@ -1,6 +1,6 @@
 //! From text to recipe: imports followed, presets expanded, settings collected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::preset::Preset;
 use super::problem::{Problem, ProblemKind};
 use super::source::{FileId, Loader, Place, Source};
 use super::statement::Reader;
-use super::{NamedScheme, Recipe};
+use super::{NamedScheme, Overridden, Recipe};
 use crate::syntax;
 use crate::syntax::tree::{StatementKind, Word};
 
@@ -28,12 +28,14 @@ pub fn resolve(path: &Path, text: &str, loader: &dyn Loader) -> Recipe {
         names: HashMap::new(),
         definitions: HashMap::new(),
         settings: HashMap::new(),
+        made: Vec::new(),
         depth: 0,
         bytes: 0,
         has_too_many: false,
         stack: vec![(loader.canonical(path), path.to_path_buf())],
     };
     resolver.source(path.to_path_buf(), text.to_string(), None, false);
+    resolver.recipe.overridden = resolver.overridden();
     resolver.recipe.problems.sort_by_key(|problem| problem.place);
     resolver.recipe
 }
@@ -49,6 +51,8 @@ pub(super) struct Resolver<'a> {
     definitions: HashMap<(FileId, String), Place>,
     /// Where each setting was made, and how deep in imports.
     settings: HashMap<&'static str, (Place, usize)>,
+    /// Every setting that was made, whether it holds or not.
+    made: Vec<(&'static str, Place)>,
     depth: usize,
     /// Bytes of all texts so far.
     bytes: usize,
@@ -133,12 +137,42 @@ impl Resolver<'_> {
                 self.problem(place, ProblemKind::Duplicate { what: format!("`{name}`"), first });
                 false
             }
-            Some((_, depth)) if depth < self.depth => false,
+            Some((_, depth)) if depth < self.depth => {
+                self.made.push((name, place));
+                false
+            }
             _ => {
+                self.made.push((name, place));
                 self.settings.insert(name, (place, self.depth));
                 true
             }
         }
+    }
+
+    /// Settings of files that are not taken over by the one whose setting holds, and that say something else.
+    fn overridden(&self) -> Vec<Overridden> {
+        let sources = &self.recipe.sources;
+        let outwards = |file: &FileId| Some(sources.get(file.0 as usize)?.included_at?.file);
+        let is_inside = |file: FileId, of: FileId| std::iter::successors(Some(file), outwards).any(|outer| outer == of);
+        let said = |place: Place| {
+            let words: Vec<&str> = self.recipe.text(place).split_whitespace().collect();
+            let named = sources.get(place.file.0 as usize).and_then(|source| source.path.parent());
+            (words, named)
+        };
+        let made: HashSet<(&str, FileId)> = self.made.iter().map(|(setting, place)| (*setting, place.file)).collect();
+        // What takes a file over has the last word over it, so that one is told of.
+        let has_outer = |setting: &'static str, file: FileId| {
+            std::iter::successors(outwards(&file), outwards).any(|outer| made.contains(&(setting, outer)))
+        };
+        let other = |&(setting, lost): &(&'static str, Place)| {
+            let (holds, _) = *self.settings.get(setting)?;
+            let is_path = matches!(setting, "model" | "output" | "calibrate");
+            let ((words, from), (lost_words, lost_from)) = (said(holds), said(lost));
+            let differs = words != lost_words || is_path && from != lost_from;
+            let is_apart = !is_inside(lost.file, holds.file) && !has_outer(setting, lost.file);
+            (differs && is_apart).then_some(Overridden { setting, holds, lost })
+        };
+        self.made.iter().filter_map(other).collect()
     }
 
     pub fn define_scheme(&mut self, named: NamedScheme, draft: Draft) {
@@ -172,5 +206,52 @@ impl Resolver<'_> {
         let later = later.copied();
         let schemes = self.recipe.schemes.len();
         ProblemKind::UnknownPart { word: word.value.clone(), defined_below: later, schemes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    struct Files;
+
+    impl Loader for Files {
+        fn load(&self, path: &Path) -> io::Result<String> {
+            match path.to_str() {
+                Some("17") => Ok("target iOS17\n".into()),
+                Some("18") => Ok("target  iOS18\n".into()),
+                Some("also18") => Ok("target iOS18\n".into()),
+                Some("outer16") => Ok("import \"17\"\ntarget iOS16\n".into()),
+                Some("both") => Ok("import \"17\"\nimport \"18\"\n".into()),
+                _ => Err(ErrorKind::NotFound.into()),
+            }
+        }
+
+        fn canonical(&self, path: &Path) -> PathBuf {
+            path.to_owned()
+        }
+    }
+
+    /// The settings that do not hold, each before the one that does.
+    fn overridden(imports: &[&str], own: &str) -> Vec<String> {
+        let text: String = imports.iter().map(|file| format!("import \"{file}\"\n")).collect();
+        let recipe = resolve(Path::new("recipe"), &(text + own), &Files);
+        assert!(recipe.problems.is_empty(), "{:?}", recipe.problems);
+        let pair = |one: &Overridden| format!("{} < {}", recipe.text(one.lost).trim(), recipe.text(one.holds).trim());
+        recipe.overridden.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn settings_of_files_beside_each_other_are_noticed() {
+        assert_eq!(overridden(&["17", "18"], ""), ["target iOS17 < target  iOS18"]);
+        assert_eq!(overridden(&["18", "17"], ""), ["target  iOS18 < target iOS17"]);
+        assert_eq!(overridden(&["both"], ""), ["target iOS17 < target  iOS18"]);
+        assert_eq!(overridden(&["18", "also18"], ""), [""; 0]);
+        assert_eq!(overridden(&["17", "18"], "target iOS16\n"), [""; 0]);
+        assert_eq!(overridden(&["outer16"], ""), [""; 0]);
+        assert_eq!(overridden(&["outer16", "18"], ""), ["target iOS16 < target  iOS18"]);
+        assert_eq!(overridden(&["18", "outer16"], ""), ["target  iOS18 < target iOS16"]);
     }
 }

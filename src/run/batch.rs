@@ -1,7 +1,6 @@
 //! How much is made at a time: small weights side by side, a large one alone with all threads inside.
 
-/// Elements up to which weights are worked on side by side; larger ones are worked on alone.
-pub const BATCH: u64 = 4 << 20;
+use crate::values::BATCH;
 
 /// Neighbours whose elements together stay within [`BATCH`], or a larger one with those behind it that have none.
 /// `elements` tells how many of an item are held in memory, and is asked once for each, in their order.

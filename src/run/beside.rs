@@ -17,11 +17,49 @@ pub fn beside<A: Send, B>(mut write: impl FnMut() -> A + Send, make: impl FnOnce
     (written.unwrap_or_else(write), made)
 }
 
+/// Makes something of each of several batches, in order, and writes it while the next is made: two of them are held at
+/// a time. `make` gives nothing where nothing is to be written.
+///
+/// # Errors
+/// The first of either.
+pub fn pipelined<B, M: Send + Sync, E: Send>(
+    batches: impl IntoIterator<Item = B>,
+    mut make: impl FnMut(B) -> Result<Option<M>, E>,
+    mut write: impl FnMut(&M) -> Result<(), E> + Send,
+) -> Result<(), E> {
+    let mut ready: Option<M> = None;
+    for batch in batches {
+        let (written, made) = match ready.take() {
+            Some(ready) => beside(|| write(&ready), || make(batch)),
+            None => (Ok(()), make(batch)),
+        };
+        written?;
+        ready = made?;
+    }
+    ready.as_ref().map_or(Ok(()), write)
+}
+
 #[cfg(test)]
 mod tests {
     use rayon::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn everything_is_written_once_in_order_up_to_an_error() {
+        let run = |broken: Option<u32>| {
+            let mut written = Vec::new();
+            let make = |n: u32| if Some(n) == broken { Err(n) } else { Ok((n % 3 != 0).then_some(n)) };
+            let done = pipelined(0..8, make, |n| {
+                written.push(*n);
+                Ok(())
+            });
+            (done, written)
+        };
+        assert_eq!(run(None), (Ok(()), vec![1, 2, 4, 5, 7]));
+        assert_eq!(run(Some(5)), (Err(5), vec![1, 2, 4]));
+        assert_eq!(pipelined(0..3, |n| Ok(Some(n)), |n| if *n == 1 { Err("full") } else { Ok(()) }), Err("full"));
+    }
 
     #[test]
     fn a_pool_of_one_thread_does_not_wait_for_itself() {

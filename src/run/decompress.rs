@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use rayon::prelude::*;
 use serde_json::Value;
 
+use super::batch::batches;
+use super::beside::pipelined;
 use super::layout::TORCHAO_CODEBOOKS;
+use super::package::{Ready, write};
 use super::{Job, OutputFormat, Progress, RunError};
-use crate::exec::constexpr::Constant as Values;
+use crate::formats::coreml::PackageWriter;
 use crate::formats::coreml::proto::BlobFileValue;
-use crate::formats::coreml::{Package, PackageWriter};
 use crate::formats::output::Destination;
 use crate::graph::function::Program;
 use crate::graph::index::{Consumer, Index, OpId, Path as Place};
@@ -83,8 +87,8 @@ fn is_single(program: &PackageModel, index: usize) -> bool {
     constant.compression().is_some() && constant.places.iter().all(single)
 }
 
-/// Decompresses a model; `None` where nothing is compressed, and nothing is written. Memory is bounded by its largest
-/// weight, for a checkpoint by the largest few.
+/// Decompresses a model; `None` where nothing is compressed, and nothing is written. Small weights are made side by side,
+/// each batch while the one before it is written: memory is bounded by the largest few weights.
 ///
 /// # Errors
 /// See [`RunError`]: a checkpoint in torchao's layout, for one, is not read. Whatever the error, no output is left
@@ -186,42 +190,26 @@ fn package(
     let mut writer = PackageWriter::create(&destination)?;
     progress.begin(total(chosen.iter().map(|&index| job.model.weights[index].bytes)));
     let mut immediates = Immediates::new();
-    for &index in chosen {
-        if edits.chains[&index].data().any(|data| data.is_immediate()) {
-            immediates.insert((index, 0), work.values(index)?.bytes.to_vec());
-        }
-    }
+    let mut blobless: HashSet<usize> = chosen.iter().copied().collect();
     let mut message = program.package.model().clone();
-    let layout = rewrite(&mut message, &edits, &immediates)?;
+    let layout = rewrite(&mut message.clone(), &edits, &immediates)?;
     for blob in layout.blobs() {
-        let offset = match &blob.source {
-            Source::Copy { file, offset } => copy(&mut writer, &program.package, blob, file, *offset)?,
-            Source::Made { weight, .. } => writer.push(blob.element, blob.count, &work.values(*weight)?.bytes)?,
-        };
-        if offset != blob.offset {
-            return Err(RunError::Layout);
+        if let Source::Made { weight, .. } = blob.source {
+            blobless.remove(&weight);
         }
     }
+    // What has no place in the file is so small that it stands in the program.
+    for index in blobless {
+        immediates.insert((index, 0), work.values(index)?.to_vec());
+    }
+    // Operators in between take more than the values that come of them: a large weight is made alone.
+    let held = |blob: &Placed| if matches!(blob.source, Source::Made { .. }) { blob.count } else { 0 };
+    let make = |blobs| Ok::<_, RunError>(Some(work.ready(blobs)?));
+    pipelined(batches(layout.blobs(), held), make, |ready| write(&mut writer, ready, cancel))?;
+    rewrite(&mut message, &edits, &immediates)?;
     writer.keep_extras(&program.package)?;
     writer.commit(&message)?;
     Ok(())
-}
-
-/// Copies a blob that the program names as what it is.
-fn copy(
-    writer: &mut PackageWriter,
-    package: &Package,
-    blob: &Placed,
-    file: &str,
-    offset: u64,
-) -> Result<u64, RunError> {
-    let reference = BlobFileValue { file_name: file.to_string(), offset };
-    let stored = package.blob(&reference).map_err(ModelError::from)?;
-    if stored.element != blob.element || stored.elements() != blob.count {
-        let value = format!("{file} at {offset}");
-        return Err(ModelError::Blob { path: package.path().to_owned(), value }.into());
-    }
-    Ok(writer.copy(&stored.as_blob())?)
 }
 
 struct Work<'a> {
@@ -244,7 +232,33 @@ impl Work<'_> {
         edits
     }
 
-    fn values(&self, index: usize) -> Result<Values, RunError> {
+    /// The bytes of neighbours in the new file: of weights, made side by side, or mapped from the input.
+    fn ready<'b>(&self, blobs: &'b [Placed]) -> Result<Ready<'b>, RunError> {
+        let bytes = |blob: &Placed| match &blob.source {
+            Source::Copy { file, offset } => self.copied(blob, file, *offset),
+            Source::Made { weight, .. } => self.values(*weight),
+        };
+        let made = match blobs {
+            [alone] => vec![bytes(alone)?],
+            several => several.par_iter().map(bytes).collect::<Result<_, _>>()?,
+        };
+        Ok((blobs, made))
+    }
+
+    /// A blob that the program names as what it is.
+    fn copied(&self, blob: &Placed, file: &str, offset: u64) -> Result<Bytes, RunError> {
+        let package = &self.program.package;
+        let reference = BlobFileValue { file_name: file.to_string(), offset };
+        let stored = package.blob(&reference).map_err(ModelError::from)?;
+        if stored.element != blob.element || stored.elements() != blob.count {
+            let value = format!("{file} at {offset}");
+            return Err(ModelError::Blob { path: package.path().to_owned(), value }.into());
+        }
+        Ok(stored.bytes)
+    }
+
+    /// The elements of a weight that is compressed.
+    fn values(&self, index: usize) -> Result<Bytes, RunError> {
         if self.cancel.load(Ordering::Relaxed) {
             return Err(RunError::Cancelled);
         }
@@ -252,7 +266,7 @@ impl Work<'_> {
         let broken = |source| ModelError::Compressed { weight: weight.name.clone(), source };
         let values = self.program.decompress(index).map_err(broken)?.ok_or(RunError::Layout)?;
         self.progress.done(&weight.name, weight.bytes);
-        Ok(values)
+        Ok(values.bytes)
     }
 }
 

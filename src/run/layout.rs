@@ -5,15 +5,17 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::{Map, Value, json};
 
-use super::parts::{self, Content, OutputFormat, Part};
-use super::{Job, RunError, values, work};
+use super::parts::{self, OutputFormat, Part};
+use super::{Job, RunError, work};
 use crate::check::Fact;
 use crate::formats::safetensors::TensorInfo;
+use crate::lower::Content;
 use crate::model::packed::{self, Encoding, PackedWeight};
 use crate::model::{ModelData, Weight};
 use crate::plan::Outcome;
 use crate::plan::fit::{Fitted, storage_bits, working_type};
 use crate::scheme::Mapping;
+use crate::values;
 
 /// What becomes of one tensor of the model.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,8 +12,6 @@ pub mod outcome;
 mod package;
 pub mod parts;
 pub mod report;
-mod unpack;
-mod values;
 mod work;
 mod write;
 
@@ -32,6 +30,8 @@ use crate::dtype::DType;
 use crate::formats::coreml::PackageWriteError;
 use crate::formats::output::OutputError;
 use crate::graph::function::Opset;
+use crate::graph::half::is_beyond;
+use crate::lower::Content;
 use crate::lower::encode::EncodeError;
 use crate::lower::precision;
 use crate::lower::rewrite::RewriteError;
@@ -40,14 +40,12 @@ use crate::plan::{self, Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
 use crate::quant::palette::PaletteError;
 use crate::recipe::Recipe;
-pub use batch::BATCH;
+use crate::values::{self, BATCH, Values};
 use batch::batches;
-use beside::beside;
+use beside::pipelined;
 use layout::{Item, Layout};
-use parts::Content;
 pub use parts::OutputFormat;
 pub use report::{Report, Sum, WeightReport};
-pub use values::{Values, read};
 use work::Made;
 use write::{Tensor, Writers};
 
@@ -215,39 +213,41 @@ fn run_checkpoint(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Re
         match pass(job, &data, &layout, &writers, progress, cancel)? {
             Pass::Done(weights) => {
                 let written = writers.commit()?;
-                return Ok(report(job, weights, &kept, written, begun));
+                let stored = |index: usize| job.model.weights[index].bytes;
+                return Ok(report(job, weights, &kept, stored, (written, begun)));
             }
             Pass::Keep(more) => kept.extend(more),
         }
     }
 }
 
-/// The report of a run that wrote so many bytes.
+/// The report of a run that wrote so many bytes. `stored` tells the bytes of what stays as it is, in the output.
 fn report(
     job: &Job,
     mut weights: Vec<(usize, WeightReport)>,
     kept: &[(usize, Fact)],
-    written: u64,
-    begun: Instant,
+    stored: impl Fn(usize) -> u64,
+    (written, begun): (u64, Instant),
 ) -> Report {
     weights.sort_by_key(|(index, _)| *index);
     let (changed, weights): (Vec<usize>, Vec<WeightReport>) = weights.into_iter().unzip();
     let stays = |index: &usize| changed.binary_search(index).is_err();
-    let is_beyond = |index: usize| kept.iter().any(|(at, fact)| *at == index && matches!(fact, Fact::BeyondFp16(_)));
-    let kept_bytes = |index: usize| match &job.model.weights[index] {
-        // It stays as it is in a program of fp16, too.
-        weight if is_beyond(index) => weight.bytes,
-        weight => plan::in_precision(job.recipe, weight).bytes,
-    };
-    let after = (0..job.model.weights.len()).filter(stays).map(kept_bytes).chain(weights.iter().map(|w| w.after));
+    let stays: Vec<usize> = (0..job.model.weights.len()).filter(stays).collect();
+    let unchanged: Vec<(String, u64)> =
+        stays.iter().map(|&index| (job.model.weights[index].name.clone(), stored(index))).collect();
+    let is_fp16 = |(at, (_, bytes)): &(&usize, &(String, u64))| *bytes != job.model.weights[**at].bytes;
+    let as_fp16 = stays.iter().zip(&unchanged).filter(is_fp16).count();
+    let after = unchanged.iter().map(|(_, bytes)| *bytes).chain(weights.iter().map(|weight| weight.after));
     Report {
         output: job.output.to_path_buf(),
         format: job.format,
-        copied: job.model.weights.len() - weights.len(),
+        copied: unchanged.len(),
+        as_fp16,
         kept: kept.iter().map(|(index, fact)| (job.model.weights[*index].name.clone(), *fact)).collect(),
         before: job.model.bytes(),
         after: total(after),
         weights,
+        unchanged,
         written,
         elapsed: begun.elapsed(),
     }
@@ -283,10 +283,10 @@ fn pass<'l>(
         match fitted {
             None => writers.copy(job, data, item)?,
             Some(fitted) => match change(job, data, *index, fitted, cancel)? {
-                Ok((made, report)) => {
+                Ok((mut made, report)) => {
                     // Once a weight must stay, the pass is only about finding others like it.
                     if keep.lock().unwrap_or_else(|e| e.into_inner()).is_empty() {
-                        tensors = write::tensors(job, item, &made)?;
+                        tensors = write::tensors(job, item, &mut made)?;
                         reports.lock().unwrap_or_else(|e| e.into_inner()).push((*index, report));
                     }
                 }
@@ -296,28 +296,28 @@ fn pass<'l>(
         progress.done(&weight.name, weight.bytes);
         Ok(tensors)
     };
-    // Writing a large weight would leave the other threads idle: it is written while the next one is made.
-    let mut ready = Vec::new();
     // What is copied passes through without being held; what is packed in the input and written as floats does not.
     let held = |item: &Item| match item.parts.iter().all(|part| part.content == Content::Copy) {
         true => 0,
         false => job.model.weights[item.weight].elements(),
     };
-    for batch in batches(&layout.items, held) {
-        let make = || match batch {
-            [alone] => one(alone),
+    let make = |batch: &'l [Item]| {
+        let made = match batch {
+            [alone] => one(alone)?,
             [large, copies @ ..] if held(large) > BATCH => {
                 let copy = || copies.par_iter().try_for_each(|item| one(item).map(|_| ()));
                 let (made, copied) = rayon::join(|| one(large), copy);
-                copied.and(made)
+                copied.and(made)?
             }
-            several => several.par_iter().try_for_each(|item| writers.write(&one(item)?)).map(|()| Vec::new()),
+            several => {
+                several.par_iter().try_for_each(|item| writers.write(&one(item)?))?;
+                Vec::new()
+            }
         };
-        let (written, made) = if ready.is_empty() { (Ok(()), make()) } else { beside(|| writers.write(&ready), make) };
-        written?;
-        ready = made?;
-    }
-    writers.write(&ready)?;
+        // Writing a large weight would leave the other threads idle: it is written while the next one is made.
+        Ok((!made.is_empty()).then_some(made))
+    };
+    pipelined(batches(&layout.items, held), make, |tensors: &Vec<Tensor>| writers.write(tensors))?;
     let mut keep = keep.into_inner().unwrap_or_else(|e| e.into_inner());
     if keep.is_empty() {
         return Ok(Pass::Done(reports.into_inner().unwrap_or_else(|e| e.into_inner())));
@@ -351,7 +351,7 @@ fn beyond_fp16(job: &Job, data: &ModelData, index: usize) -> Result<u64, RunErro
         return Ok(0);
     }
     Ok(match values::read(data, job.model, weight)? {
-        Values::F32(values) => values.par_iter().filter(|value| precision::is_beyond(**value)).count() as u64,
+        Values::F32(values) => values.par_iter().filter(|value| is_beyond(**value)).count() as u64,
         Values::F16(_) | Values::Bf16(_) => 0,
     })
 }

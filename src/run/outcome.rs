@@ -14,9 +14,10 @@ pub fn summary(report: &Report) -> String {
     let total = report.total();
     let share = report.after as f64 / report.before.max(1) as f64;
     let mut line = format!(
-        "{} changed, {} copied: {} to {}, {}",
+        "{} changed, {} copied{}: {} to {}, {}",
         count(total.weights, "weight"),
         count(report.copied, "tensor"),
+        if report.as_fp16 > 0 { format!(", {} of them as fp16", report.as_fp16) } else { String::new() },
         size(report.before),
         size(report.after),
         percent(share)

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rayon::prelude::*;
 
 use super::batch::batches;
-use super::beside::beside;
+use super::beside::pipelined;
 use super::report::WeightReport;
 use super::work;
 use super::{Job, OutputFormat, Progress, Report, RunError};
@@ -21,6 +21,7 @@ use crate::element::ElementType;
 use crate::formats::coreml::proto::{BlobFileValue, Kept, Model as Message};
 use crate::formats::coreml::{PackageWriter, StoredBlob};
 use crate::formats::output::Destination;
+use crate::graph::Name;
 use crate::graph::function::Opset;
 use crate::graph::index::Path as GraphPath;
 use crate::lower::encode::{Shaped, encode, plain};
@@ -46,7 +47,10 @@ pub fn run(
     loop {
         let work = Work::new(job, package, &kept, cancel)?;
         match work.pass(progress, cancel)? {
-            Ok(written) => return Ok(super::report(job, written.weights, &kept, written.bytes, begun)),
+            Ok(written) => {
+                let stored = |index: usize| work.stored(index);
+                return Ok(super::report(job, written.weights, &kept, stored, (written.bytes, begun)));
+            }
             Err(more) => kept.extend(more),
         }
     }
@@ -65,7 +69,7 @@ struct Batch<'a> {
 }
 
 /// Blobs and the bytes of each.
-type Ready<'a> = (&'a [Placed], Vec<Bytes>);
+pub(super) type Ready<'a> = (&'a [Placed], Vec<Bytes>);
 
 /// The tensors of the chain of a weight and what is told of it, or why it must stay as it is.
 type Outcomes = Vec<(usize, Result<(Vec<Bytes>, WeightReport), Fact>)>;
@@ -79,6 +83,8 @@ struct Work<'a> {
     layout: Layout,
     /// What becomes of each weight that changes, by its index.
     fitted: HashMap<usize, &'a Fitted>,
+    /// The constants that are fp32 in a program that has become one of fp16, by function and name.
+    floats: HashSet<(Name, Name)>,
 }
 
 /// The operator set that the output is written in: the recipe's, or the package's own where it names none.
@@ -131,21 +137,23 @@ impl<'a> Work<'a> {
             fitted.insert(index, scheme);
         }
         let mut message = package.package.model().clone();
+        let mut floats = HashSet::new();
         if job.recipe.halves() {
             let chosen: HashSet<GraphPath> = edits.replace.keys().cloned().collect();
             let mut moved = precision::to_fp16(&mut message, &chosen, &|file, offset| package.floats(file, offset));
             let replace = std::mem::take(&mut edits.replace).into_iter();
             let moved = replace.map(|(place, weight)| Ok((moved.remove(&place).ok_or(RunError::Layout)?, weight)));
             edits.replace = moved.collect::<Result<_, RunError>>()?;
+            floats = precision::floats(&message);
         }
         let layout = rewrite(&mut message.clone(), &edits, &Immediates::new())?;
-        Ok(Work { job, package, message, edits, layout, fitted })
+        Ok(Work { job, package, message, edits, layout, fitted, floats })
     }
 
     /// Makes and writes everything. The inner error names the weights that must stay as they are.
     #[allow(clippy::type_complexity)]
-    fn pass(
-        &self,
+    fn pass<'s>(
+        &'s self,
         progress: &dyn Progress,
         cancel: &AtomicBool,
     ) -> Result<Result<Written, Vec<(usize, Fact)>>, RunError> {
@@ -160,18 +168,12 @@ impl<'a> Work<'a> {
         let mut immediates = Immediates::new();
         let mut reports = Vec::new();
         let mut keep = Vec::new();
-        let mut ready: Option<Ready> = None;
-        for batch in self.batches() {
-            let make = || self.make(&data, &batch.weights, progress, cancel);
-            let (written, outcomes) = match ready.take() {
-                Some(ready) => beside(|| write(&mut writer, &ready, cancel), make),
-                None => (Ok(()), make()),
-            };
-            written?;
+        let make = |batch: Batch<'s>| {
             let mut made = HashMap::new();
-            for (index, outcome) in outcomes? {
+            for (index, outcome) in self.make(&data, &batch.weights, progress, cancel)? {
                 match outcome {
-                    Ok((tensors, report)) => {
+                    Ok((tensors, mut report)) => {
+                        report.after = report.after.saturating_add(self.beside(index));
                         self.immediates(index, &tensors, &mut immediates);
                         reports.push((index, report));
                         made.insert(index, tensors);
@@ -180,16 +182,12 @@ impl<'a> Work<'a> {
                 }
             }
             // Once a weight must stay, the pass is only about finding others like it.
-            if keep.is_empty() {
-                ready = Some(self.ready(&batch, &made)?);
-            }
-        }
+            if keep.is_empty() { self.ready(batch.blobs, &made).map(Some) } else { Ok(None) }
+        };
+        pipelined(self.batches(), make, |ready| write(&mut writer, ready, cancel))?;
         if !keep.is_empty() {
             keep.sort_by_key(|(index, _)| *index);
             return Ok(Err(keep));
-        }
-        if let Some(last) = ready {
-            write(&mut writer, &last, cancel)?;
         }
         let mut message = self.message.clone();
         rewrite(&mut message, &self.edits, &immediates)?;
@@ -197,6 +195,45 @@ impl<'a> Work<'a> {
         writer.commit(&message)?;
         let bytes = self.layout.blobs().last().map_or(0, |last| last.offset + 64 + last.bytes);
         Ok(Ok(Written { weights: reports, bytes }))
+    }
+
+    /// Bytes of a blob of the input in the new file, in whichever types it stands there.
+    fn copies(&self, file: &str, offset: u64) -> u64 {
+        let copies = [ElementType::Fp32, ElementType::Fp16].iter().filter_map(|element| {
+            let source = Source::Copy { file: file.to_string(), offset };
+            self.layout.placed(&source, *element)
+        });
+        copies.map(|placed| placed.bytes).sum()
+    }
+
+    /// Bytes of what stays of a weight beside what was put in its place: whoever takes it in fp32 where the program
+    /// becomes one of fp16.
+    fn beside(&self, index: usize) -> u64 {
+        if !self.job.recipe.halves() {
+            return 0;
+        }
+        self.package.constants[index].first.blobs.iter().map(|(blob, _)| self.copies(&blob.file, blob.offset)).sum()
+    }
+
+    /// Bytes of a weight that is not changed, as the new program holds it.
+    fn stored(&self, index: usize) -> u64 {
+        let (weight, constant) = (&self.job.model.weights[index], &self.package.constants[index].first);
+        let (Some(bytes), Some(halved)) = (constant.bytes, constant.halved) else { return weight.bytes };
+        if !self.job.recipe.halves() || bytes == halved {
+            return weight.bytes;
+        }
+        let mut seen = HashSet::new();
+        let floats = constant.blobs.iter().filter(|(blob, ty)| ty.element == ElementType::Fp32 && seen.insert(blob));
+        let (mut in_files, mut written) = (0, 0);
+        for (blob, ty) in floats {
+            in_files += ty.bytes().unwrap_or(0);
+            written += self.copies(&blob.file, blob.offset);
+        }
+        // What stands in the program goes with the operation that it is in.
+        let stays = self.floats.contains(&(constant.function.clone(), constant.name.clone()));
+        let inline = (bytes - halved).saturating_mul(2).saturating_sub(in_files);
+        let inline = if stays { inline } else { inline / 2 };
+        (bytes - (bytes - halved) * 2) + written + inline
     }
 
     /// The blobs of the new file cut into batches. Weights without any blob are made with the last one.
@@ -247,8 +284,8 @@ impl<'a> Work<'a> {
             self.package.check_unchanged(index)?;
             let weight = &self.job.model.weights[index];
             let outcome = match super::change(self.job, data, index, self.fitted[&index], cancel)? {
-                Ok((made, report)) => {
-                    let tensors = self.edits.chains[&index].data().map(|data| Ok(made.data(data)?.into_owned().into()));
+                Ok((mut made, report)) => {
+                    let tensors = self.edits.chains[&index].data().map(|data| Ok(made.data(data)?.into()));
                     let kernel = |source| RunError::Kernel { weight: weight.name.clone(), source };
                     Ok((tensors.collect::<Result<_, _>>().map_err(kernel)?, report))
                 }
@@ -273,14 +310,14 @@ impl<'a> Work<'a> {
     }
 
     /// The bytes of the blobs of a batch: of its weights, or mapped from the input.
-    fn ready<'b>(&self, batch: &Batch<'b>, made: &HashMap<usize, Vec<Bytes>>) -> Result<Ready<'b>, RunError> {
+    fn ready<'b>(&self, blobs: &'b [Placed], made: &HashMap<usize, Vec<Bytes>>) -> Result<Ready<'b>, RunError> {
         let bytes = |blob: &Placed| match &blob.source {
             Source::Copy { file, offset } => self.copied(blob, file, *offset),
             Source::Made { weight, data } => {
                 made.get(weight).and_then(|tensors| tensors.get(*data)).cloned().ok_or(RunError::Layout)
             }
         };
-        Ok((batch.blobs, batch.blobs.iter().map(bytes).collect::<Result<_, _>>()?))
+        Ok((blobs, blobs.iter().map(bytes).collect::<Result<_, _>>()?))
     }
 
     /// A blob of the input: as it is, or as fp16 where the program is converted.
@@ -295,7 +332,7 @@ impl<'a> Work<'a> {
 }
 
 /// Writes blobs, each where the program says. On a thread of its own: it must not wait for rayon's.
-fn write(writer: &mut PackageWriter, (blobs, bytes): &Ready, cancel: &AtomicBool) -> Result<(), RunError> {
+pub(super) fn write(writer: &mut PackageWriter, (blobs, bytes): &Ready, cancel: &AtomicBool) -> Result<(), RunError> {
     for (blob, bytes) in blobs.iter().zip(bytes) {
         if cancel.load(Ordering::Relaxed) {
             return Err(RunError::Cancelled);

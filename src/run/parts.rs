@@ -3,6 +3,8 @@
 
 use crate::dtype::{DType, packed_bytes};
 use crate::formats::safetensors::DtypeName;
+use crate::lower::Content;
+use crate::model::packed::groups;
 use crate::model::{Model, Weight};
 use crate::plan::fit::{Fitted, storage_bits, working_type};
 use crate::scheme::{FloatType, Mapping};
@@ -45,37 +47,6 @@ impl OutputFormat {
     }
 }
 
-/// What a stored tensor holds of a weight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Content {
-    /// The input's bytes, untouched.
-    Copy,
-    /// The values as floats.
-    Values,
-    /// Codes or indices, one byte each.
-    Codes,
-    /// Codes or indices, packed to their width.
-    PackedCodes,
-    /// Scales.
-    Scales,
-    /// Zero points, one byte each.
-    ZeroPoints,
-    /// Zero points, packed to the width of a code.
-    PackedZeroPoints,
-    /// Palettes, dequantized where their entries are int8.
-    Tables,
-    /// Palettes of int8 entries.
-    Int8Tables,
-    /// The one scale of int8 entries.
-    TableScale,
-    /// Scales per output channel beside a palette.
-    ChannelScales,
-    /// One bit per element: whether it stays.
-    Mask,
-    /// One byte per element: whether it stays.
-    ByteMask,
-}
-
 /// A stored tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
@@ -97,11 +68,6 @@ impl Part {
         Part { content, name, dtype: dtype.into(), shape, bytes: elements * (dtype.bits() as u64 / 8) }
     }
 
-    /// A tensor that has no name of its own.
-    pub fn unnamed(content: Content, dtype: DType, shape: Vec<usize>) -> Part {
-        Part::new(content, String::new(), dtype, shape)
-    }
-
     /// The values of a weight under its own name and in the type it is worked on.
     pub fn values(weight: &Weight) -> Part {
         Part::new(Content::Values, weight.name.clone(), dtype(working_type(weight.dtype)), weight.shape.clone())
@@ -117,11 +83,6 @@ pub const fn dtype(float: FloatType) -> DType {
         FloatType::Fp8E4m3 => DType::F8E4M3,
         FloatType::Fp8E5m2 => DType::F8E5M2,
     }
-}
-
-/// Blocks along each axis.
-pub fn groups(shape: &[usize], block: &[usize]) -> Vec<usize> {
-    shape.iter().zip(block).map(|(length, extent)| length / (*extent).max(1)).collect()
 }
 
 /// The stored tensors of a weight that is changed. `survivors` is the number of elements that pruning leaves,
@@ -178,16 +139,16 @@ fn torchao(weight: &Weight, fitted: &Fitted) -> Vec<Part> {
         Fitted::Affine { block, scale, .. } => {
             let groups = groups(&weight.shape, block);
             vec![
-                part(Content::Codes, "qdata", DType::I8, weight.shape.clone()),
+                part(Content::ByteCodes, "qdata", DType::I8, weight.shape.clone()),
                 part(Content::Scales, "scale", dtype(*scale), groups.clone()),
-                part(Content::ZeroPoints, "zero_point", DType::I8, groups),
+                part(Content::ByteZeroPoints, "zero_point", DType::I8, groups),
             ]
         }
         Fitted::Palette { block, bits, vector, axis, scaled, entry, .. } => {
             // Integers hold zero; palettes need not, so what is pruned must be told.
             let masked = is_masked(fitted);
             let mut parts = vec![
-                part(Content::Codes, "codes", DType::U8, index_shape(weight, *axis, *vector)),
+                part(Content::ByteCodes, "codes", DType::U8, index_shape(weight, *axis, *vector)),
                 part(Content::Tables, "codebook", dtype(*entry), table_shape(weight, block, *bits, *vector)),
             ];
             if *scaled {
@@ -221,10 +182,10 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
             let groups = groups(&weight.shape, block);
             let count: usize = groups.iter().product();
             let kept = if sparse.is_some() { survivors.unwrap_or(elements) } else { elements };
-            parts.push(part(Content::PackedCodes, "codes", DType::U8, stream(kept, *bits)));
+            parts.push(part(Content::Codes, "codes", DType::U8, stream(kept, *bits)));
             parts.push(part(Content::Scales, "scale", dtype(*scale), groups));
             if *mapping == Mapping::Asymmetric || !signed {
-                parts.push(part(Content::PackedZeroPoints, "zero_point", DType::U8, stream(count, *bits)));
+                parts.push(part(Content::ZeroPoints, "zero_point", DType::U8, stream(count, *bits)));
             }
             if sparse.is_some() {
                 parts.push(mask());
@@ -236,7 +197,7 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
             let kept = if masked { survivors.unwrap_or(indices) } else { indices };
             let stored = storage_bits(*bits);
             let tables = table_shape(weight, block, stored, *vector);
-            parts.push(part(Content::PackedCodes, "codes", DType::U8, stream(kept, stored)));
+            parts.push(part(Content::Codes, "codes", DType::U8, stream(kept, stored)));
             if *int8_entries {
                 parts.push(part(Content::Int8Tables, "table", DType::I8, tables));
                 parts.push(part(Content::TableScale, "table_scale", dtype(*entry), vec![1]));
@@ -276,6 +237,7 @@ mod tests {
             shape: shape.to_vec(),
             dtype: DType::F16,
             bytes: shape.iter().product::<usize>() as u64 * 2,
+            halved: None,
             compressed: None,
             location: Location::default(),
         }

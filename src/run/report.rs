@@ -17,8 +17,13 @@ pub struct Report {
     pub weights: Vec<WeightReport>,
     /// Weights that their rule would have changed and that stay as they are, because of their values.
     pub kept: Vec<(String, Fact)>,
-    /// Tensors that were copied byte for byte.
+    /// Bytes after of each weight that stays, by full name, in the model's order.
+    pub unchanged: Vec<(String, u64)>,
+    /// Tensors that were copied: byte for byte, but for those below.
     pub copied: usize,
+    /// Of those that were copied, such as hold fp16 where they held fp32: values, or the scales and tables of what was
+    /// compressed already.
+    pub as_fp16: usize,
     /// Bytes of all tensors before.
     pub before: u64,
     /// Bytes of all tensors after, as Core ML and the packed format store them.
@@ -139,6 +144,7 @@ impl Report {
             errors: self.weights.iter().map(|w| (w.name.clone(), w.error)).collect(),
             size: Some(self.after),
             sizes: self.weights.iter().map(|w| (w.name.clone(), w.after)).collect(),
+            unchanged: self.unchanged.clone(),
         }
     }
 }

@@ -1,19 +1,19 @@
 //! One weight through its kernel: what is stored, and how far it is from what was there.
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::RunError;
-use super::parts::{self, Content, OutputFormat, Part};
-use super::values::{Values, with_values};
+use super::parts::{self, OutputFormat, Part};
 use crate::check::Fact;
 use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::formats::fp8;
-use crate::lower::Data;
+use crate::lower::{Content, Data};
 use crate::model::Weight;
 use crate::plan::fit::{Fitted, storage_bits};
 use crate::quant::affine::{self, AffineSpec, Quantized};
@@ -22,6 +22,7 @@ use crate::quant::palette::{self, EntryType, PaletteError, PaletteSpec, PaletteV
 use crate::quant::power::{self, Power};
 use crate::quant::{QuantError, pack, prune};
 use crate::scheme::{Arithmetic, FloatType, Sparsity};
+use crate::values::{Values, with_values};
 
 /// What was made of a weight.
 #[derive(Debug)]
@@ -293,145 +294,159 @@ impl Made {
         !matches!(self.kind, Kind::Dense(_))
     }
 
-    /// The values that come of it, in the type they are worked on, as bytes of a file. Only floats, and what
-    /// is made for [`OutputFormat::Dequantized`], have them.
-    pub fn decoded(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.decoded)
+    /// The values that come of it, in the type they are worked on, as bytes of a file: once, as [`Made::bytes`]. Only
+    /// floats, and what is made for [`OutputFormat::Dequantized`], have them.
+    pub fn decoded(&mut self) -> Vec<u8> {
+        mem::take(&mut self.decoded)
     }
 
     /// The bytes of one of the tensors of a chain of Core ML's operators.
     ///
     /// # Errors
     /// As [`Made::bytes`].
-    pub fn data(&self, data: &Data) -> Result<Cow<'_, [u8]>, QuantError> {
-        use crate::lower::Content as Stored;
-        let (content, raised) = match data.content {
-            Stored::Plain => return Ok(self.decoded()),
-            Stored::Codes => (Content::PackedCodes, false),
-            Stored::RaisedCodes => (Content::PackedCodes, true),
-            Stored::ZeroPoints => (Content::PackedZeroPoints, false),
-            Stored::RaisedZeroPoints => (Content::PackedZeroPoints, true),
-            Stored::Scales => (Content::Scales, false),
-            Stored::Tables => (Content::Tables, false),
-            Stored::Int8Tables => (Content::Int8Tables, false),
-            Stored::TableScale => (Content::TableScale, false),
-            Stored::ChannelScales => (Content::ChannelScales, false),
-            Stored::Mask => (Content::Mask, false),
-            Stored::Values => (Content::Values, false),
-        };
-        let entry = if data.element == ElementType::Fp32 { DType::F32 } else { DType::F16 };
-        let bytes = self.bytes(&Part::unnamed(content, entry, data.shape.clone()))?;
-        Ok(if raised { bytes.iter().map(|code| code.wrapping_add(128)).collect::<Vec<u8>>().into() } else { bytes })
+    pub fn data(&mut self, data: &Data) -> Result<Vec<u8>, QuantError> {
+        let entry = if data.element == ElementType::Fp32 { FloatType::Fp32 } else { FloatType::Fp16 };
+        self.bytes(Wanted { content: data.content, entry, elements: data.shape.iter().product() })
     }
 
-    /// The bytes of one of the stored tensors that the weight turns into.
+    /// The bytes of one of the stored tensors of a checkpoint.
+    ///
+    /// # Errors
+    /// As [`Made::bytes`].
+    pub fn part(&mut self, part: &Part) -> Result<Vec<u8>, QuantError> {
+        let entry = if part.dtype.dtype() == DType::F32 { FloatType::Fp32 } else { FloatType::Fp16 };
+        self.bytes(Wanted { content: part.content, entry, elements: part.shape.iter().product() })
+    }
+
+    /// The bytes of one of the stored tensors that the weight turns into. What is stored as it was made is handed over
+    /// and not copied, so each tensor is to be had once.
     ///
     /// # Errors
     /// If a code does not fit its width, which no kernel makes, or there is no such tensor.
-    pub fn bytes(&self, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
-        match (part.content, &self.mask) {
-            (Content::Mask, Some(mask)) => return Ok(Cow::Borrowed(mask.bytes())),
-            (Content::ByteMask, Some(mask)) => return Ok(Cow::Owned(pack::unpack(mask.bytes(), mask.len(), 1)?)),
+    fn bytes(&mut self, wanted: Wanted) -> Result<Vec<u8>, QuantError> {
+        match (wanted.content, &self.mask) {
+            (Content::Plain, _) => return Ok(self.decoded()),
+            (Content::Mask, Some(mask)) => return Ok(mask.bytes().to_vec()),
+            (Content::ByteMask, Some(mask)) => return pack::unpack(mask.bytes(), mask.len(), 1),
+            (Content::Values, _) if !self.decoded.is_empty() && self.is_quantized() => return Ok(self.decoded()),
             _ => {}
         }
-        match &self.kind {
-            Kind::Dense(bytes) => match &self.mask {
-                Some(mask) if mask.len() != elements(part) => {
+        let mask = self.mask.as_ref();
+        match &mut self.kind {
+            Kind::Dense(bytes) => match mask {
+                Some(mask) if mask.len() != wanted.elements => {
                     let width = bytes.len() / mask.len().max(1);
                     let chunks: Vec<&[u8]> = bytes.chunks(width.max(1)).collect();
-                    Ok(Cow::Owned(mask.select(&chunks)?.concat()))
+                    Ok(mask.select(&chunks)?.concat())
                 }
-                _ => Ok(Cow::Borrowed(bytes)),
+                _ => Ok(mem::take(bytes)),
             },
-            Kind::Affine(quantized) => self.affine(quantized, part),
-            Kind::Palette(palettized) => self.palette(palettized, part),
+            Kind::Affine(quantized) => integers(quantized, mask, wanted.content),
+            Kind::Palette(palettized) => palette(palettized, mask, wanted),
         }
     }
+}
 
-    /// Codes that are stored: all, or those of the elements that pruning left.
-    fn stored<'c, C: Copy>(&self, codes: &'c [C]) -> Result<Cow<'c, [C]>, QuantError> {
-        match &self.mask {
-            Some(mask) => Ok(Cow::Owned(mask.select(codes)?)),
-            None => Ok(Cow::Borrowed(codes)),
-        }
+/// A stored tensor that is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    content: Content,
+    /// The type of the entries and scales of palettes.
+    entry: FloatType,
+    elements: usize,
+}
+
+/// Codes that are stored: all, or those of the elements that pruning left.
+fn stored<'c, C: Copy>(codes: &'c [C], mask: Option<&prune::Mask>) -> Result<Cow<'c, [C]>, QuantError> {
+    match mask {
+        Some(mask) => Ok(Cow::Owned(mask.select(codes)?)),
+        None => Ok(Cow::Borrowed(codes)),
     }
+}
 
-    fn affine<'a>(&'a self, quantized: &'a Quantized, part: &Part) -> Result<Cow<'a, [u8]>, QuantError> {
-        let bits = quantized.bits;
-        // torchao's tensors are signed: unsigned codes and zero points move down together, and the values stay.
-        let half = if quantized.signed { 0 } else { 1u8 << (bits - 1) };
-        let signed = |codes: &[i8]| codes.iter().map(|c| c.cast_unsigned().wrapping_sub(half)).collect::<Vec<u8>>();
+/// Codes of 8 bits moved up or down by so much, in place.
+fn moved(mut codes: Vec<u8>, by: u8) -> Vec<u8> {
+    if by != 0 {
+        codes.par_iter_mut().for_each(|code| *code = code.wrapping_add(by));
+    }
+    codes
+}
+
+fn integers(quantized: &mut Quantized, mask: Option<&prune::Mask>, content: Content) -> Result<Vec<u8>, QuantError> {
+    let (bits, is_signed) = (quantized.bits, quantized.signed);
+    // torchao's tensors are signed: unsigned codes and zero points move down together, and the values stay.
+    let down = if is_signed { 0 } else { (1u8 << (bits - 1)).wrapping_neg() };
+    let packed = |codes: &[i8]| match is_signed {
+        true => pack::pack(codes, bits),
+        false => pack::pack::<u8>(bytemuck::cast_slice(codes), bits),
+    };
+    Ok(match content {
+        Content::ByteCodes => moved(bytemuck::allocation::cast_vec(mem::take(&mut quantized.codes)), down),
+        Content::ByteZeroPoints => moved(bytemuck::allocation::cast_vec(mem::take(&mut quantized.zero_points)), down),
         // Codes of 8 bits are their own bytes.
-        if let (Content::PackedCodes, 8, None) = (part.content, bits, &self.mask) {
-            return Ok(Cow::Borrowed(bytemuck::cast_slice(&quantized.codes)));
+        Content::Codes if bits == 8 && mask.is_none() => {
+            bytemuck::allocation::cast_vec(mem::take(&mut quantized.codes))
         }
-        let packed = |codes: &[i8]| match quantized.signed {
-            true => pack::pack(codes, bits),
-            false => pack::pack::<u8>(bytemuck::cast_slice(codes), bits),
-        };
-        Ok(Cow::Owned(match part.content {
-            Content::Codes => signed(&quantized.codes),
-            Content::ZeroPoints => signed(&quantized.zero_points),
-            Content::PackedCodes => packed(&self.stored(&quantized.codes)?)?,
-            Content::PackedZeroPoints => packed(&quantized.zero_points)?,
-            Content::Scales => encode(&quantized.scales, quantized.scale_type),
-            Content::Values if !self.decoded.is_empty() => return Ok(Cow::Borrowed(&self.decoded)),
-            Content::Copy
-            | Content::Values
-            | Content::Tables
-            | Content::Int8Tables
-            | Content::TableScale
-            | Content::ChannelScales
-            | Content::Mask
-            | Content::ByteMask => return Err(QuantError::NotMade),
-        }))
-    }
+        Content::Codes => packed(&stored(&quantized.codes, mask)?)?,
+        Content::RaisedCodes => moved(integers(quantized, mask, Content::Codes)?, 128),
+        Content::ZeroPoints => packed(&quantized.zero_points)?,
+        Content::RaisedZeroPoints => moved(packed(&quantized.zero_points)?, 128),
+        Content::Scales => encode(&quantized.scales, quantized.scale_type),
+        Content::Copy
+        | Content::Plain
+        | Content::Values
+        | Content::Tables
+        | Content::Int8Tables
+        | Content::TableScale
+        | Content::ChannelScales
+        | Content::Mask
+        | Content::ByteMask => return Err(QuantError::NotMade),
+    })
+}
 
-    fn palette(&self, palettized: &Palettized, part: &Part) -> Result<Cow<'_, [u8]>, QuantError> {
-        let stored = storage_bits(palettized.bits);
-        let table = palettized.entries() * palettized.vector_size();
-        // Tables have as many entries as the stored indices can name; those beyond are never used.
-        let wide = if elements(part) == palettized.tables.len() { table } else { palettized.vector_size() << stored };
-        let entry = match part.dtype.dtype() {
-            DType::F32 => FloatType::Fp32,
-            _ => FloatType::Fp16,
-        };
-        Ok(Cow::Owned(match part.content {
-            Content::Codes => palettized.codes.clone(),
-            Content::PackedCodes if palettized.vector.is_some() => pack::pack(&palettized.codes, stored)?,
-            Content::PackedCodes => pack::pack::<u8>(&self.stored(&palettized.codes)?, stored)?,
-            Content::Tables => {
-                let tables = palettized.tables.chunks(table).flat_map(|entries| fill(entries, 0.0, wide));
-                encode(&tables.collect::<Vec<f32>>(), entry)
-            }
-            Content::Int8Tables => {
-                let values = palettized.int8_tables.as_ref().map_or(&[][..], |tables| &tables.values);
-                values.chunks(table).flat_map(|entries| fill(entries, 0, wide)).map(i8::cast_unsigned).collect()
-            }
-            Content::TableScale => encode(&[palettized.int8_tables.as_ref().map_or(1.0, |tables| tables.scale)], entry),
-            Content::ChannelScales => {
-                encode(palettized.channel_scale.as_ref().map_or(&[][..], |scale| &scale.scales), entry)
-            }
-            Content::Values if !self.decoded.is_empty() => return Ok(Cow::Borrowed(&self.decoded)),
-            Content::Copy
-            | Content::Values
-            | Content::Scales
-            | Content::ZeroPoints
-            | Content::PackedZeroPoints
-            | Content::Mask
-            | Content::ByteMask => return Err(QuantError::NotMade),
-        }))
-    }
+fn palette(
+    palettized: &mut Palettized,
+    mask: Option<&prune::Mask>,
+    Wanted { content, entry, elements }: Wanted,
+) -> Result<Vec<u8>, QuantError> {
+    let width = storage_bits(palettized.bits);
+    let table = palettized.entries() * palettized.vector_size();
+    // Tables have as many entries as the stored indices can name; those beyond are never used.
+    let wide = if elements == palettized.tables.len() { table } else { palettized.vector_size() << width };
+    // Vectors are not pruned in part: their indices are all stored.
+    let mask = mask.filter(|_| palettized.vector.is_none());
+    Ok(match content {
+        Content::ByteCodes => mem::take(&mut palettized.codes),
+        Content::Codes if width == 8 && mask.is_none() => mem::take(&mut palettized.codes),
+        Content::Codes => pack::pack::<u8>(&stored(&palettized.codes, mask)?, width)?,
+        Content::Tables => {
+            let tables = palettized.tables.chunks(table).flat_map(|entries| fill(entries, 0.0, wide));
+            encode(&tables.collect::<Vec<f32>>(), entry)
+        }
+        Content::Int8Tables => {
+            let values = palettized.int8_tables.as_ref().map_or(&[][..], |tables| &tables.values);
+            values.chunks(table).flat_map(|entries| fill(entries, 0, wide)).map(i8::cast_unsigned).collect()
+        }
+        Content::TableScale => encode(&[palettized.int8_tables.as_ref().map_or(1.0, |tables| tables.scale)], entry),
+        Content::ChannelScales => {
+            encode(palettized.channel_scale.as_ref().map_or(&[][..], |scale| &scale.scales), entry)
+        }
+        Content::Copy
+        | Content::Plain
+        | Content::Values
+        | Content::Scales
+        | Content::RaisedCodes
+        | Content::ZeroPoints
+        | Content::ByteZeroPoints
+        | Content::RaisedZeroPoints
+        | Content::Mask
+        | Content::ByteMask => return Err(QuantError::NotMade),
+    })
 }
 
 /// Items and as many of another as are missing to a length.
 fn fill<T: Copy>(items: &[T], with: T, length: usize) -> impl Iterator<Item = T> {
     items.iter().copied().chain(std::iter::repeat_n(with, length.saturating_sub(items.len())))
-}
-
-/// Elements of a stored tensor.
-fn elements(part: &Part) -> usize {
-    part.shape.iter().product()
 }
 
 #[cfg(test)]
@@ -455,15 +470,15 @@ mod tests {
     #[test]
     fn what_is_not_made_is_an_error() {
         let values = Values::F32((0..256).map(|at| at as f32 / 100.0).collect());
-        let part = |content| Part::unnamed(content, DType::F16, vec![16, 16]);
-        for (scheme, missing) in [("int8 per-channel", Content::Tables), ("lut4", Content::ZeroPoints)] {
-            let packed = made(scheme, &values, OutputFormat::Packed).unwrap();
-            assert!(packed.bytes(&part(Content::PackedCodes)).is_ok(), "{scheme}");
+        let wanted = |content| Wanted { content, entry: FloatType::Fp16, elements: 256 };
+        for (scheme, missing) in [("int8 per-channel", Content::Tables), ("lut4", Content::ByteZeroPoints)] {
+            let mut packed = made(scheme, &values, OutputFormat::Packed).unwrap();
+            assert!(packed.bytes(wanted(Content::Codes)).is_ok(), "{scheme}");
             for content in [missing, Content::Values, Content::Mask] {
-                assert!(matches!(packed.bytes(&part(content)), Err(QuantError::NotMade)), "{scheme} {content:?}");
+                assert!(matches!(packed.bytes(wanted(content)), Err(QuantError::NotMade)), "{scheme} {content:?}");
             }
-            let floats = made(scheme, &values, OutputFormat::Dequantized).unwrap();
-            assert_eq!(floats.bytes(&part(Content::Values)).unwrap().len(), 16 * 16 * 4, "{scheme}");
+            let mut floats = made(scheme, &values, OutputFormat::Dequantized).unwrap();
+            assert_eq!(floats.bytes(wanted(Content::Values)).unwrap().len(), 16 * 16 * 4, "{scheme}");
         }
     }
 

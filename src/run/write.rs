@@ -7,12 +7,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use super::layout::{Item, Layout};
-use super::parts::{Content, OutputFormat, Part};
+use super::parts::{OutputFormat, Part};
 use super::work::Made;
-use super::{Job, RunError, values};
+use super::{Job, RunError};
 use crate::formats::output::{Destination, OutputError, PartialDirectory, PartialFile};
 use crate::formats::safetensors::{TensorSpec, Writer};
+use crate::lower::Content;
 use crate::model::{Model, ModelData, ModelError};
+use crate::values;
 
 /// The files of an output while they are written. Dropped before [`Writers::commit`], they leave nothing.
 pub struct Writers {
@@ -124,13 +126,13 @@ pub type Tensor<'a> = (&'a str, Vec<u8>);
 ///
 /// # Errors
 /// If a code does not fit its width, which no kernel makes.
-pub fn tensors<'i>(job: &Job, item: &'i Item, made: &Made) -> Result<Vec<Tensor<'i>>, RunError> {
+pub fn tensors<'i>(job: &Job, item: &'i Item, made: &mut Made) -> Result<Vec<Tensor<'i>>, RunError> {
     // The dequantized format holds values only, whatever they were made of.
     let values = job.format == OutputFormat::Dequantized && made.is_quantized();
     let made_of = |source| RunError::Kernel { weight: job.model.weights[item.weight].name.clone(), source };
     let tensor = |part: &'i Part| {
-        let bytes = if values { made.decoded() } else { made.bytes(part).map_err(made_of)? };
-        Ok((part.name.as_str(), bytes.into_owned()))
+        let bytes = if values { made.decoded() } else { made.part(part).map_err(made_of)? };
+        Ok((part.name.as_str(), bytes))
     };
     item.parts.iter().map(tensor).collect()
 }

@@ -14,6 +14,7 @@ use bitmill::graph::function::Opset;
 use bitmill::graph::index::Index;
 use bitmill::lower::message;
 use bitmill::model::Model;
+use bitmill::recipe::{NoImports, resolve};
 use bitmill::run::OutputFormat;
 
 use super::prove::{Archive, analyze, parts, valid, write};
@@ -188,19 +189,28 @@ fn there_is_one_size() {
     write(&model, &analyze(&model, "target iOS16\nlinear => sparse 50%\n"), OutputFormat::MlPackage, &sparse);
     let codes = at.path().join("codes.mlpackage");
     write(&model, &analyze(&model, "target iOS16\nlinear => int8 per-tensor\n"), OutputFormat::MlPackage, &codes);
-    let models = [model, Model::open(&sparse).unwrap(), Model::open(&codes).unwrap()];
+    let tables = at.path().join("tables.mlpackage");
+    write(
+        &model,
+        &analyze(&model, "target iOS18\nlinear => lut4 per-grouped-channel(8)\n"),
+        OutputFormat::MlPackage,
+        &tables,
+    );
+    let branches = at.path().join("branches.mlpackage");
+    package(&branches);
+    let paths = [sparse, codes, tables, branches];
+    let models: Vec<Model> =
+        std::iter::once(model).chain(paths.iter().map(|path| Model::open(path).unwrap())).collect();
     let mut failed = Vec::new();
     for (number, model) in models.iter().enumerate() {
         for rule in ["all => keep", "conv => keep\nlinear => lut4"] {
-            let recipe = format!("target iOS16\nprecision fp16\nthreshold 40\n{rule}\n");
+            let recipe = format!("target iOS18\nprecision fp16\nthreshold 40\n{rule}\n");
             let analysis = analyze(model, &recipe);
             let output = at.path().join(format!("{number}-{}.mlpackage", rule.len()));
             let report = write(model, &analysis, OutputFormat::MlPackage, &output);
             let written: u64 = Model::open(&output).unwrap().weights.iter().map(|weight| weight.bytes).sum();
             let planned = analysis.plan.as_ref().unwrap().totals(model, |_| true).after;
-            // What scales and tables of compressed weights take is not told by headers.
-            let near = |size: u64| size.abs_diff(written) * 100 <= written;
-            if !near(planned) || !near(report.after) || report.after != planned {
+            if planned != written || report.after != written {
                 failed.push(format!("{recipe}{planned} {} {written}", report.after));
             }
             let expected = format!("{recipe}expect size <= {planned} B\nexpect all size <= {planned} B\n");
@@ -233,6 +243,13 @@ fn what_fp16_cannot_hold_is_kept() {
         valid(parts(&written), &recipe);
         assert_eq!(element(&written, "second_weight"), Fp32, "{scheme}");
         let bytes: u64 = written.weights.iter().map(|weight| weight.bytes).sum();
-        assert!(report.after.abs_diff(bytes) < 256, "{scheme}: {} {bytes}", report.after);
+        assert_eq!(report.after, bytes, "{scheme}");
+        let size = |name: &str| written.weights.iter().find(|weight| weight.name.starts_with(name)).unwrap().bytes;
+        let expected = format!("{recipe}expect \"second*\" size = {} B\n", size("second"));
+        let facts = report.facts();
+        let recipe = resolve(Path::new("test.bitmill"), &expected, &NoImports);
+        let after = bitmill::check::analyze_recipe(recipe, Known::Model(&model), Some(&facts));
+        let claims: Vec<_> = after.findings.iter().filter(|finding| finding.code == "expect-failed").collect();
+        assert!(claims.is_empty(), "{scheme}: {claims:#?}");
     }
 }

@@ -62,14 +62,15 @@ pub(in crate::check) fn verdicts(context: &Context) -> Vec<Verdict> {
     judge(context, &mut Report::new(&RULE, context.recipe))
 }
 
-fn judge(context: &Context, report: &mut Report) -> Vec<Verdict> {
+fn judge<'a>(context: &'a Context, report: &mut Report) -> Vec<Verdict> {
     let expects = context.recipe.expects.iter();
     let Some((model, plan)) = context.model else {
         return expects.map(|_| Verdict::NotMeasured(Unmeasured::NoModel)).collect();
     };
     // A run that wrote something knows the size of each weight that it changed.
     let written = context.run.filter(|run| run.size.is_some());
-    let written = written.map(|run| run.sizes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect());
+    let by_name = |sizes: &'a [(String, u64)]| sizes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    let written = written.map(|run| Written { changed: by_name(&run.sizes), unchanged: by_name(&run.unchanged) });
     let checker = Checker { context, recipe: context.recipe, model, plan, written };
     expects.map(|expect| checker.judge(report, expect)).collect()
 }
@@ -79,8 +80,14 @@ struct Checker<'a> {
     recipe: &'a Recipe,
     model: &'a Model,
     plan: &'a Plan,
-    /// Bytes of each weight that a run changed, where there was one.
-    written: Option<HashMap<&'a str, u64>>,
+    /// What a run wrote, where there was one.
+    written: Option<Written<'a>>,
+}
+
+/// Bytes of weights in the output of a run.
+struct Written<'a> {
+    changed: HashMap<&'a str, u64>,
+    unchanged: HashMap<&'a str, u64>,
 }
 
 struct MetricClaim<'a> {
@@ -170,7 +177,7 @@ impl Checker<'_> {
         for (weight, decision) in self.model.weights.iter().zip(&self.plan.decisions).filter(|(w, _)| matches(w)) {
             // Some weights stay because of their values.
             let changed = match (&self.written, &decision.outcome) {
-                (Some(written), Outcome::Change(_)) => written.get(weight.name.as_str()).copied(),
+                (Some(written), Outcome::Change(_)) => written.changed.get(weight.name.as_str()).copied(),
                 (None, Outcome::Change(fitted)) => {
                     sizes.is_most |= matches!(fitted.sparse(), Some(Sparsity::Below(_)));
                     Some(decision.after)
@@ -178,7 +185,9 @@ impl Checker<'_> {
                 _ => None,
             };
             add(&mut sizes.before, weight.bytes);
-            add(&mut sizes.after, changed.unwrap_or_else(|| plan::in_precision(self.recipe, weight).bytes));
+            let unchanged = || self.written.as_ref().and_then(|written| written.unchanged.get(weight.name.as_str()));
+            let planned = || plan::in_precision(self.recipe, weight).bytes;
+            add(&mut sizes.after, changed.or_else(|| unchanged().copied()).unwrap_or_else(planned));
             if let Some(bytes) = changed {
                 add(&mut sizes.changed_elements, weight.elements());
                 add(&mut sizes.changed_bytes, bytes);

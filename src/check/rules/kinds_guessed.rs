@@ -1,6 +1,7 @@
 //! Kinds that only shapes suggest.
 
 use crate::check::schemes::{shares, weights_named};
+use crate::check::words::literal;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::kind::{Kind, KindWord};
 use crate::model::{KnownBy, Weight};
@@ -50,12 +51,13 @@ fn check(context: &Context, report: &mut Report) {
         let message = format!("{} {is} taken by kind, but {it} guessed from shapes alone", weights_named(&names));
         let finding = report.add(share.rule.selector_place, message);
         finding.help("name them in the rule, or see that `plan` shows the kinds you expect");
-        if names.len() <= 3 {
-            let modules = share.weights.iter().map(|(weight, _)| match weight.module() {
-                "" => format!("\"{}\"", weight.name),
-                module => format!("\"{module}\""),
-            });
-            let modules: Vec<String> = modules.collect();
+        let modules = share.weights.iter().map(|(weight, _)| match weight.module() {
+            "" => literal(&weight.name),
+            module => literal(module),
+        });
+        if names.len() <= 3
+            && let Some(modules) = modules.collect::<Option<Vec<String>>>()
+        {
             let selector = format!("{}, {}", recipe.text(share.rule.selector_place), modules.join(", "));
             finding.suggest("name them", share.rule.selector_place, selector);
         }

@@ -126,6 +126,7 @@ rules! {
     pt2e_weight_bits,
     recipe_full_graph,
     scale_bf16,
+    settings_conflict,
     sparse_below_few,
     sparse_everything,
     sparse_joint_target,

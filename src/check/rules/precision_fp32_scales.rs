@@ -5,7 +5,7 @@ use crate::check::{Binds, Context, Edit, Example, Needs, Report, Rule, Severity,
 use crate::model::{Weight, total};
 use crate::plan::fit::storage_bits;
 use crate::plan::{Decision, Fitted, Outcome};
-use crate::recipe::{Field, Place};
+use crate::recipe::{Field, Place, Recipe};
 use crate::scheme::{FloatType, WeightScheme};
 use crate::syntax::Span;
 
@@ -58,6 +58,21 @@ fn saved(weight: &Weight, decision: &Decision) -> u64 {
     }
 }
 
+/// Where a part can be added to what is said of weights at a place: behind it, but before the comma and the activations
+/// that it may hold as well.
+fn weights_end(recipe: &Recipe, rule: &crate::recipe::Rule, place: Place) -> Place {
+    let activations = rule
+        .origins
+        .get(Field::Activations)
+        .filter(|at| at.file == place.file && at.span.start > place.span.start && at.span.start < place.span.end);
+    let end = activations.map_or(place.span.end, |at| {
+        let before = recipe.text(Place::new(place.file, Span::new(place.span.start, at.span.start)));
+        let before = before.trim_end().trim_end_matches("activations").trim_end().trim_end_matches(',').trim_end();
+        place.span.start + before.len() as u32
+    });
+    Place::new(place.file, Span::new(end, end))
+}
+
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
     let Some(precision) = recipe.precision.filter(|written| written.value == FloatType::Fp32) else { return };
@@ -80,10 +95,10 @@ fn check(context: &Context, report: &mut Report) {
         let message = format!("{what} in fp16 would save {percent}% of {}", weights_named(&names));
         let finding = report.add(place, message);
         finding.label(precision.place, format!("{what} are fp32 as well"));
-        let end = Span::new(place.span.end, place.span.end);
+        let end = weights_end(recipe, share.rule, place);
         match is_affine && !is_package {
             true => {
-                let edit = Edit { place: Place::new(place.file, end), text: " scale fp16".into() };
+                let edit = Edit { place: end, text: " scale fp16".into() };
                 finding.help("say `scale fp16`").fix_with("use scales in fp16", false, vec![edit]);
             }
             false => {

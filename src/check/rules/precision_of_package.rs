@@ -13,7 +13,8 @@ pub const RULE: Rule = Rule {
     needs: Needs::Model,
     page: "
 In which type a model computes is settled when it is converted: every value of its program has a type. `precision fp16` makes
-an fp32 program compute in fp16. The other way is closed: what was rounded to fp16 cannot be taken back, and `precision fp32`
+an fp32 program compute in fp16: weights that stay become fp16 too, and of those that are compressed already the scales and
+tables, as coremltools' own conversion has it. The other way is closed: what was rounded to fp16 cannot be taken back, and `precision fp32`
 changes nothing.
 
 Convert the model again with the precision that is meant: `compute_precision=ct.precision.FLOAT32`.

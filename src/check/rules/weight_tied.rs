@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::check::words::literal;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::model::Weight;
 use crate::recipe::Recipe;
@@ -80,11 +81,11 @@ fn check(context: &Context, report: &mut Report) {
             finding.help("name both in one rule");
         }
         finding.upstream("torchao unties the two and stores the tensor twice; coremltools reports a conflict");
-        let modules: Vec<String> = weights
+        let modules: Option<Vec<String>> = weights
             .iter()
-            .map(|(_, name)| format!("\"{}\"", name.rsplit_once('.').map_or(*name, |(m, _)| m)))
+            .map(|(_, name)| literal(name.rsplit_once('.').map_or(*name, |(module, _)| module)))
             .collect();
-        if modules.len() <= 3 {
+        if let Some(modules) = modules.filter(|modules| modules.len() <= 3) {
             let selector = format!("{}, {}", recipe.text(rule.selector_place), modules.join(", "));
             finding.suggest("take both names", rule.selector_place, selector);
         }

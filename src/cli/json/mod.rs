@@ -3,7 +3,7 @@
 //!
 //! - `check --format json`: [`Document`](crate::check::report::Document), all recipes in one.
 //! - `plan --json`: [`PlanShape`]; with `--targets` [`TargetsShape`].
-//! - `run --json`: [`RunShape`].
+//! - `run --json`: [`RunShape`]; the document of `check` where the recipe has errors and nothing is run.
 //! - `decompress --json`: [`DecompressShape`].
 //! - `diff --json`: [`DiffShape`].
 //! - `inspect --json`: [`ModelShape`].

@@ -22,8 +22,10 @@ pub struct RunShape {
     pub after: u64,
     /// Bytes written.
     pub written: u64,
-    /// Tensors copied byte for byte.
+    /// Tensors copied: byte for byte, but for those below.
     pub copied: usize,
+    /// Of those that were copied, such as hold fp16 where they held fp32.
+    pub copied_as_fp16: usize,
     /// Seconds it took.
     pub seconds: f64,
     /// Everything that was changed.
@@ -179,6 +181,7 @@ impl RunShape {
             after: report.after,
             written: report.written,
             copied: report.copied,
+            copied_as_fp16: report.as_fp16,
             seconds: report.elapsed.as_secs_f64(),
             total: RunSumShape::new(&report.total()),
             rules: report

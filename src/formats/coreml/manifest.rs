@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use serde::Serialize;
 
-use crate::formats::shown;
+use crate::words::shown;
 
 /// The newest version of the file format, and the one that is written.
 const VERSION: [u32; 3] = [1, 0, 0];

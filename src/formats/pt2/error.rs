@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::zip::ZipFault;
-use crate::formats::shown;
+use crate::words::shown;
 
 /// Why an archive cannot be read.
 #[derive(Debug, thiserror::Error)]

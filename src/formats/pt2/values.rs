@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::formats::shown;
+use crate::words::shown;
 
 /// A float. JSON has none that is infinite or NaN, so these are texts.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,7 +9,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use flate2::read::DeflateDecoder;
 
-use crate::formats::{byte_count, shown};
+use crate::formats::byte_count;
+use crate::words::shown;
 
 const END: u32 = 0x0605_4b50;
 const END_LEN: u64 = 22;

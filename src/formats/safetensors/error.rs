@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::formats::{byte_count, shown};
+use crate::formats::byte_count;
+use crate::words::shown;
 
 use super::MAX_HEADER;
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Map, Value, json};
 
 use crate::formats::output::{OutputError, PartialFile};
-use crate::formats::shown;
+use crate::words::shown;
 
 use super::header::{data_size, is_good_name};
 use super::json::METADATA;

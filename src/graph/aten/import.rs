@@ -11,7 +11,7 @@ use super::{
 };
 use crate::formats::pt2::MAX_RANK;
 use crate::formats::pt2::schema::{self, InputSpec, OptionalTensor, OutputSpec, SymInt, SymIntArgument, TensorMeta};
-use crate::formats::shown;
+use crate::words::shown;
 use crate::graph::Name;
 
 /// Where messages make no program, and why.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::formats::shown;
+use crate::words::shown;
 
 use super::Name;
 use super::function::{Function, Opset, Program};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::formats::shown;
+use crate::words::shown;
 
 use super::Name;
 use super::function::Function;

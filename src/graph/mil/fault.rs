@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use crate::formats::shown;
 use crate::graph::Name;
 use crate::graph::op::MAX_BLOCK_DEPTH;
 use crate::graph::types::{MAX_DIMENSIONS, MAX_TYPE_DEPTH};
 use crate::graph::value::MAX_VALUE_DEPTH;
+use crate::words::shown;
 
 /// Why a program's messages make no program.
 #[derive(Debug, Clone, PartialEq, Eq)]

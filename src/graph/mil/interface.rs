@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use crate::formats::coreml::proto::{
     self, ArrayFeatureType, FeatureDescription, FeatureKind, Kept, ShapeFlexibility, StateKind,
 };
-use crate::formats::shown;
 use crate::graph::function::{Function, Opset, Program};
 use crate::graph::types::{Dim, NamedType, TensorType, Type};
 use crate::graph::{Name, index};
+use crate::words::shown;
 
 /// A difference between a model's description and its program.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

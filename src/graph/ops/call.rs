@@ -1,10 +1,10 @@
 //! One use of an operator, as its rule sees it: types, and the constants among the inputs.
 
 use crate::element::ElementType;
-use crate::formats::shown;
 use crate::graph::function::Opset;
 use crate::graph::types::{TensorType, Type};
 use crate::graph::value::{Blobs, Literal};
+use crate::words::shown;
 
 use super::fault::{OpError, OpRule};
 

@@ -79,6 +79,9 @@ impl Granularity {
 /// Longest values in the program itself that tell constants apart: axes, shapes, scales of whole tensors.
 const MAX_INLINE: usize = 64;
 
+/// Parameters that say how values lie, and hold none.
+const LAYING: &[&str] = &["axis", "shape", "vector_axis"];
+
 /// A part of a constant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stored {
@@ -98,6 +101,8 @@ pub(super) struct Chain<'i, 'f> {
     pub(super) stored: Vec<(String, Stored)>,
     /// Bytes of what is stored; `None` where a size is unknown.
     pub(super) bytes: Option<u64>,
+    /// As `bytes`, with what is fp32 as fp16.
+    pub(super) halved: Option<u64>,
     /// Whether everything that is long lies in files.
     pub(super) all_in_files: bool,
     /// What lies in files, and as what the program declares it.
@@ -113,6 +118,7 @@ impl<'i, 'f> Chain<'i, 'f> {
             visited: HashSet::new(),
             stored: Vec::new(),
             bytes: Some(0),
+            halved: Some(0),
             all_in_files: true,
             blobs_declared: Vec::new(),
         };
@@ -165,11 +171,16 @@ impl<'i, 'f> Chain<'i, 'f> {
     fn keep(&mut self, place: &str, literal: &Literal) {
         let tensor = literal.ty.as_tensor();
         let bytes = tensor.and_then(TensorType::bytes);
+        let halved = tensor.and_then(TensorType::bytes_halved);
         // A scalar of text, `output_dtype`, is no stored value.
         if literal.text().is_some() {
             return;
         }
-        self.bytes = self.bytes.and_then(|sum| sum.checked_add(bytes?));
+        // Nor is what tells how values lie.
+        if !LAYING.iter().any(|parameter| place.rsplit('.').next() == Some(parameter)) {
+            self.bytes = self.bytes.and_then(|sum| sum.checked_add(bytes?));
+            self.halved = self.halved.and_then(|sum| sum.checked_add(halved?));
+        }
         match &literal.content {
             Content::Blob(blob) => {
                 self.blobs_declared.extend(tensor.map(|tensor| (blob.clone(), tensor.clone())));

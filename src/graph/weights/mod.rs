@@ -45,6 +45,8 @@ pub struct Weight {
     pub literal: Option<Literal>,
     /// Bytes it takes as stored, with scales and tables. `None` where a size is unknown.
     pub bytes: Option<u64>,
+    /// As `bytes`, once what is fp32 of it is fp16.
+    pub halved: Option<u64>,
     /// The blobs that it is made of, each with the type as which the program declares it.
     pub blobs: Vec<(BlobRef, TensorType)>,
     /// Who uses it, in the order of the text.
@@ -196,12 +198,13 @@ impl Finder<'_> {
         if uses.is_empty() && !is_output && !consumers.is_empty() {
             return;
         }
-        let (compression, key, bytes, blobs) = match literal {
+        let sizes = || (ty.bytes(), ty.bytes_halved());
+        let (compression, key, (bytes, halved), blobs) = match literal {
             Some(Literal { content: Content::Blob(blob), .. }) => {
                 let blobs = vec![(blob.clone(), ty.clone())];
-                (None, vec![("const".to_owned(), Stored::Blob(blob.clone()))], ty.bytes(), blobs)
+                (None, vec![("const".to_owned(), Stored::Blob(blob.clone()))], sizes(), blobs)
             }
-            Some(_) => (None, Vec::new(), ty.bytes(), Vec::new()),
+            Some(_) => (None, Vec::new(), sizes(), Vec::new()),
             None => {
                 let chain = Chain::of(index, id, self.blobs);
                 // What stands in the program is equal by chance, not one constant in two places.
@@ -210,7 +213,7 @@ impl Finder<'_> {
                     true => chain.stored,
                     false => Vec::new(),
                 };
-                (Some(chain.compression), key, chain.bytes, chain.blobs_declared)
+                (Some(chain.compression), key, (chain.bytes, chain.halved), chain.blobs_declared)
             }
         };
         if !key.is_empty() {
@@ -225,6 +228,7 @@ impl Finder<'_> {
             compression,
             literal: literal.cloned(),
             bytes,
+            halved,
             blobs,
             uses,
             is_output,

@@ -8,14 +8,8 @@ use crate::formats::coreml::proto::{
     BindingKind, ImmediateKind, Kept, Operation, RepeatedBytes, TensorElements, Value, ValueKind, ValueType,
     ValueTypeKind,
 };
+use crate::graph::half::is_beyond;
 use crate::lower::message;
-
-/// Largest finite number of fp16.
-const LARGEST: f32 = 65504.0;
-
-/// From here on a number stands for infinity, as in attention masks filled with the lowest of fp32: coremltools lets
-/// such become infinite.
-const INFINITE: f32 = 1e38;
 
 pub(super) fn set_fp16(r#type: Option<&mut Kept<ValueType>>) {
     if let Some(r#type) = r#type
@@ -68,11 +62,6 @@ pub(super) fn overflows(value: &Value, stored: Stored) -> bool {
         }
         _ => floats(value).is_some_and(|values| values.iter().any(beyond)),
     }
-}
-
-/// Whether a value is beyond fp16 and stands for more than something infinite.
-pub fn is_beyond(value: f32) -> bool {
-    value.abs() > LARGEST && value.abs() < INFINITE
 }
 
 /// fp32 as fp16, never zero for what is not.

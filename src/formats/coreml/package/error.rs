@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::formats::byte_count;
 use crate::formats::coreml::blob::{BlobError, BlobWriteError};
 use crate::formats::coreml::manifest::ManifestFault;
 use crate::formats::output::OutputError;
-use crate::formats::{byte_count, shown};
+use crate::words::shown;
 
 /// Why a package cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -4,10 +4,9 @@ use std::borrow::Cow;
 
 use half::{bf16, f16};
 
-use super::parts::groups;
-use super::values::Values;
+use super::Values;
 use crate::dtype::DType;
-use crate::model::packed::{Encoding, PackedWeight};
+use crate::model::packed::{Encoding, PackedWeight, groups};
 use crate::model::{ModelData, ModelError};
 use crate::quant::affine::Quantized;
 use crate::quant::element::Element;

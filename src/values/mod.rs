@@ -1,4 +1,6 @@
-//! The values of a weight, read from whatever the model stores.
+//! The values of a weight, read from whatever the model stores. Knows no recipes.
+
+mod unpack;
 
 use std::borrow::Cow;
 
@@ -7,6 +9,9 @@ use half::{bf16, f16};
 use crate::dtype::DType;
 use crate::formats::fp8;
 use crate::model::{Model, ModelData, ModelError, Weight};
+
+/// Elements up to which weights are worked on side by side; larger ones are worked on alone.
+pub const BATCH: u64 = 4 << 20;
 
 /// The elements of a weight, row-major, in the type in which kernels work on them.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,15 +28,15 @@ pub enum Values<'a> {
 macro_rules! with_values {
     ($values:expr, |$slice:ident| $body:expr) => {
         match $values {
-            $crate::run::values::Values::F32(slice) => {
+            $crate::values::Values::F32(slice) => {
                 let $slice: &[f32] = slice;
                 $body
             }
-            $crate::run::values::Values::F16(slice) => {
+            $crate::values::Values::F16(slice) => {
                 let $slice: &[half::f16] = slice;
                 $body
             }
-            $crate::run::values::Values::Bf16(slice) => {
+            $crate::values::Values::Bf16(slice) => {
                 let $slice: &[half::bf16] = slice;
                 $body
             }
@@ -75,7 +80,7 @@ impl Values<'_> {
 /// If the file has changed or cannot be read, or the weight's type is not one that kernels read.
 pub fn read<'d>(data: &'d ModelData, model: &Model, weight: &Weight) -> Result<Values<'d>, ModelError> {
     if let Some(packed) = model.packed_weight(&weight.name) {
-        return super::unpack::unpack(data, packed);
+        return unpack::unpack(data, packed);
     }
     if let Some(constant) = data.decompressed(weight)? {
         return Ok(typed(weight, &constant.bytes)?.into_owned());
