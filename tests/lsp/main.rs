@@ -6,4 +6,5 @@ mod client;
 mod commands;
 mod edits;
 mod order;
+mod schema;
 mod session;
