@@ -136,6 +136,7 @@ impl Model {
             packed: Default::default(),
             program: None,
             facts: program,
+            counted: Default::default(),
         })
     }
 }

@@ -220,7 +220,17 @@ fn from_files(
     });
     tie(&mut weights, &readers, architecture.as_deref(), tied_in_config);
     let format = if packed.is_empty() { format } else { ModelFormat::Packed };
-    Ok(Model { path: path.to_owned(), format, files, architecture, weights, packed, program: None, facts: None })
+    Ok(Model {
+        path: path.to_owned(),
+        format,
+        files,
+        architecture,
+        weights,
+        packed,
+        program: None,
+        facts: None,
+        counted: Default::default(),
+    })
 }
 
 fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -> Result<(), ModelError> {

@@ -137,6 +137,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         packed: HashMap::new(),
         program: Some(Arc::new(program)),
         facts: Some(facts),
+        counted: Default::default(),
     })
 }
 
