@@ -9,7 +9,7 @@ use super::needs::told_by_preset;
 use super::places;
 use super::words::{count, list, remove_part};
 use crate::model::Weight;
-use crate::plan::{Decision, Misfit, Outcome};
+use crate::plan::{Decision, Misfit, Outcome, RuleShare};
 use crate::recipe::{Field, Origins, Place, Recipe, Rule, selector::Selector};
 use crate::scheme::{Affine, Granularity, Palette, Scheme, WeightScheme};
 use crate::syntax::Span;
@@ -148,10 +148,24 @@ impl<'a> Share<'a> {
 
 /// The weights for which `wanted` holds, by the rule that decides them: one pass over the plan.
 pub fn shares<'a>(context: &Context<'a>, wanted: impl Fn(&Rule, &Weight, &Decision) -> bool) -> Vec<Share<'a>> {
+    shares_of(context, |_, _| true, wanted)
+}
+
+/// As [`shares`], of the rules for which `which` holds. Where it holds for none, the weights are not looked at.
+pub fn shares_of<'a>(
+    context: &Context<'a>,
+    which: impl Fn(&Rule, &RuleShare) -> bool,
+    wanted: impl Fn(&Rule, &Weight, &Decision) -> bool,
+) -> Vec<Share<'a>> {
     let Some((model, plan)) = context.model else { return Vec::new() };
+    let is_asked: Vec<bool> =
+        context.recipe.rules.iter().zip(&plan.rules).map(|(rule, did)| did.decides > 0 && which(rule, did)).collect();
     let mut by_rule: BTreeMap<usize, Share> = BTreeMap::new();
+    if !is_asked.contains(&true) {
+        return Vec::new();
+    }
     for (weight, decision) in model.weights.iter().zip(&plan.decisions) {
-        let Some(index) = decision.rule else { continue };
+        let Some(index) = decision.rule.filter(|index| is_asked[*index]) else { continue };
         let rule = &context.recipe.rules[index];
         let Some(scheme) = &rule.scheme else { continue };
         if wanted(rule, weight, decision) {
@@ -164,10 +178,11 @@ pub fn shares<'a>(context: &Context<'a>, wanted: impl Fn(&Rule, &Weight, &Decisi
 
 /// The weights that a rule cannot do as it says, and why, by rule.
 pub fn misfits<'a>(context: &Context<'a>, wanted: impl Fn(&Scheme, &Misfit) -> bool) -> Vec<Share<'a>> {
-    shares(context, |rule, _, decision| match (&rule.scheme, &decision.outcome) {
+    let is_misfit = |rule: &Rule, _: &Weight, decision: &Decision| match (&rule.scheme, &decision.outcome) {
         (Some(scheme), Outcome::Misfit(misfit)) => wanted(scheme, misfit),
         _ => false,
-    })
+    };
+    shares_of(context, |_, did| did.misfits > 0, is_misfit)
 }
 
 /// Granularities written at one place, with every weight of every rule that uses it, so that a change of it can be

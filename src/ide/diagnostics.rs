@@ -33,7 +33,11 @@ const ABOUT_NOTHING: &[(&str, bool)] = &[
     ("scheme-unused", true),
 ];
 
-/// The findings in the text itself, and the errors of what it imports, told once at each import.
+/// Findings that are shown at most: more help nobody, and an editor has to keep and draw each of them.
+pub const MOST: usize = 2_000;
+
+/// The findings in the text itself, and the errors of what it imports, told once at each import. Of more than
+/// [`MOST`], the gravest and of these the first; the last of them says how many are not shown.
 pub fn diagnostics(analysis: &Analysis) -> Vec<Diagnostic> {
     let findings = analysis.findings().iter().enumerate();
     let mut all: Vec<Diagnostic> = Vec::new();
@@ -44,6 +48,16 @@ pub fn diagnostics(analysis: &Analysis) -> Vec<Diagnostic> {
         } else if finding.severity == Severity::Error {
             tell_import(analysis, index, finding, &mut all);
         }
+    }
+    if all.len() > MOST {
+        all.sort_by_key(|diagnostic| (diagnostic.severity != Severity::Error, diagnostic.span.start));
+        let hidden = all.len() - MOST;
+        all.truncate(MOST);
+        all.sort_by_key(|diagnostic| diagnostic.span.start);
+        if let Some(last) = all.last_mut() {
+            last.message.push_str(&format!("\n{} more are not shown", words::count(hidden, "finding")));
+        }
+        return all;
     }
     all.sort_by_key(|diagnostic| diagnostic.span.start);
     all

@@ -10,8 +10,9 @@ use super::protocol::{Client, Uri};
 use super::state::State;
 use crate::ide::Analysis;
 
-/// How long after a change the work begins: a burst of changes is one.
-const PAUSE: Duration = Duration::from_millis(8);
+/// How long after a change the work begins: a burst of changes is one. What comes later ends the work that it makes
+/// stale, so that this need not be long.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(2);

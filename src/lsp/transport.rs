@@ -96,6 +96,19 @@ fn bytes(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).expect("messages have string keys and no errors of their own")
 }
 
+/// Gives the document of a message a version where a careless client has left it out or sent no number: what was typed
+/// counts whatever it is called, and an edit that were refused would leave the server with another text than the editor.
+fn number_version(message: &mut Value) {
+    if !matches!(message["method"].as_str(), Some("textDocument/didOpen" | "textDocument/didChange")) {
+        return;
+    }
+    let Some(document) = message.pointer_mut("/params/textDocument").and_then(Value::as_object_mut) else { return };
+    let version = document.get("version").and_then(Value::as_i64);
+    if version.is_none_or(|version| i32::try_from(version).is_err()) {
+        document.insert("version".to_string(), Value::from(0));
+    }
+}
+
 /// What a service says to a request, or how it panicked.
 type Answer = BoxFuture<'static, std::thread::Result<Result<Option<Response>, ExitedError>>>;
 
@@ -119,7 +132,8 @@ impl<S: LanguageServer, A: Sink<Response> + Unpin> Connection<S, A> {
                 Frame::Broken(why) => {
                     self.refuse(Id::Null, Error { message: why.into(), ..Error::parse_error() }).await
                 }
-                Frame::Message(message) if message.get("method").is_some() => {
+                Frame::Message(mut message) if message.get("method").is_some() => {
+                    number_version(&mut message);
                     let id = message.get("id").and_then(|id| serde_json::from_value(id.clone()).ok());
                     match serde_json::from_value::<Request>(message) {
                         Ok(request) => {

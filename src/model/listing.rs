@@ -139,6 +139,7 @@ impl Model {
             program: None,
             export: None,
             facts: program,
+            counted: Default::default(),
         })
     }
 }

@@ -4,6 +4,7 @@
 mod facts;
 pub mod layers;
 
+pub mod census;
 mod compressed;
 mod data;
 mod error;
@@ -50,9 +51,16 @@ pub struct Model {
     pub export: Option<Arc<export::ExportModel>>,
     /// What rules ask of the program, where the model has one.
     pub facts: Option<program::ProgramFacts>,
+    /// What occurs among [`Model::weights`], once it was asked for: they do not change after that.
+    pub counted: census::Counted,
 }
 
 impl Model {
+    /// What occurs among the weights.
+    pub fn census(&self) -> &census::Census {
+        self.counted.of(self)
+    }
+
     /// Whether it is a Core ML package, or a listing that describes one.
     pub fn is_package(&self) -> bool {
         self.facts.is_some()

@@ -80,6 +80,12 @@ pub struct RuleShare {
     pub changes: usize,
     /// Of those, weights that its scheme does not fit.
     pub misfits: usize,
+    /// Of those it changes, weights that do not become smaller.
+    pub grows: usize,
+    /// Of those it decides, weights that stay because they are no larger than the threshold.
+    pub small: usize,
+    /// Of those it decides, weights that no scheme could change.
+    pub never: usize,
     /// Bytes before, of the weights it decides.
     pub before: u64,
     /// Bytes after, of the weights it decides.
@@ -94,6 +100,9 @@ impl RuleShare {
             decides: self.decides + other.decides,
             changes: self.changes + other.changes,
             misfits: self.misfits + other.misfits,
+            grows: self.grows + other.grows,
+            small: self.small + other.small,
+            never: self.never + other.never,
             before: self.before.saturating_add(other.before),
             after: self.after.saturating_add(other.after),
         }
@@ -164,8 +173,16 @@ fn shares(recipe: &Recipe, decisions: &[Decision]) -> Vec<RuleShare> {
         if let Some(rule) = decision.rule {
             let share = &mut rules[rule];
             share.decides += 1;
-            share.changes += usize::from(decision.outcome.is_change());
-            share.misfits += usize::from(matches!(decision.outcome, Outcome::Misfit(_)));
+            match &decision.outcome {
+                Outcome::Change(_) => {
+                    share.changes += 1;
+                    share.grows += usize::from(decision.after >= decision.before);
+                }
+                Outcome::Misfit(_) => share.misfits += 1,
+                Outcome::Keep(Reason::BelowThreshold) => share.small += 1,
+                Outcome::Keep(Reason::Never(_)) => share.never += 1,
+                Outcome::Keep(_) => {}
+            }
             share.before = share.before.saturating_add(decision.before);
             share.after = share.after.saturating_add(decision.after);
         }

@@ -9,12 +9,16 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
 
+use super::schema::Watch;
+
 pub struct Client {
     to_server: Option<WriteHalf<DuplexStream>>,
     from_server: BufReader<ReadHalf<DuplexStream>>,
     server: JoinHandle<std::io::Result<Ended>>,
     pub requests: i64,
     pub unasked: VecDeque<Value>,
+    /// Holds every message against the types of the protocol.
+    watch: Watch,
     /// What requests of the server are answered with.
     pub answer: fn(&Value) -> Value,
 }
@@ -33,7 +37,8 @@ pub fn with_server<T>(test: impl AsyncFnOnce(&mut Client) -> T) -> (T, Ended) {
             _ => Value::Null,
         };
         let to_server = Some(to_server);
-        let mut client = Client { to_server, from_server, server, requests: 0, unasked: VecDeque::new(), answer };
+        let (unasked, watch) = (VecDeque::new(), Watch::default());
+        let mut client = Client { to_server, from_server, server, requests: 0, unasked, watch, answer };
         let done = test(&mut client).await;
         let ended = tokio::time::timeout(Duration::from_secs(20), client.leave()).await.unwrap();
         (done, ended)
@@ -55,12 +60,14 @@ impl Client {
     }
 
     pub async fn send(&mut self, message: Value) {
+        self.watch.sent(&message);
         let body = message.to_string();
         self.raw(format!("Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await;
     }
 
     /// Several messages in one piece, so that the server has all of them at once.
     pub async fn burst(&mut self, messages: &[Value]) {
+        messages.iter().for_each(|message| self.watch.sent(message));
         let framed = messages.iter().map(|message| {
             let body = message.to_string();
             format!("Content-Length: {}\r\n\r\n{body}", body.len())
@@ -110,7 +117,9 @@ impl Client {
         }
         let mut body = vec![0; length];
         self.from_server.read_exact(&mut body).await.unwrap();
-        Some(serde_json::from_slice(&body).unwrap())
+        let message = serde_json::from_slice(&body).unwrap();
+        self.watch.received(&message).unwrap_or_else(|why| panic!("not of the protocol: {why}\n{message}"));
+        Some(message)
     }
 
     /// The answer to a question.

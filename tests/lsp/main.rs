@@ -5,5 +5,7 @@
 mod client;
 mod commands;
 mod edits;
+mod hostile;
 mod order;
+mod schema;
 mod session;

@@ -1,8 +1,8 @@
 //! A wider float than the weights have.
 
-use crate::check::schemes::shares;
+use crate::check::schemes::shares_of;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, words};
-use crate::recipe::Field;
+use crate::recipe::{self, Field};
 use crate::scheme::WeightScheme;
 
 /// The rule.
@@ -32,10 +32,14 @@ fn check(context: &Context, report: &mut Report) {
     if context.recipe.defaults.is_package {
         return;
     }
-    let grown = shares(context, |rule, _, decision| {
-        let float = rule.scheme.as_ref().is_some_and(|scheme| matches!(scheme.weights, WeightScheme::Float(_)));
-        float && decision.after > decision.before
-    });
+    let is_float = |rule: &recipe::Rule| {
+        rule.scheme.as_ref().is_some_and(|scheme| matches!(scheme.weights, WeightScheme::Float(_)))
+    };
+    let grown = shares_of(
+        context,
+        |rule, did| did.grows > 0 && is_float(rule),
+        |_, _, decision| decision.after > decision.before,
+    );
     for share in grown {
         let rule = share.rule;
         let place = places::part(rule, Field::Base);

@@ -34,6 +34,10 @@ keep these weights.
 
 fn check(context: &Context, report: &mut Report) {
     let Some((model, _)) = context.model else { return };
+    const FP8: &[DType] = &[DType::F8E4M3, DType::F8E5M2];
+    if !model.census().has_dtype(FP8) {
+        return;
+    }
     let recipe = context.recipe;
     let is_scale = |weight: &&Weight| matches!(weight.parameter(), "weight_scale" | "weight_scale_inv");
     let scaled: HashSet<&str> = model.weights.iter().filter(is_scale).map(Weight::module).collect();
@@ -41,9 +45,7 @@ fn check(context: &Context, report: &mut Report) {
         return;
     }
     let is_half = |weight: &Weight| {
-        matches!(weight.dtype, DType::F8E4M3 | DType::F8E5M2)
-            && weight.parameter() == "weight"
-            && scaled.contains(weight.module())
+        FP8.contains(&weight.dtype) && weight.parameter() == "weight" && scaled.contains(weight.module())
     };
     for share in shares(context, |_, weight, decision| is_half(weight) && decision.outcome.is_change()) {
         let names = share.names();

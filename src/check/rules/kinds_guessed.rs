@@ -32,6 +32,9 @@ Name these weights in the rule, so that it says what it means: `\"hidden\" => in
 };
 
 fn check(context: &Context, report: &mut Report) {
+    if context.model.is_none_or(|(model, _)| !model.census().has_guessed) {
+        return;
+    }
     let recipe = context.recipe;
     let by_kind = |selector: &Selector, kind: Kind| {
         let leaves = selector.leaves();

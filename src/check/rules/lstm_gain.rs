@@ -27,6 +27,9 @@ float; if size is, nothing is wrong, and a comment says so: `# bitmill: allow(ls
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
+    if context.model.is_none_or(|(model, _)| !model.census().has_kind(Kind::Lstm)) {
+        return;
+    }
     for share in shares(context, |_, weight, decision| weight.kind == Kind::Lstm && decision.outcome.is_change()) {
         let names = share.names();
         let finding = report.add(

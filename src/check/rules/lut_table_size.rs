@@ -1,13 +1,14 @@
 //! Tables that are large beside the indices.
 
 use super::lut_many_tables::has_many_tables;
-use crate::check::schemes::{shares, weights_named};
+use crate::check::schemes::{shares_of, weights_named};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::model::Weight;
 use crate::plan::fit::storage_bits;
 use crate::plan::size::float_bytes;
 use crate::plan::{Decision, Fitted, Outcome};
 use crate::recipe::{self, Field};
+use crate::scheme::WeightScheme;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -58,7 +59,10 @@ fn check(context: &Context, report: &mut Report) {
     let wanted = |rule: &recipe::Rule, weight: &Weight, decision: &Decision| {
         large(weight, decision).is_some() && !is_told(rule, decision)
     };
-    for share in shares(context, wanted) {
+    let is_palette = |rule: &recipe::Rule| {
+        rule.scheme.as_ref().is_some_and(|scheme| matches!(scheme.weights, WeightScheme::Palette(_)))
+    };
+    for share in shares_of(context, |rule, did| did.changes > 0 && is_palette(rule), wanted) {
         // The worst of them is shown.
         let all = share.weights.iter().filter_map(|(weight, decision)| Some((weight, large(weight, decision)?)));
         let per_element = |bytes: u64, weight: &Weight| bytes as f64 * 8.0 / weight.elements().max(1) as f64;

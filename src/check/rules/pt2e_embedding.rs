@@ -1,6 +1,6 @@
 //! PT2E leaves embeddings in float.
 
-use crate::check::schemes::shares;
+use crate::check::schemes::shares_of;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, words};
 use crate::kind::{Kind, KindWord};
 use crate::recipe::selector::Selector;
@@ -42,11 +42,11 @@ fn asks_embedding(selector: &Selector) -> bool {
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    let taken = shares(context, |rule, weight, decision| {
-        weight.kind == Kind::Embedding
-            && decision.outcome.is_change()
-            && rule.scheme.as_ref().is_some_and(places::is_static)
-    });
+    let taken = shares_of(
+        context,
+        |rule, _| rule.scheme.as_ref().is_some_and(places::is_static),
+        |_, weight, decision| weight.kind == Kind::Embedding && decision.outcome.is_change(),
+    );
     for rule in &recipe.rules {
         if !rule.scheme.as_ref().is_some_and(places::is_static) {
             continue;

@@ -6,7 +6,7 @@ use crate::check::words::{count, insert_after, remove_lines};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity};
 use crate::kind::KindWord;
 use crate::model::Model;
-use crate::plan::Plan;
+use crate::plan::{Plan, RuleShare};
 use crate::recipe::selector::Selector;
 use crate::recipe::{FileId, Recipe, Rule as RecipeRule};
 
@@ -118,6 +118,13 @@ const MOST_TAKERS: usize = 3;
 
 /// What the plan tells, in one pass over its decisions and one over those of dead rules.
 fn by_model(recipe: &Recipe, model: &Model, plan: &Plan, report: &mut Report, told: &[bool]) {
+    // What changes weights, or loses none, is not dead.
+    let may_be_dead = |(index, did): (usize, &RuleShare)| {
+        !told[index] && did.changes == 0 && did.misfits == 0 && did.matches > did.decides
+    };
+    if !plan.rules.iter().enumerate().any(may_be_dead) {
+        return;
+    }
     let mut losses = vec![Losses::default(); recipe.rules.len()];
     let quantizable = || model.weights.iter().zip(&plan.decisions).filter(|(w, _)| w.never_quantized().is_none());
     for (_, decision) in quantizable() {

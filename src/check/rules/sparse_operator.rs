@@ -1,6 +1,6 @@
 //! coremltools prunes n:m only in linear layers and convolutions.
 
-use crate::check::schemes::shares;
+use crate::check::schemes::shares_of;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, words};
 use crate::kind::Kind;
 use crate::recipe::Field;
@@ -33,11 +33,14 @@ What bitmill writes itself is pruned as the rule says. But hardware gains from n
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let others = shares(context, |rule, weight, decision| {
-        let ratio = rule.scheme.as_ref().is_some_and(|s| matches!(s.sparse, Some(Sparsity::Ratio { .. })));
-        let taken = matches!(weight.kind, Kind::Linear | Kind::Conv1d | Kind::Conv2d | Kind::Conv3d);
-        ratio && !taken && decision.outcome.is_change()
-    });
+    let others = shares_of(
+        context,
+        |rule, _| rule.scheme.as_ref().is_some_and(|s| matches!(s.sparse, Some(Sparsity::Ratio { .. }))),
+        |_, weight, decision| {
+            let taken = matches!(weight.kind, Kind::Linear | Kind::Conv1d | Kind::Conv2d | Kind::Conv3d);
+            !taken && decision.outcome.is_change()
+        },
+    );
     for share in others {
         let rule = share.rule;
         let (names, first) = (share.names(), share.weights[0].0);

@@ -1,9 +1,11 @@
 //! Groups of zeros that are long for the input channels.
 
-use crate::check::schemes::{shares, weights_named};
+use crate::check::schemes::{shares_of, weights_named};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
 use crate::kind::Kind;
-use crate::recipe::Field;
+use crate::model::Weight;
+use crate::plan::Decision;
+use crate::recipe::{self, Field};
 use crate::scheme::Sparsity;
 
 /// The rule.
@@ -45,14 +47,15 @@ fn ratio(sparse: Option<Sparsity>) -> Option<(usize, usize)> {
 }
 
 fn check(context: &Context, report: &mut Report) {
-    let skipped = shares(context, |rule, weight, decision| {
+    let group_of = |rule: &recipe::Rule| ratio(rule.scheme.as_ref().and_then(|scheme| scheme.sparse));
+    let is_skipped = |rule: &recipe::Rule, weight: &Weight, decision: &Decision| {
         // Others than linear layers and convolutions are told by `sparse-operator`.
         let taken = matches!(weight.kind, Kind::Linear | Kind::Conv1d | Kind::Conv2d | Kind::Conv3d);
-        let group = ratio(rule.scheme.as_ref().and_then(|scheme| scheme.sparse)).map(|(_, m)| m);
+        let group = group_of(rule).map(|(_, m)| m);
         let is_long = group.zip(weight.in_features()).is_some_and(|(m, channels)| m > channels / 2);
         taken && is_long && decision.outcome.is_change()
-    });
-    for share in skipped {
+    };
+    for share in shares_of(context, |rule, _| group_of(rule).is_some(), is_skipped) {
         let Some((n, m)) = ratio(share.scheme.sparse) else { continue };
         let (names, first) = (share.names(), share.weights[0].0);
         let place = places::part(share.rule, Field::Sparse);

@@ -49,6 +49,10 @@ fn check(context: &Context, report: &mut Report) {
     if model.is_package() {
         return in_package(context, report);
     }
+    const INTEGERS: &[DType] = &[DType::I8, DType::U8, DType::I32];
+    if !model.census().has_dtype(INTEGERS) {
+        return;
+    }
     let is_scale = |weight: &&Weight| SCALES.contains(&weight.parameter());
     // `q_proj.weight.absmax` belongs to `q_proj`.
     let module = |weight: &'_ Weight| weight.module().strip_suffix(".weight").unwrap_or(weight.module()).len();
@@ -57,7 +61,7 @@ fn check(context: &Context, report: &mut Report) {
         return;
     }
     let is_packed = |weight: &&Weight| {
-        matches!(weight.dtype, DType::I8 | DType::U8 | DType::I32)
+        INTEGERS.contains(&weight.dtype)
             && matches!(weight.parameter(), "weight" | "qweight")
             && scaled.contains(weight.module())
     };
@@ -79,6 +83,9 @@ fn check(context: &Context, report: &mut Report) {
 /// Constants of a package that `constexpr_` operators give, and that a rule would change otherwise.
 fn in_package(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
+    if context.model.is_none_or(|(model, _)| !model.census().has_compressed) {
+        return;
+    }
     let stays = |outcome: &Outcome| matches!(outcome, Outcome::Keep(Reason::Never(_)));
     for share in shares(context, |_, weight, decision| weight.compressed.is_some() && stays(&decision.outcome)) {
         let names = share.names();

@@ -31,6 +31,9 @@ and neither has a recipe for a checkpoint that does not say one. Depthwise convo
 
 fn check(context: &Context, report: &mut Report) {
     let Some((model, plan)) = context.model else { return };
+    if plan.rules.iter().all(|did| did.small == 0) {
+        return;
+    }
     let threshold = context.recipe.threshold_or_default();
     let mut small: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     let mut smallest = u64::MAX;

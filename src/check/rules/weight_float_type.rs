@@ -41,8 +41,12 @@ fn check(context: &Context, report: &mut Report) {
     if context.recipe.is_experiment() {
         return;
     }
+    const OTHERS: &[DType] = &[DType::BF16, DType::F64, DType::F8E4M3, DType::F8E5M2];
+    if context.model.is_none_or(|(model, _)| !model.census().has_dtype(OTHERS)) {
+        return;
+    }
     let kept = shares(context, |rule, weight, decision| {
-        let has_none = matches!(weight.dtype, DType::BF16 | DType::F64 | DType::F8E4M3 | DType::F8E5M2);
+        let has_none = OTHERS.contains(&weight.dtype);
         let is_kept = rule.scheme.as_ref().is_some_and(|scheme| scheme.weights == WeightScheme::Keep);
         // A model of other floats is told here as well, though nothing could change it.
         let could_change = weight.never_quantized().is_none() || weight.dtype == DType::F64;

@@ -2,10 +2,11 @@
 
 use super::lut_many_tables::has_many_tables;
 use super::sparse_low::has_too_few;
-use crate::check::schemes::{shares, weights_named};
+use crate::check::schemes::{shares_of, weights_named};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
-use crate::plan::{Fitted, Outcome};
-use crate::recipe::Field;
+use crate::model::Weight;
+use crate::plan::{Decision, Fitted, Outcome};
+use crate::recipe::{self, Field};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -42,7 +43,7 @@ Use larger groups, fewer bits in an index, integers per channel, or leave small 
 };
 
 fn check(context: &Context, report: &mut Report) {
-    let grown = shares(context, |rule, weight, decision| {
+    let is_wanted = |rule: &recipe::Rule, weight: &Weight, decision: &Decision| {
         // Wider floats are told by `float-grows`, tables for a few channels by `lut-many-tables`, masks that cost more
         // than they save by `sparse-low`.
         let told = rule.scheme.as_ref().is_none_or(|s| has_many_tables(s) || has_too_few(s, Some(weight)));
@@ -52,8 +53,8 @@ fn check(context: &Context, report: &mut Report) {
         };
         // 8-bit floats are as small as integers; what is changed of them is changed for another reason.
         is_packed && !told && weight.dtype.bits() > 8 && decision.after >= decision.before
-    });
-    for share in grown {
+    };
+    for share in shares_of(context, |_, did| did.grows > 0, is_wanted) {
         let names = share.names();
         let (before, after) = share.weights.iter().fold((0u64, 0u64), |(before, after), (_, decision)| {
             (before.saturating_add(decision.before), after.saturating_add(decision.after))

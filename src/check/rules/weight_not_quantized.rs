@@ -34,6 +34,9 @@ fn check(context: &Context, report: &mut Report) {
     let Some((model, plan)) = context.model else {
         return;
     };
+    if plan.rules.iter().all(|did| did.never == 0) {
+        return;
+    }
     // Rule by rule and reason by reason.
     let mut staying: BTreeMap<(usize, &str), Vec<&str>> = BTreeMap::new();
     for (weight, decision) in model.weights.iter().zip(&plan.decisions) {

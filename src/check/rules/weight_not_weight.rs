@@ -32,6 +32,9 @@ Keep them by name, or by kind: `other => keep`.
 };
 
 fn check(context: &Context, report: &mut Report) {
+    if context.model.is_none_or(|(model, _)| !model.census().has_kind(Kind::Other)) {
+        return;
+    }
     let recipe = context.recipe;
     let says_other = |selector: &Selector| {
         let leaves = selector.leaves();

@@ -55,7 +55,7 @@ fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
     let scheme = |index: Option<usize>| -> Option<&Scheme> { recipe.rules[index?].scheme.as_ref() };
     let mut found = Disagreements::new();
-    let tied = model.weights.iter().zip(&plan.decisions).filter(|(weight, _)| !weight.tied.is_empty());
+    let tied = model.census().tied.iter().map(|&index| (&model.weights[index], &plan.decisions[index]));
     for (weight, decision) in tied {
         let Some(winner) = decision.rule else { continue };
         for name in std::iter::once(&weight.name).chain(&weight.tied) {
