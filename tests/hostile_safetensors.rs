@@ -82,6 +82,13 @@ fn files_of_other_formats_are_recognised() {
     }
 }
 
+/// A header of 640 bytes begins as a pickle does: such a file that is cut short is no pickle.
+#[test]
+fn lengths_are_not_taken_for_other_formats() {
+    let refused = refusal(&[&640u64.to_le_bytes()[..], b"{\"a\":"].concat());
+    assert!(refused.contains("declares a header of 640 bytes, but only 5 bytes follow"), "{refused}");
+}
+
 #[test]
 fn json_that_is_none() {
     insta::assert_snapshot!(message("[1]", 0), @"m.safetensors: at byte 8: the header does not begin with `{`");

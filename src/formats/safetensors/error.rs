@@ -174,7 +174,8 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
     (b"GGUF", "it is a GGUF file", "quantize from the original safetensors checkpoint instead"),
     (b"\x89HDF", "it is an HDF5 file, as Keras writes", "save the weights with safetensors.numpy.save_file instead"),
     (
-        b"\x80\x02",
+        // Two bytes would not do: a header of 640 bytes begins with them too.
+        b"\x80\x02\x8a\x0a",
         "it is a Python pickle, as old versions of PyTorch write",
         "load it in PyTorch and save the state dict with safetensors.torch.save_file",
     ),

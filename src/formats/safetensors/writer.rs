@@ -124,10 +124,14 @@ impl Writer {
             let why = format!("a tensor of {bytes} bytes was announced, and has {}", data.len());
             return Err(wrong(self.file.path(), why));
         }
-        if written.swap(true, Ordering::Relaxed) && bytes > 0 {
+        if bytes > 0 && written.swap(true, Ordering::Relaxed) {
             return Err(wrong(self.file.path(), format!("tensor {index} is written twice")));
         }
-        self.write_all_at(self.file.as_file(), data, offset).map_err(|e| OutputError::from_io(self.file.path(), e))
+        self.write_all_at(self.file.as_file(), data, offset).map_err(|error| {
+            // What did not get there is not written: no commit goes on without it.
+            written.store(false, Ordering::Relaxed);
+            OutputError::from_io(self.file.path(), error)
+        })
     }
 
     #[cfg(unix)]

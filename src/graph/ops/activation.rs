@@ -5,7 +5,8 @@ use crate::graph::function::Opset::*;
 use super::call::Call;
 use super::elementwise::like_x;
 use super::fault::{OpError, OpRule};
-use super::shape::{One, axis, expect_dim, rank_in, same};
+use super::normalization::per_channel;
+use super::shape::{One, axis, rank_in, same};
 use super::table::*;
 
 const PLAIN: &[Version] = &[since(CoreML5, &[live("x", t(FLOATS))], like_x)];
@@ -55,7 +56,7 @@ fn softmax(call: &Call<'_>) -> One {
 fn prelu(call: &Call<'_>) -> One {
     let x = call.tensor("x")?;
     let rank = rank_in("x", x, 3..=5)?;
-    per_channel(call, "alpha")?;
+    per_channel(call, &["alpha"])?;
     if let (Some(3 | 5), Some(alpha)) = (rank, call.floats("alpha")?.known())
         && alpha.iter().any(|value| (value - alpha[0]).abs() > 1e-5)
     {
@@ -68,17 +69,6 @@ fn prelu(call: &Call<'_>) -> One {
 fn softplus_parametric(call: &Call<'_>) -> One {
     let x = call.tensor("x")?;
     rank_in("x", x, 3..=usize::MAX)?;
-    per_channel(call, "alpha")?;
-    per_channel(call, "beta")?;
+    per_channel(call, &["alpha", "beta"])?;
     same(x)
-}
-
-/// A vector with one value for each channel of `x`.
-fn per_channel(call: &Call<'_>, parameter: &'static str) -> Result<(), OpError> {
-    let values = call.tensor(parameter)?;
-    rank_in(parameter, values, 1..=1)?;
-    if let Some(channels) = call.tensor("x")?.shape.get(1) {
-        expect_dim(parameter, values, 0, *channels, "dimension 1 of `x`")?;
-    }
-    Ok(())
 }

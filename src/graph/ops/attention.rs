@@ -21,7 +21,8 @@ pub(super) static OPERATORS: &[Operator] = &[operator(
     )],
 )];
 
-/// `query` is [B…, L, E], `key` [B…, S, E], `value` [B…, S, V]; the mask is broadcast to [B…, L, S].
+/// `query` is [B…, L, E], `key` [B…, S, E], `value` [B…, S, V]; the mask is broadcast to [B…, L, S], its last dimension
+/// too: there coremltools takes S only, though its description says that the whole shape is broadcast.
 fn attention(call: &Call<'_>) -> One {
     let (query, key, value) = (call.tensor("query")?, call.tensor("key")?, call.tensor("value")?);
     let Some(rank) = rank_in("query", query, 3..=usize::MAX)? else { return open(query.element) };

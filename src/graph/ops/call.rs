@@ -217,7 +217,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A parameter that names an element type. The default holds where it is absent.
+    /// A parameter that names an element type, in any case. The default holds where it is absent.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ impl<'a> Call<'a> {
         accepted: &[ElementType],
     ) -> Result<Option<ElementType>, OpError> {
         let Some(text) = self.text(parameter)?.or(default.name()) else { return Ok(None) };
-        match ElementType::by_name(text).filter(|element| accepted.contains(element)) {
+        match ElementType::by_name(&text.to_ascii_lowercase()).filter(|element| accepted.contains(element)) {
             Some(element) => Ok(Some(element)),
             None => {
                 let message = format!("is \"{}\"; it can be {}", shown(text), names(accepted));

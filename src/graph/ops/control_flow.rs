@@ -111,7 +111,10 @@ fn while_loop(call: &Call<'_>) -> One {
             return Err(OpError::at(OpRule::Shape, "loop_vars", message));
         }
     }
-    if out.len() != variables.len() || !out.iter().zip(variables).all(|(out, given)| out.agrees(given.ty)) {
+    // What the body hands out goes into it again. It may differ from what the loop began with in sizes that the body's
+    // inputs leave open.
+    let body = &call.blocks[1].inputs;
+    if out.len() != body.len() || !out.iter().zip(body).all(|(out, again)| out.agrees(again)) {
         return Err(OpError::at(OpRule::Shape, "loop_vars", "have other types after the body than before"));
     }
     Ok(out)

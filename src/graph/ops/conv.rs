@@ -127,7 +127,7 @@ fn transpose(call: &Call<'_>) -> One {
     }
 }
 
-/// Spatial sizes of a transposed convolution.
+/// Spatial sizes of a transposed convolution. (coremltools does not look whether anything is left of the padded ones.)
 fn spread(call: &Call<'_>, x: &TensorType, weight: &TensorType, dimensions: usize) -> Result<Vec<Dim>, OpError> {
     let strides = per_dimension(call, "strides", dimensions)?;
     let dilations = per_dimension(call, "dilations", dimensions)?;

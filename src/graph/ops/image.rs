@@ -122,9 +122,7 @@ fn upsample(call: &Call<'_>) -> One {
     let mut shape = x.shape.clone();
     for (at, parameter) in [(rank - 2, "scale_factor_height"), (rank - 1, "scale_factor_width")] {
         shape[at] = match call.float(parameter)?.or(1.0) {
-            Some(factor) if factor > 0.0 && factor.is_finite() => {
-                map_dim(shape[at], |size| Some((size as f64 * factor).floor() as u64))?
-            }
+            Some(factor) if factor > 0.0 && factor.is_finite() => scaled(shape[at], factor),
             Some(factor) => {
                 return Err(OpError::at(OpRule::Value, parameter, format!("is {factor}; it must be positive")));
             }
@@ -132,6 +130,17 @@ fn upsample(call: &Call<'_>) -> One {
         };
     }
     one(x.element, shape)
+}
+
+/// A size times a factor, rounded down. Where it depends on the precision of the product whether that reaches the next
+/// whole number, as for 10 · 0.7, it is left open: coremltools takes whatever NumPy makes of a scalar and an integer.
+fn scaled(size: Dim, factor: f64) -> Dim {
+    let Dim::Known(size) = size else { return Dim::Unknown };
+    let (wide, narrow) = (size as f64 * factor, size as f32 * factor as f32);
+    if wide.floor() != f64::from(narrow).floor() {
+        return Dim::Unknown;
+    }
+    Dim::Known(wide.floor() as u64)
 }
 
 /// A size given as a constant, 1 by default.
@@ -233,6 +242,12 @@ fn crop_resize_7(call: &Call<'_>) -> One {
         rank_in("box_indices", indices, 1..=1)?;
         expect_dim("box_indices", indices, 0, boxes.shape[0], "the number of boxes")?;
         check_batch(call, x)?;
+    } else if let (Dim::Known(count), Dim::Known(batch)) = (boxes.shape[0], x.shape[0])
+        && count > batch
+    {
+        // Box i is then of image i.
+        let message = format!("is required, since there are {count} boxes for {batch} images");
+        return Err(OpError::at(OpRule::Parameter, "box_indices", message));
     }
     one(x.element, vec![boxes.shape[0], x.shape[1], target(call, "target_height")?, target(call, "target_width")?])
 }

@@ -1,8 +1,11 @@
 //! MIL's operators: since which operator set each exists, what it accepts, and the types of its outputs.
 //!
 //! The facts are those of coremltools 9.0 (`converters/mil/mil/ops/defs`, cited as CT:ops/defs), which knows no
-//! operator that CoreML9 brought. Where a rule is stricter or looser than coremltools, its comment says so. An
-//! operator that is not in the table, newer or custom, is taken as it declares itself.
+//! operator that CoreML9 brought. Where a rule is stricter or looser than coremltools, its comment says so, but for
+//! what holds everywhere: axes lie within the rank and are named once, sizes and counts are not negative, what must
+//! divide divides, and shapes of weights fit, also where coremltools does not look; and words are taken in any case,
+//! where it compares some of them as they are. An operator that is not in the table, newer or custom, is taken as it
+//! declares itself.
 
 mod activation;
 mod attention;

@@ -73,7 +73,7 @@ pub(super) static OPERATORS: &[Operator] = &[
 ];
 
 /// Each of the vectors has one value per channel: dimension 1 of `x`.
-fn per_channel(call: &Call<'_>, parameters: &[&'static str]) -> Result<(), OpError> {
+pub(super) fn per_channel(call: &Call<'_>, parameters: &[&'static str]) -> Result<(), OpError> {
     let x = call.tensor("x")?;
     for parameter in parameters {
         let Some(values) = call.tensor_if(parameter)? else { continue };

@@ -118,6 +118,7 @@ fn gather_nd(call: &Call<'_>) -> One {
         (Some(rank), Some(index_rank)) => batch_dims(batch, rank, index_rank)?,
         _ => 0,
     };
+    check_rows(call, x, indices, batch)?;
     match slices(x, indices, batch)? {
         Some(shape) => one(x.element, shape),
         None => open(x.element),
@@ -168,6 +169,7 @@ fn scatter_along_axis(call: &Call<'_>) -> One {
 
 fn scatter_nd(call: &Call<'_>) -> One {
     let (data, indices, updates) = scattered(call)?;
+    check_rows(call, data, indices, 0)?;
     if let Some(expected) = slices(data, indices, 0)? {
         expect_shape("updates", updates, &expected)?;
     }
@@ -181,15 +183,34 @@ fn scattered<'a>(call: &Call<'a>) -> Result<(&'a TensorType, &'a TensorType, &'a
 
 /// With `validate_indices`, constant indices must lie inside the axis.
 fn check_range(call: &Call<'_>, size: Dim) -> Result<(), OpError> {
+    check_indices(call, &[size])
+}
+
+/// With `validate_indices`, each column of constant rows must lie inside the dimension that it indexes. (coremltools
+/// compares with the shape from its first dimension on, also where batch dimensions come before.)
+fn check_rows(call: &Call<'_>, x: &TensorType, indices: &TensorType, batch: usize) -> Result<(), OpError> {
+    let (Some(_), Some(Dim::Known(depth))) = (x.rank(), indices.shape.last()) else { return Ok(()) };
+    let end = usize::try_from(*depth).ok().and_then(|depth| depth.checked_add(batch));
+    match end.and_then(|end| x.shape.get(batch..end)) {
+        Some(sizes) => check_indices(call, sizes),
+        // More columns than dimensions: that is reported for itself.
+        None => Ok(()),
+    }
+}
+
+/// With `validate_indices`, constant indices must lie inside these sizes, which they are for in turn.
+fn check_indices(call: &Call<'_>, sizes: &[Dim]) -> Result<(), OpError> {
     if !matches!(call.bool("validate_indices")?.or(false), Some(true)) {
         return Ok(());
     }
-    let (Some(indices), Dim::Known(size)) = (call.ints("indices")?.known(), size) else { return Ok(()) };
-    match indices.iter().find(|index| u64::try_from(**index).map_or(true, |index| index >= size)) {
-        Some(outside) => {
-            let message = format!("holds {outside}; with `validate_indices` it must be from 0 to {size}, exclusive");
-            Err(OpError::at(OpRule::Value, "indices", message))
+    let Some(indices) = call.ints("indices")?.known() else { return Ok(()) };
+    for (index, size) in indices.iter().zip(sizes.iter().cycle()) {
+        if let Dim::Known(size) = size
+            && u64::try_from(*index).map_or(true, |index| index >= *size)
+        {
+            let message = format!("holds {index}; with `validate_indices` it must be from 0 to {size}, exclusive");
+            return Err(OpError::at(OpRule::Value, "indices", message));
         }
-        None => Ok(()),
     }
+    Ok(())
 }

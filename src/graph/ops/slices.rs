@@ -142,7 +142,7 @@ impl Range {
                 _ => Dim::Unknown,
             });
         }
-        if let Some(length) = self.length_of_any(stride, i)? {
+        if let Some(length) = self.length_of_any(stride) {
             return Ok(length);
         }
         let Dim::Known(size) = dim else { return Ok(Dim::Unknown) };
@@ -155,31 +155,24 @@ impl Range {
     }
 
     /// The length where it does not depend on the dimension's size.
-    fn length_of_any(&self, stride: i64, i: usize) -> Result<Option<Dim>, OpError> {
-        let reversed = |begin: i64, end: i64| {
-            let message = format!("is {begin} in dimension {i}, beyond `end`, which is {end}, for stride {stride}");
-            Err(OpError::at(OpRule::Value, "begin", message))
-        };
+    ///
+    /// What begins beyond its end is empty. coremltools refuses it where both are counted from the same side; but it
+    /// writes positions counted from the back as if they were counted from the front, so such slices are in its files.
+    fn length_of_any(&self, stride: i64) -> Option<Dim> {
         let (begin, end) = (self.begin.filter(|_| !self.from_start), self.end.filter(|_| !self.to_end));
         let length = match (begin, end) {
             (Some(begin @ 0..), Some(end @ 0..)) if stride > 0 => {
-                if end < begin {
-                    return reversed(begin, end);
-                }
-                (end - begin).unsigned_abs().div_ceil(stride.unsigned_abs())
+                end.saturating_sub(begin).max(0).unsigned_abs().div_ceil(stride.unsigned_abs())
             }
             (Some(begin @ ..0), Some(end @ ..0)) if stride < 0 => {
-                if begin < end {
-                    return reversed(begin, end);
-                }
-                begin.abs_diff(end).div_ceil(stride.unsigned_abs())
+                begin.saturating_sub(end).max(0).unsigned_abs().div_ceil(stride.unsigned_abs())
             }
             (Some(0), None) if self.to_end && stride < 0 => 1,
             (Some(-1), None) if self.to_end && stride > 0 => 1,
-            _ => return Ok(None),
+            _ => return None,
         };
         // Longer parts are cut off at the end of the dimension.
-        Ok((length <= 1).then_some(Dim::Known(length)))
+        (length <= 1).then_some(Dim::Known(length))
     }
 
     fn length_in(&self, size: i64, stride: i64) -> Dim {

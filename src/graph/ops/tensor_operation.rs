@@ -152,6 +152,7 @@ fn argsort(call: &Call<'_>) -> One {
     one(Int32, x.shape.clone())
 }
 
+/// Looser than coremltools, which takes no axis below -1.
 fn cumsum(call: &Call<'_>) -> One {
     let x = call.tensor("x")?;
     if let (Some(rank), Some(at)) = (x.rank(), call.int("axis")?.or(0)) {
@@ -309,7 +310,8 @@ fn one_hot(call: &Call<'_>) -> One {
     one(element, shape)
 }
 
-/// Pads the last dimensions: before and after each, outermost first.
+/// Pads the last dimensions: before and after each, outermost first. (coremltools wants amounts for all dimensions
+/// where they are not constant.)
 fn pad(call: &Call<'_>) -> One {
     let (x, given) = (call.tensor("x")?, call.tensor("pad")?);
     rank_in("pad", given, 1..=1)?;
@@ -343,11 +345,22 @@ fn range(call: &Call<'_>) -> One {
     let element = call.tensor("start")?.element;
     let bounds = (call.float("start")?.known(), call.float("end")?.known(), call.float("step")?.known());
     let (Some(start), Some(end), Some(step)) = bounds else { return one(element, unknown(1)) };
-    let count = ((end - start) / step).ceil();
+    let count = steps(element, start, end, step).ceil();
     if !count.is_finite() {
         return Err(OpError::at(OpRule::Value, "step", format!("is {step}, which never gets from {start} to {end}")));
     }
     one(element, vec![Dim::Known(count.max(0.0) as u64)])
+}
+
+/// How many steps lie between two numbers, in the arithmetic of their type: as coremltools counts them, in which
+/// 0.3 / 0.1 is 3 and not a little more.
+fn steps(element: ElementType, start: f64, end: f64, step: f64) -> f64 {
+    let rounded = |value: f64| match element {
+        Fp16 => f64::from(half::f16::from_f32(value as f32)),
+        Fp32 => f64::from(value as f32),
+        _ => value,
+    };
+    rounded(rounded(end - start) / step)
 }
 
 fn shape(call: &Call<'_>) -> One {

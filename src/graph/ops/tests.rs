@@ -301,6 +301,9 @@ fn shapes_made_anew() {
         => "op-value: `shape` has -2; sizes are not negative, except one -1");
     case!("reshape" CoreML5 { "x": x(), "shape": live(Int32, &[2]) } => "fp16[?, ?]");
     case!("reshape" CoreML5 { "x": x(), "shape": live(Int32, &[1 << 40]) } => "fp16[*]");
+    // coremltools leaves a 0 as it is where a dimension of `x` is open.
+    case!("reshape" CoreML5 { "x": open(&[2, 0, 4]), "shape": ints(&[0, -1]) } => "fp16[?, ?]");
+    case!("reshape" CoreML7 { "x": open(&[2, 0, 4]), "shape": ints(&[-1, 3, 0]) } => "fp16[?, 3, ?]");
     case!("transpose" CoreML5 { "x": x(), "perm": ints(&[0, 1, 1]) } => "op-axis: `perm` names axis 1 twice");
     case!("transpose" CoreML5 { "x": x(), "perm": ints(&[0, 1]) }
         => "op-shape: `perm` has 2 axes, but `x` has rank 3 (fp16[2, 3, 4])");
@@ -312,7 +315,9 @@ fn shapes_made_anew() {
     case!("slice_by_index" CoreML5 { "x": x(), "begin": ints(&[0, 0]), "end": ints(&[1, 1]) }
         => "op-shape: `begin` has 2 values, but `x` has 3 dimensions");
     case!("slice_by_index" CoreML5 { "x": x(), "begin": ints(&[1, 0, 0]), "end": ints(&[0, 1, 1]) }
-        => "op-value: `begin` is 1 in dimension 0, beyond `end`, which is 0, for stride 1");
+        => "fp16[0, 1, 1]");
+    case!("slice_by_index" CoreML5 { "x": open(&[0, 0, 0]), "begin": ints(&[-3, -2, 4]), "end": ints(&[-1, -5, 3]), "stride": ints(&[-1, -3, 1]) }
+        => "fp16[0, 1, 0]");
     case!("slice_by_index" CoreML5 { "x": x(), "begin": ints(&[0, 0, 0]), "end": ints(&[1, 1, 1]), "stride": ints(&[0, 1, 1]) }
         => "op-value: `stride` is 0 in dimension 0");
     case!("slice_by_index" CoreML5 { "x": x(), "begin": ints(&[i32::MIN, i32::MAX, 0]), "end": ints(&[i32::MAX, i32::MIN, 9]), "stride": ints(&[i32::MAX, i32::MIN, 1]) }
@@ -406,4 +411,74 @@ fn layers_and_attention() {
     case!("classify" CoreML5 { "probabilities": live(Fp32, &[1, 3]), "classes": classes(4) }
         => "op-shape: `classes` has 4 classes for 3 probabilities");
     assert_eq!(says("conv_quantized", CoreML5, &[]).lines().count(), 5);
+}
+
+fn number(element: ElementType, value: f32) -> Arg {
+    let bytes = match element {
+        Fp16 => half::f16::from_f32(value).to_le_bytes().to_vec(),
+        _ => value.to_le_bytes().to_vec(),
+    };
+    Arg::Known(Literal::bytes(TensorType::new(element, [] as [u64; 0]), bytes))
+}
+
+/// Counts that depend on the precision in which they are computed.
+#[test]
+fn counts_are_those_of_the_arithmetic_of_the_type() {
+    let range = |element, end, step| {
+        let arguments =
+            [("start", number(element, 0.0)), ("end", number(element, end)), ("step", number(element, step))];
+        says("range_1d", CoreML5, &arguments)
+    };
+    // In binary64 the first two quotients are a little more than 3 and 10.
+    assert_eq!(range(Fp32, 0.3, 0.1), "fp32[3]");
+    assert_eq!(range(Fp16, 1.0, 0.1), "fp16[10]");
+    assert_eq!(range(Fp32, 0.7, 0.1), "fp32[7]");
+    assert_eq!(range(Fp32, 0.75, 0.125), "fp32[6]");
+    let up = |factor: f32| {
+        let arguments = [("x", live(Fp16, &[1, 10, 10])), ("scale_factor_height", number(Fp32, factor))];
+        says("upsample_nearest_neighbor", CoreML5, &arguments)
+    };
+    // 10 times binary32's 0.7 is 7 in binary32, and less in binary64.
+    assert_eq!(up(0.7), "fp16[1, ?, 10]");
+    assert_eq!(up(0.75), "fp16[1, 7, 10]");
+    assert_eq!(up(1.55), "fp16[1, 15, 10]");
+}
+
+#[test]
+fn indices_are_validated() {
+    let x = || live(Fp16, &[2, 3, 4]);
+    let rows = |values: &[i32], shape: [u64; 2]| {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Arg::Known(Literal::bytes(TensorType::new(Int32, shape), bytes))
+    };
+    case!("gather_nd" CoreML7 { "x": x(), "indices": rows(&[0, 2, 1, 2], [2, 2]), "validate_indices": yes() } => "fp16[2, 4]");
+    case!("gather_nd" CoreML7 { "x": x(), "indices": rows(&[0, 2, 2, 2], [2, 2]), "validate_indices": yes() }
+        => "op-value: `indices` holds 2; with `validate_indices` it must be from 0 to 2, exclusive");
+    case!("gather_nd" CoreML7 { "x": x(), "indices": rows(&[2, 3], [2, 1]), "batch_dims": int(1), "validate_indices": yes() }
+        => "op-value: `indices` holds 3; with `validate_indices` it must be from 0 to 3, exclusive");
+    case!("scatter_nd" CoreML7 { "data": x(), "indices": rows(&[0, -1], [1, 2]), "updates": live(Fp16, &[1, 4]), "validate_indices": yes() }
+        => "op-value: `indices` holds -1; with `validate_indices` it must be from 0 to 3, exclusive");
+    case!("scatter_nd" CoreML7 { "data": x(), "indices": rows(&[0, -1], [1, 2]), "updates": live(Fp16, &[1, 4]) } => "fp16[2, 3, 4]");
+    case!("crop_resize" CoreML7 { "x": live(Fp16, &[2, 3, 8, 8]), "boxes": live(Fp16, &[3, 4]) }
+        => "op-parameter: `box_indices` is required, since there are 3 boxes for 2 images");
+    case!("crop_resize" CoreML7 { "x": live(Fp16, &[2, 3, 8, 8]), "boxes": live(Fp16, &[2, 4]) } => "fp16[2, 3, 1, 1]");
+    case!("reduce_argmax" CoreML7 { "x": x(), "output_dtype": text("UINT16") } => "uint16[2, 3]");
+    let unranked = Arg::Live(Type::Tensor(TensorType { element: Fp16, shape: vec![Dim::Variadic, Dim::Known(7)] }));
+    case!("softplus_parametric" CoreML5 { "x": unranked, "alpha": fixed(Fp16, &[3]), "beta": fixed(Fp16, &[3]) } => "fp16[*, 7]");
+}
+
+/// What a loop's body hands out goes into it again: a size may change from what the loop began with.
+#[test]
+fn loops_whose_sizes_change() {
+    let (one, two) = (Type::tensor(Fp16, [1u64]), Type::tensor(Fp16, [2u64]));
+    let (open, truth) = (Type::tensor(Fp16, [Dim::Unknown]), Type::scalar(Bool));
+    let says = |inner: &Type| {
+        let condition = BlockTypes { inputs: vec![inner], outputs: vec![Some(&truth)] };
+        let body = BlockTypes { inputs: vec![inner], outputs: vec![Some(&two)] };
+        let arguments = vec![("loop_vars", vec![Given { ty: &one, constant: false, literal: None }])];
+        let blocks = vec![condition, body];
+        infer("while_loop", &Call { set: CoreML5, arguments, blocks, outputs: 1, blobs: &NoBlobs })
+    };
+    assert_eq!(says(&open), Ok(Some(vec![two.clone()])));
+    assert!(says(&one).is_err());
 }

@@ -163,17 +163,20 @@ fn reshape(call: &Call<'_>, zero: impl Fn(&[Dim], usize, usize) -> Result<Dim, (
     expect_few("shape", wanted.len())?;
     let mut rest = None;
     let mut out = Vec::with_capacity(wanted.len());
+    // Where dimensions of `x` are open, coremltools neither checks a 0 nor replaces it in the type that it declares.
+    let is_open = x.sizes().is_none();
     for (i, size) in wanted.iter().enumerate() {
-        out.push(match (size, x.rank()) {
-            (-1, _) if rest.replace(i).is_some() => {
+        out.push(match size {
+            -1 if rest.replace(i).is_some() => {
                 return Err(OpError::at(OpRule::Value, "shape", "has -1 more than once"));
             }
-            (-1, _) | (0, None) => Dim::Unknown,
-            (0, Some(rank)) => zero(&x.shape, wanted.len(), i).map_err(|()| {
-                let message = format!("has a 0, which needs as many dimensions as `x` has ({rank})");
+            -1 => Dim::Unknown,
+            0 if is_open => Dim::Unknown,
+            0 => zero(&x.shape, wanted.len(), i).map_err(|()| {
+                let message = format!("has a 0, which needs as many dimensions as `x` has ({})", x.shape.len());
                 OpError::at(OpRule::Shape, "shape", message)
             })?,
-            (size, _) => Dim::Known(u64::try_from(*size).map_err(|_| {
+            size => Dim::Known(u64::try_from(*size).map_err(|_| {
                 OpError::at(OpRule::Value, "shape", format!("has {size}; sizes are not negative, except one -1"))
             })?),
         });
@@ -206,7 +209,8 @@ fn fill_rest(x: &TensorType, out: &mut [Dim], rest: Option<usize>) -> Result<(),
     }
 }
 
-/// The shape is pieced together from ranges of dimensions of other tensors.
+/// The shape is pieced together from ranges of dimensions of other tensors. Looser than coremltools, which wants all of
+/// them known.
 fn reshape_like(call: &Call<'_>) -> One {
     let x = call.tensor("x")?;
     let tensors = call.tensors("ref_tensors")?;

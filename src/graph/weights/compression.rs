@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::element::ElementType;
 use crate::graph::index::{Index, OpId};
-use crate::graph::op::Binding;
+use crate::graph::op::{Binding, Operation};
 use crate::graph::types::{TensorType, Type};
 use crate::graph::value::{BlobRef, Blobs, Content, Literal};
 
@@ -76,6 +76,10 @@ impl Granularity {
     }
 }
 
+/// Most parameters of one operation of a chain, tuples counted by their members; the operators have at most five. What
+/// has more is not looked into: constants of a hostile program may share such an operation by the million.
+const MAX_PARTS: usize = 16;
+
 /// Longest values in the program itself that tell constants apart: axes, shapes, scales of whole tensors.
 const MAX_INLINE: usize = 64;
 
@@ -136,6 +140,11 @@ impl<'i, 'f> Chain<'i, 'f> {
             return;
         }
         let operation = self.index.operation(id);
+        if !has_few_parts(operation) {
+            self.bytes = None;
+            self.all_in_files = false;
+            return;
+        }
         self.describe(id);
         for attribute in &operation.attributes {
             self.keep(&format!("{}.{}", operation.kind, attribute.name), &attribute.value);
@@ -280,6 +289,12 @@ impl<'i, 'f> Chain<'i, 'f> {
         let codes = producer.and_then(|(producer, _)| self.tensor(producer, "data"));
         codes.map_or(lut.element, |codes| codes.element)
     }
+}
+
+/// Whether an operation has no more than [`MAX_PARTS`] parameters; told without looking at all of them.
+fn has_few_parts(operation: &Operation) -> bool {
+    let named = operation.attributes.len().saturating_add(operation.inputs.len());
+    named <= MAX_PARTS && operation.inputs.iter().map(|input| input.bindings.len()).sum::<usize>() <= MAX_PARTS
 }
 
 #[cfg(test)]

@@ -24,26 +24,25 @@ const SUFFIXES: &[&str] = &[
     "_promoted",
 ];
 
-/// What names of parameters and buffers end in, longest first.
+/// What names of parameters and buffers end in, longest first. Those of [`LAYERS`] end in more.
 const LEAVES: &[&str] = &[
-    "weight_ih_l0_reverse",
-    "weight_hh_l0_reverse",
-    "weight_ih_l0",
-    "weight_hh_l0",
     "in_proj_weight",
     "in_proj_bias",
     "running_mean",
     "running_var",
     "weight_ih",
     "weight_hh",
-    "bias_ih_l0",
-    "bias_hh_l0",
+    "bias_ih",
+    "bias_hh",
     "weight",
     "kernel",
     "gamma",
     "bias",
     "beta",
 ];
+
+/// What recurrent modules call the parameters of a layer, before its number: `weight_ih_l1`, `bias_hh_l0_reverse`.
+const LAYERS: &[&str] = &["weight_ih_l", "weight_hh_l", "weight_hr_l", "bias_ih_l", "bias_hh_l"];
 
 /// Names of modules that have underscores of their own, in the models people convert.
 const COMPOUNDS: &[&str] = &[
@@ -127,14 +126,20 @@ pub fn stem(name: &str) -> &str {
 
 /// A name split before what parameters are called: (`layers_0_norm`, `weight`).
 fn leaf(stem: &str) -> Option<(&str, &str)> {
-    LEAVES.iter().find_map(|leaf| {
-        let module = stem.strip_suffix(leaf)?;
+    let split = |end: &str| {
+        let (module, leaf) = stem.split_at(stem.len() - end.len());
         match module.strip_suffix('_') {
-            Some(module) => Some((module, *leaf)),
-            None if module.is_empty() => Some(("", *leaf)),
+            Some(module) => Some((module, leaf)),
+            None if module.is_empty() => Some(("", leaf)),
             None => None,
         }
-    })
+    };
+    let numbered = stem.strip_suffix("_reverse").unwrap_or(stem).trim_end_matches(|c: char| c.is_ascii_digit());
+    let layer = LAYERS.iter().filter(|_| !stem[numbered.len()..].is_empty()).find_map(|name| {
+        let before = numbered.strip_suffix(name)?;
+        split(&stem[before.len()..])
+    });
+    layer.or_else(|| LEAVES.iter().filter(|name| stem.ends_with(*name)).find_map(|name| split(name)))
 }
 
 /// A guess at the dotted name: `p_layers_0_attention_q_proj_weight_to_fp16` to `layers.0.attention.q_proj.weight`.
@@ -196,6 +201,8 @@ mod tests {
             ("b_bn1_running_mean", "bn1.running_mean"),
             ("features_3_conv_0_weight", "features.3.conv.0.weight"),
             ("lstm_weight_ih_l0_to_fp16", "lstm.weight_ih_l0"),
+            ("encoder_lstm_weight_hh_l12_reverse_to_fp16", "encoder.lstm.weight_hh_l12_reverse"),
+            ("p_rnn_bias_ih_l1", "rnn.bias_ih_l1"),
             ("embed_tokens_weight", "embed_tokens.weight"),
             ("tok_embeddings_weight_cast_fp16", "tok_embeddings.weight"),
         ] {
@@ -217,6 +224,8 @@ mod tests {
             ("const_23", "const_23"),
             ("aten_linear_default_weight", "aten_linear_default_weight"),
             ("weight", "weight"),
+            ("lstm_weight_ih_l_to_fp16", "lstm_weight_ih_l"),
+            ("lstm_weight_ih_reverse", "lstm_weight_ih_reverse"),
             ("_to_fp16", "_to_fp16"),
             ("", ""),
         ] {

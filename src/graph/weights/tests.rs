@@ -71,3 +71,27 @@ fn roles_that_depend_on_parameters() {
     assert_eq!(roles, wanted);
     assert_eq!(found.all[0].axes(), None);
 }
+
+/// Constants that share an operation with very many parameters are listed, and cost no more for it.
+#[test]
+fn operations_with_too_many_parameters_are_not_looked_into() {
+    let ty = || Type::tensor(Fp16, [64u64, 64]);
+    let mut shared = op("constexpr_lut_to_dense", "shared", &[], ty());
+    let part = |i: usize| crate::graph::Argument {
+        parameter: format!("p{i}").into(),
+        bindings: vec![Binding::Literal(Literal::int32(i as i32))],
+    };
+    shared.inputs = (0..20_000).map(part).collect();
+    let mut operations = vec![shared];
+    for i in 0..20_000 {
+        operations.push(op("constexpr_blockwise_shift_scale", &format!("w{i}"), &[("data", "shared")], ty()));
+    }
+    let names: Vec<String> = (0..20_000).map(|i| format!("w{i}")).collect();
+    let outputs: Vec<&str> = names.iter().map(String::as_str).collect();
+    let main = function(ty(), "CoreML8", block(operations, &outputs));
+    let started = std::time::Instant::now();
+    let found = weights(&Program { functions: vec![main] }, &NoBlobs);
+    assert_eq!(found.all.len(), 20_000);
+    assert!(found.all.iter().all(|weight| weight.bytes.is_none() && weight.group.is_none()));
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+}

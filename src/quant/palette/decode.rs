@@ -91,9 +91,8 @@ impl Decoder<'_> {
     /// Entry times scale in binary32, then rounded to `T`; pruned weights are zero.
     pub fn decode<T: Element>(&self, codes: &[u8]) -> Vec<T> {
         let (spread, layout) = (self.spread, self.layout);
-        // Whole rows, and whole groups of codes whose weights interleave.
-        let unit = layout.row().max(spread.inner);
-        let piece = PIECE.next_multiple_of(unit);
+        // Whole groups of codes whose weights interleave; tables may reach over pieces.
+        let piece = PIECE.next_multiple_of(spread.inner);
         let mut values = vec![T::from_f32(0.0); codes.len() * spread.size];
         values.par_chunks_mut(piece * spread.size).zip(codes.par_chunks(piece)).enumerate().for_each_init(
             Vec::new,

@@ -2,17 +2,18 @@
 //!
 //! [`quantize`] divides a weight into blocks, finds a table for each and gives every weight the code of its
 //! entry. With [`PaletteFit::Kmeans`](crate::scheme::PaletteFit::Kmeans) and entries of one weight the tables
-//! are the *optimum*: no other table of that size has a smaller squared error. (torchao's and coremltools' are
-//! 4 to 23 % above it.) The clustering is optimal in binary64; entries are then rounded to their type, and
-//! codes stay those of the optimal clustering: clusters are runs of neighbouring values, equal values share a
-//! code, and of several optima always the same is taken.
+//! are the *optimum*: no other table of that size has a smaller squared error, but for the widest of ranges, see
+//! the module `optimum`. (torchao's and coremltools' are 4 to 23 % above it.) The clustering is optimal in
+//! binary64; entries are then rounded to their type, and codes stay those of the optimal clustering: clusters are
+//! runs of neighbouring values, equal values share a code, and of several optima always the same is taken.
 //!
 //! - [`PaletteFit::Uniform`](crate::scheme::PaletteFit::Uniform) is coremltools': evenly spaced entries from
 //!   the smallest to the greatest weight, the nearest entry, half-way the one of even index. coremltools gives
 //!   up when entries are less than 10⁻⁶ apart; this does not.
 //! - [`PaletteFit::Unique`](crate::scheme::PaletteFit::Unique) takes the distinct values themselves.
 //! - Entries of several weights ([`PaletteVector`]) have no exact algorithm: see the module `vector`.
-//! - int8 tables: one symmetric scale for all tables, the greatest magnitude / 127; every weight then has the
+//! - int8 tables: one symmetric scale for all tables, the greatest magnitude / 127, rounded to the type of entries
+//!   (up, where that type is coarse beside it); every weight then has the
 //!   nearest of the *quantized* entries, half-way the lower.
 //!
 //! Results depend on the input alone, not on the machine or the number of threads.

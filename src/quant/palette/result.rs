@@ -20,7 +20,7 @@ pub struct Palettized {
     /// One code per weight or vector, row-major in [`Palettized::codes_shape`]. Pruned weights have code 0.
     pub codes: Vec<u8>,
     /// The tables, row-major in [`Palettized::table_shape`], rounded to their type. Entries ascend
-    /// (lexicographically, where they are vectors); where there are fewer distinct values than entries the
+    /// (lexicographically before they were rounded, where they are vectors); where there are fewer distinct values than entries the
     /// last entry is repeated. A table of pruned weights only is zero.
     pub tables: Vec<f32>,
     /// The tables before they were rounded.

@@ -1,14 +1,16 @@
 //! All tables of a weight: found, rounded, quantized, and applied.
 
+use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::codes::Coder;
 use super::fit::{Moments, fit, nearest_thresholds, round_entry};
 use super::layout::Layout;
 use super::result::{ChannelScale, Int8Tables, Spread};
-use super::spec::{Cancelled, PaletteError, PaletteSpec};
+use super::spec::{Cancelled, EntryType, PaletteError, PaletteSpec};
 use super::tally::{Scratch, Tally};
 use super::vector::{Centres, Vectors};
+use crate::dtype::DType;
 use crate::quant::element::Element;
 
 /// Codes handled between two looks at the cancel flag.
@@ -147,10 +149,7 @@ impl<T: Element> Job<'_, T> {
 
     fn quantize_tables<W: Element>(&self, tables: &mut Tables) -> Result<(), PaletteError> {
         let greatest = tables.exact.iter().fold(0.0f64, |g, e| g.max(e.abs()));
-        let scale = match round_entry::<W>(greatest / 127.0, self.spec.entries)? {
-            0.0 => 1.0,
-            scale => scale,
-        };
+        let scale = int8_scale::<W>(greatest, self.spec.entries)?;
         let quantized = |&e: &f64| (e / f64::from(scale)).round_ties_even().clamp(-127.0, 127.0) as i8;
         let values: Vec<i8> = tables.exact.iter().map(quantized).collect();
         let int8 = Int8Tables { values, scale };
@@ -211,11 +210,10 @@ impl<T: Element> Job<'_, T> {
             })?;
         } else {
             let coders: Vec<Coder> = (0..tables.fits.len()).into_par_iter().map(coder).collect();
-            let piece = PIECE.next_multiple_of(self.layout.row());
-            let pieces = codes.par_chunks_mut(piece).enumerate();
+            let pieces = codes.par_chunks_mut(PIECE).enumerate();
             pieces.try_for_each(|(i, codes)| {
                 look()?;
-                let from = i * piece;
+                let from = i * PIECE;
                 self.layout.for_each_run(from, codes.len(), |table, run| {
                     let weights = &self.weights[from + run.start..from + run.end];
                     coders[table].code(weights, &mut codes[run]);
@@ -295,5 +293,35 @@ impl Tables {
     /// How many entries each fit uses.
     pub(super) fn used(&self) -> Vec<u16> {
         self.fits.iter().map(|f| f.used as u16).collect()
+    }
+}
+
+/// The scale of int8 entries up to this magnitude, rounded to the type of entries; 1 where all are zero.
+///
+/// Where steps of the type are coarse beside the scale, rounding it down would put the greatest entries far beyond 127
+/// times it, or make it zero: there it is rounded up.
+fn int8_scale<W: Element>(greatest: f64, entries: EntryType) -> Result<f32, PaletteError> {
+    if greatest == 0.0 {
+        return Ok(1.0);
+    }
+    let scale = round_entry::<W>(greatest / 127.0, entries)?;
+    if greatest <= 127.5 * f64::from(scale) {
+        return Ok(scale);
+    }
+    // Only subnormal scales lose as much as that, and these are whole multiples of the smallest one.
+    Ok(scale + smallest::<W>(entries))
+}
+
+/// The smallest positive number of the type of entries.
+fn smallest<W: Element>(entries: EntryType) -> f32 {
+    let dtype = match entries {
+        EntryType::Weight => W::DTYPE,
+        EntryType::Fp16 => DType::F16,
+        EntryType::Fp32 => DType::F32,
+    };
+    match dtype {
+        DType::F16 => f16::MIN_POSITIVE_SUBNORMAL.to_f32(),
+        DType::BF16 => bf16::MIN_POSITIVE_SUBNORMAL.to_f32(),
+        _ => f32::from_bits(1),
     }
 }

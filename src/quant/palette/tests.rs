@@ -141,6 +141,20 @@ fn int8_tables_lose_little_and_stay_consistent() {
     }
 }
 
+/// Scales of int8 tables that are subnormal numbers of the entries' type: rounded down, they would cut off the greatest
+/// entries, or be zero.
+#[test]
+fn int8_tables_of_tiny_weights() {
+    for greatest in [1e-3, 1.1e-5, 4e-6, 1e-6] {
+        let w: Vec<f16> = (0..256).map(|i| f16::from_f32(greatest * (i as f32 / 255.0))).collect();
+        let ours = run(&w, &[256], &PaletteSpec { int8_entries: true, ..PaletteSpec::per_tensor(8) });
+        let int8 = ours.int8_tables.as_ref().unwrap();
+        let worst = w.iter().zip(ours.dequantize::<f32>()).map(|(a, b)| (a.to_f32() - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= int8.scale * 0.51, "{greatest}: {worst} with steps of {}", int8.scale);
+        assert!(int8.scale < 2.0 * (greatest / 127.0).max(6e-8), "{greatest}: {}", int8.scale);
+    }
+}
+
 #[test]
 fn scales_are_per_output_channel() {
     let w: Vec<f16> = weights(16, 128);
