@@ -47,6 +47,11 @@ impl Executable {
         })
     }
 
+    /// Whether an operator can be run. `const` and the compressed constants are none that run.
+    pub fn runs(kind: &str) -> bool {
+        super::plan::action(kind).is_some()
+    }
+
     /// The same with another limit of the bytes that values of a run may take together.
     #[must_use]
     pub fn with_memory(mut self, bytes: u64) -> Self {

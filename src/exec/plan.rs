@@ -112,7 +112,7 @@ pub(super) fn prepare(function: &Function, blobs: &dyn Blobs) -> Result<Prepared
 }
 
 /// What an operator does, if it is known.
-fn action(kind: &str) -> Option<Action> {
+pub(super) fn action(kind: &str) -> Option<Action> {
     Some(match kind {
         "cond" => Action::Cond,
         "while_loop" => Action::Loop,
