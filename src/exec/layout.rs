@@ -76,16 +76,6 @@ impl View {
         }
     }
 
-    /// A new dimension of these sizes in place of one that they divide.
-    pub fn divided(&self, axis: usize, sizes: [usize; 2]) -> Self {
-        let mut view = self.clone();
-        if let Some(&stride) = self.strides.get(axis) {
-            view.shape.splice(axis..=axis, sizes);
-            view.strides.splice(axis..=axis, [stride.saturating_mul(sizes[1] as isize), stride]);
-        }
-        view
-    }
-
     /// The strides and the first element's place, for walks beside other views.
     pub fn walk(&self) -> (&[isize], isize) {
         (&self.strides, self.offset)
@@ -234,7 +224,5 @@ mod tests {
         assert_eq!(row.broadcast(&[2, 3, 2]).copy(&[7, 8, 9]), [7, 7, 8, 8, 9, 9, 7, 7, 8, 8, 9, 9]);
         assert_eq!(View::new(&[]).copy(&[5]), [5]);
         assert_eq!(View::new(&[0, 3]).copy(&[0; 0]), [0; 0]);
-        let parts = View::new(&[6]).divided(0, [3, 2]).permuted(&[1, 0]);
-        assert_eq!(parts.copy(&[0, 1, 2, 3, 4, 5]), [0, 2, 4, 1, 3, 5]);
     }
 }

@@ -72,7 +72,9 @@ pub(super) fn check_memory(ty: &TensorType, live: u64, limit: u64) -> Result<(),
         return Ok(());
     }
     // Floats of every width are held in four bytes.
-    let bytes = ty.count().and_then(|count| count.checked_mul(4)).unwrap_or(u64::MAX);
+    let known = ty.sizes().unwrap_or_default().into_iter().map(|size| usize::try_from(size).ok()).collect();
+    let count = Option::<Vec<usize>>::and_then(known, |sizes| super::tensor::count(&sizes));
+    let bytes = count.map_or(u64::MAX, |count| count as u64 * 4);
     let needed = live.saturating_add(bytes);
     if needed <= limit {
         return Ok(());
@@ -199,7 +201,8 @@ impl<'e, 's> Env<'e, 's> {
                 let shown = inputs.types();
                 // Values that end here belong to the kernel alone, so it may change them in place.
                 step.last.iter().for_each(|slot| self.drop_slot(*slot));
-                let mut args = inputs.into_args(step, self.program.set, outputs);
+                let mut args = inputs.into_args(step, outputs);
+                args.memory = self.memory.saturating_sub(self.live);
                 let results = kernel(&mut args).and_then(|results| checked(step, &args.outputs, results));
                 let results = results.map_err(|error| fault(shown.clone(), error))?;
                 self.finish(step, results.into_iter().map(Value::Tensor).collect()).map_err(|error| fault(shown, error))
@@ -393,10 +396,10 @@ impl<'p> Inputs<'p> {
         })
     }
 
-    fn into_args(self, step: &'p Step, set: crate::graph::Opset, outputs: Vec<TensorType>) -> Args<'p> {
+    fn into_args(self, step: &'p Step, outputs: Vec<TensorType>) -> Args<'p> {
         let values = self.values.into_iter().map(|values| values.into_iter().map(|(value, _)| value).collect());
         let inputs = self.names.into_iter().map(|name| &**name).zip(values).collect();
-        Args { kind: &step.place.kind, set, inputs, outputs }
+        Args { kind: &step.place.kind, inputs, outputs, memory: 0 }
     }
 }
 

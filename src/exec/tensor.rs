@@ -136,6 +136,15 @@ impl Data {
     }
 }
 
+/// The number of elements of a shape. `None` where sizes are so large that those of a part of the dimensions could not be
+/// counted: a size of 0 beside them does not make them better.
+pub(super) fn count(shape: &[usize]) -> Option<usize> {
+    const MOST: usize = 1 << 48;
+    let all = shape.iter().try_fold(1usize, |count, size| count.checked_mul((*size).max(1)));
+    all.filter(|all| *all <= MOST)?;
+    Some(shape.iter().product())
+}
+
 /// How many elements are worked on as one piece where threads share the work.
 pub(super) const CHUNK: usize = 1 << 14;
 
@@ -206,8 +215,7 @@ impl Tensor {
         if Kind::of(element) != Some(data.kind()) {
             return Err(TensorError::Element(element));
         }
-        let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-        if count != Some(data.len()) {
+        if count(&shape) != Some(data.len()) {
             return Err(TensorError::Count { found: data.len(), shape });
         }
         Ok(Self { element, shape, data })
@@ -220,8 +228,7 @@ impl Tensor {
     pub fn from_bytes(element: ElementType, shape: Vec<usize>, bytes: &[u8]) -> Result<Self, TensorError> {
         let kind = Kind::of(element).ok_or(TensorError::Element(element))?;
         let width = element.bits() as usize / 8;
-        let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-        if count.and_then(|count| count.checked_mul(width)) != Some(bytes.len()) {
+        if count(&shape).and_then(|count| count.checked_mul(width)) != Some(bytes.len()) {
             return Err(TensorError::Count { found: bytes.len() / width.max(1), shape });
         }
         let data: Data = match (kind, element) {

@@ -99,7 +99,12 @@ fn an_operation_that_cannot_be_computed_is_told_with_its_inputs() {
     let giant = op("tile", &[("x", vec![value("x")]), ("reps", times)], &[named("tiled", open())]);
     let x = || floats(&[2, 2], &[0.0; 4]);
     let errors = [run(indices, x()), run(shapes, x()), run(perm, x()), run(giant, x())];
-    insta::assert_snapshot!(errors.join("\n"), @"");
+    insta::assert_snapshot!(errors.join("\n"), @r"
+    gather `picked` (x fp32[2, 2], indices int32[2]): `indices` holds 5, outside a dimension of 2
+    add `sum` (x fp32[2, 2], y fp32[3]): the shapes [2, 2] and [3] do not go together
+    transpose `turned` (x fp32[2, 2], perm int32[2]): `perm` names axis 0 twice
+    tile `tiled` (x fp32[2, 2], reps int32[2]): needs 64000000016 bytes for fp32[4000000000, 4]; at most 8589934592 are allowed
+    ");
 }
 
 #[test]
@@ -113,7 +118,8 @@ fn giants_are_refused_before_anything_is_allocated() {
     let made = made(&ranges).with_memory(1 << 20);
     let end = |value: i32| Tensor::ints(&[], vec![value]).unwrap();
     assert_eq!(made.run([("end", end(1000))]).unwrap()[0].1.len(), 1000);
-    insta::assert_snapshot!(said(made.run([("end", end(i32::MAX))])), @"");
+    insta::assert_snapshot!(said(made.run([("end", end(i32::MAX))])),
+        @"range_1d `r` (end int32[], start int32[], step int32[]): needs 8589934592 bytes for int32[2147483647]; at most 1048576 are allowed");
     let shape = vec![value("shape")];
     let fill = op("fill", &[("shape", shape)], &[named("f", open(ElementType::Fp32))]);
     let inputs = vec![named("shape", Type::tensor(ElementType::Int32, [3u64]))];
@@ -166,7 +172,8 @@ fn an_observer_sees_and_replaces_values() {
         }
     }
     let mut session = Session { observer: Some(&mut Wrong), ..Session::default() };
-    insta::assert_snapshot!(said(made.run_with([("x", floats(&[1, 2], &[1.0; 2]))], &mut session)), @"");
+    let replaced = said(made.run_with([("x", floats(&[1, 2], &[1.0; 2]))], &mut session));
+    insta::assert_snapshot!(replaced, @"mul `twice` (x fp32[1, 2], y fp32[]): `twice` was replaced by fp32[1], but is fp32[1, 2]");
 }
 
 #[test]
@@ -221,7 +228,8 @@ fn states_live_between_runs() {
 #[test]
 fn branches_and_loops() {
     let truth = Type::scalar(ElementType::Bool);
-    let branch = |kind: &str, name: &str| block(Vec::new(), vec![two(kind, "x", scalar(10.0), name, fp32(&[2]))], &[name]);
+    let branch =
+        |kind: &str, name: &str| block(Vec::new(), vec![two(kind, "x", scalar(10.0), name, fp32(&[2]))], &[name]);
     let condition = Operation {
         blocks: vec![branch("add", "more"), branch("sub", "less")],
         ..op("cond", &[("pred", vec![value("p")])], &[named("chosen", fp32(&[2]))])

@@ -55,7 +55,6 @@ pub fn block(inputs: Vec<NamedType>, operations: Vec<Operation>, outputs: &[&str
 /// A program of one function.
 pub fn program(opset: &str, inputs: Vec<NamedType>, operations: Vec<Operation>, outputs: &[&str]) -> Program {
     let block = block(Vec::new(), operations, outputs);
-    let function =
-        Function { name: "main".into(), opset: opset.into(), inputs, block, other_opsets: Vec::new() };
+    let function = Function { name: "main".into(), opset: opset.into(), inputs, block, other_opsets: Vec::new() };
     Program { functions: vec![function] }
 }

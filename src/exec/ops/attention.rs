@@ -2,9 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::elementwise::repeated;
+use super::elementwise::joined;
 use super::{Args, Kernel, One, misshapen};
 use crate::exec::error::Fault;
+use crate::exec::layout::View;
 use crate::exec::math::softmax_row;
 use crate::exec::matrix::{Layout, Threads, multiply_add};
 use crate::exec::tensor::Data;
@@ -49,8 +50,7 @@ fn attention(args: &mut Args<'_>) -> One {
         for (row, scores) in scores.chunks_exact_mut(source).enumerate() {
             scores.iter_mut().for_each(|score| *score *= scale);
             if let Some(mask) = &mask {
-                let mask = &mask[(head * length + first + row) * source..];
-                scores.iter_mut().zip(mask).for_each(|(score, mask)| *score += mask);
+                mask.add(head * length + first + row, scores);
             }
             softmax_row(scores);
         }
@@ -66,15 +66,42 @@ fn attention(args: &mut Args<'_>) -> One {
     args.one(out)
 }
 
-/// What is added to scores of this shape.
-fn mask(args: &Args<'_>, shape: &[usize]) -> Result<Option<Vec<f32>>, Fault> {
+/// What is added to scores: rows of a mask that is repeated along dimensions of size 1.
+struct Mask {
+    values: Vec<f32>,
+    /// Where the row of values for each row of scores begins.
+    starts: Vec<usize>,
+    /// Whether all scores of a row have one value.
+    single: bool,
+}
+
+impl Mask {
+    fn add(&self, row: usize, scores: &mut [f32]) {
+        let start = self.starts.get(row).copied().unwrap_or(0);
+        let values = self.values.get(start..).unwrap_or_default();
+        match values {
+            [value, ..] if self.single => scores.iter_mut().for_each(|score| *score += value),
+            _ => scores.iter_mut().zip(values).for_each(|(score, value)| *score += value),
+        }
+    }
+}
+
+/// The mask for scores of this shape.
+fn mask(args: &Args<'_>, shape: &[usize]) -> Result<Option<Mask>, Fault> {
     let Some(mask) = args.tensor_if("attn_mask") else { return Ok(None) };
-    if super::elementwise::joined(mask.shape(), shape)? != shape {
+    if joined(mask.shape(), shape)? != shape {
         return Err(misshapen(format!("has a mask of {mask} for scores of {shape:?}")));
     }
-    Ok(Some(match repeated(mask, shape) {
-        Data::Floats(values) => super::owned(values),
+    let values = match mask.data() {
+        Data::Floats(values) => values.to_vec(),
         Data::Bools(values) => values.iter().map(|keep| if *keep { 0.0 } else { f32::NEG_INFINITY }).collect(),
         Data::Ints(_) => return Err(misshapen("needs a mask of floats or truth values")),
-    }))
+    };
+    let (outer, last) = match mask.shape() {
+        [outer @ .., last] => (outer, *last),
+        [] => (&[][..], 1),
+    };
+    let rows: Vec<usize> = (0..outer.iter().product()).map(|row: usize| row * last).collect();
+    let starts = View::new(outer).broadcast(&shape[..shape.len() - 1]).copy(&rows);
+    Ok(Some(Mask { values, starts, single: last == 1 }))
 }

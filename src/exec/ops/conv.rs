@@ -14,6 +14,9 @@ pub(super) const KERNELS: &[(&str, Kernel)] = &[("conv", conv), ("conv_transpose
 /// Elements of gathered windows that are held at once.
 const TILE: usize = 1 << 18;
 
+/// Most elements of gathered windows for a single row of the output.
+const WIDEST: usize = 1 << 25;
+
 fn spatial(shape: &[usize]) -> &[usize] {
     shape.get(2..).unwrap_or_default()
 }
@@ -37,6 +40,10 @@ fn conv(args: &mut Args<'_>) -> One {
     }
     let area: usize = window.input.iter().product();
     let taps: usize = window.kernel.iter().product();
+    if area == 0 || inputs == 0 {
+        // Windows see nothing but padding.
+        return args.one(out);
+    }
     let conv = Conv { window, groups, inputs, outputs, positions, area, taps };
     if inputs == 1 && groups > 1 {
         conv.depthwise(x, weight, &mut out);
@@ -97,6 +104,9 @@ impl Conv {
         }
         // Whole rows of the output at a time.
         let width = self.window.output[2];
+        if depth.saturating_mul(width) > WIDEST {
+            return self.direct(x, weight, out);
+        }
         let rows = self.positions / width;
         let rows_at_once = (TILE / (depth * width).max(1)).clamp(1, rows);
         let mut windows = vec![0f32; depth * rows_at_once * width];
@@ -116,6 +126,15 @@ impl Conv {
             let target = (&mut out[first * width..], Layout::rows(self.positions));
             multiply_add([self.outputs, depth, columns], lhs, (&*windows, Layout::rows(columns)), target, threads);
         }
+    }
+
+    /// Each plane of the output as a sum over the planes of the input: for windows too large to gather.
+    fn direct(&self, x: &[f32], weight: &[f32], out: &mut [f32]) {
+        out.par_chunks_mut(self.positions).zip(weight.par_chunks(self.inputs * self.taps)).for_each(|(out, weight)| {
+            for (x, taps) in x.chunks_exact(self.area).zip(weight.chunks_exact(self.taps)) {
+                self.window_sums(x, taps, out);
+            }
+        });
     }
 
     /// What one tap of one channel sees, for rows of the output from `first` on.
@@ -318,16 +337,19 @@ fn conv_transpose(args: &mut Args<'_>) -> One {
         let width = window.output[2];
         let rows = area / width.max(1);
         let depth = outputs * taps;
-        let at_once = (TILE / (depth * width).max(1)).clamp(1, rows.max(1));
-        let mut products = vec![0f32; depth * at_once * width];
-        for first in (0..rows).step_by(at_once) {
-            let columns = at_once.min(rows - first) * width;
-            let products = &mut products[..depth * columns];
+        let deep = (TILE / width.max(1)).clamp(1, depth.max(1));
+        let at_once = (TILE / (deep * width).max(1)).clamp(1, rows.max(1));
+        let mut products = vec![0f32; deep * at_once * width];
+        for (first, start) in (0..rows).step_by(at_once).flat_map(|row| (0..depth).step_by(deep).map(move |d| (row, d)))
+        {
+            let (columns, count) = (at_once.min(rows - first) * width, deep.min(depth - start));
+            let products = &mut products[..count * columns];
             products.fill(0.0);
             let source = (x.get(first * width..).unwrap_or_default(), Layout::rows(area));
+            let weight = (weight.get(start..).unwrap_or_default(), Layout::columns(depth));
             let target = (&mut *products, Layout::rows(columns));
-            multiply_add([depth, inputs, columns], (weight, Layout::columns(depth)), source, target, Threads::One);
-            for (tap, products) in products.chunks_exact(columns).enumerate() {
+            multiply_add([count, inputs, columns], weight, source, target, Threads::One);
+            for (tap, products) in (start..).zip(products.chunks_exact(columns)) {
                 let out = &mut out[tap / taps * plane..(tap / taps + 1) * plane];
                 scatter(&window, products, tap % taps, first, out);
             }

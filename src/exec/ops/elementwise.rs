@@ -10,7 +10,7 @@ use crate::element::ElementType;
 use crate::exec::error::Fault;
 use crate::exec::layout::{Odometer, View, merge, product};
 use crate::exec::math;
-use crate::exec::tensor::{CHUNK, Data, Kind, Tensor, moved, round_floats, wrap};
+use crate::exec::tensor::{CHUNK, Data, Kind, Tensor, round_floats, wrap};
 
 pub(super) const KERNELS: &[(&str, Kernel)] = &[
     ("abs", |args| number(args, f32::abs, i32::wrapping_abs)),
@@ -356,10 +356,4 @@ pub(super) fn joined(x: &[usize], y: &[usize]) -> Result<Vec<usize>, Fault> {
             _ => Err(misshapen(format!("the shapes {x:?} and {y:?} do not go together"))),
         })
         .collect()
-}
-
-/// Repeats a tensor as NumPy broadcasts it. The shape must allow it.
-pub(super) fn repeated(tensor: &Tensor, shape: &[usize]) -> Data {
-    let view = View::new(tensor.shape()).broadcast(shape);
-    moved!(tensor.data(), values => view.copy(values))
 }

@@ -2,7 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::elementwise::repeated;
 use super::{Args, Kernel, One, misshapen};
 use crate::exec::matrix::{Layout, Threads, multiply_add};
 use crate::exec::tensor::{Data, Tensor};
@@ -144,30 +143,22 @@ fn einsum(args: &mut Args<'_>) -> One {
     let (xs, ys, outs) = (four(x.shape()), four(y.shape()), four(&shape));
     let [count, channels, height, last] = outs;
     let width = xs[3];
-    // Broadcast where one of them has a single image or row.
-    let spread = |tensor: &Tensor, own: [usize; 4], to: [usize; 4]| -> Vec<f32> {
-        let tensor = tensor.clone().reshaped(own.to_vec()).map(|tensor| repeated(&tensor, &to));
-        match tensor {
-            Ok(Data::Floats(values)) => super::owned(values),
-            Ok(Data::Ints(values)) => values.iter().map(|value| *value as f32).collect(),
-            _ => Vec::new(),
-        }
-    };
-    let x = spread(x, xs, [count, channels, height, width]);
-    let y = spread(y, ys, [count, width, height, last]);
+    // One image or row of one of them may go with all of the other's.
+    let at = |i: usize, size: usize| if size == 1 { 0 } else { i };
+    let (x, y) = (x.to_floats(), y.to_floats());
     let mut out = vec![0f32; shape.iter().product()];
     if out.is_empty() || width == 0 {
         return finish(args, out);
     }
     for image in 0..count {
         for row in 0..height {
-            let lhs = &x[(image * channels * height + row) * width..];
-            let rhs = &y[(image * width * height + row) * last..];
+            let lhs = (at(image, xs[0]) * channels * xs[2] + at(row, xs[2])) * width;
+            let rhs = (at(image, ys[0]) * width * ys[2] + at(row, ys[2])) * last;
             let target = &mut out[(image * channels * height + row) * last..];
             multiply_add(
                 [channels, width, last],
-                (lhs, Layout { row: height * width, column: 1 }),
-                (rhs, Layout { row: height * last, column: 1 }),
+                (x.get(lhs..).unwrap_or_default(), Layout { row: xs[2] * width, column: 1 }),
+                (y.get(rhs..).unwrap_or_default(), Layout { row: ys[2] * last, column: 1 }),
                 (target, Layout { row: height * last, column: 1 }),
                 Threads::All,
             );

@@ -32,8 +32,8 @@ use super::error::Fault;
 use super::tensor::{CHUNK, Data, Tensor, round_floats};
 use super::value::Value;
 use crate::element::ElementType;
+use crate::graph::TensorType;
 use crate::graph::ops::{OpError, OpRule};
-use crate::graph::{Opset, TensorType};
 
 /// Computes the outputs of an operation.
 pub(super) type Kernel = fn(&mut Args<'_>) -> Result<Vec<Tensor>, Fault>;
@@ -72,12 +72,12 @@ pub(super) fn kernel(kind: &str) -> Option<Kernel> {
 pub(super) struct Args<'a> {
     /// The operator.
     pub kind: &'a str,
-    /// The function's operator set.
-    pub set: Opset,
     /// What is bound to each parameter.
     pub inputs: Vec<(&'a str, Vec<Value>)>,
     /// The types of the outputs as they follow from the inputs.
     pub outputs: Vec<TensorType>,
+    /// Bytes that there may be besides its inputs.
+    pub memory: u64,
 }
 
 fn missing(parameter: &'static str) -> OpError {
@@ -191,6 +191,12 @@ impl Args<'_> {
         axes.sort_unstable();
         axes.dedup();
         Ok(axes)
+    }
+
+    /// Checks that there is memory for an intermediate value of these sizes.
+    fn room(&self, sizes: &[usize]) -> Result<(), Fault> {
+        let ty = TensorType::new(ElementType::Fp32, sizes.iter().map(|size| *size as u64));
+        crate::exec::run::check_memory(&ty, 0, self.memory)
     }
 
     /// The sizes of an output, where they follow from the inputs.

@@ -56,6 +56,8 @@ impl<'a> Layer<'a> {
         if !fits || bias.is_some_and(|bias| bias.len() != rows) {
             return Err(misshapen("has weights that do not go together"));
         }
+        let steps = args.tensor("x")?.shape().iter().take(2).product();
+        args.room(&[steps, rows, 2])?;
         Ok(Self { input, hidden, bias, gates, features, size })
     }
 
