@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::draw::When;
 use crate::project::Given;
 use crate::run::OutputFormat;
 use crate::scheme::Arithmetic;
@@ -21,17 +22,6 @@ pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum When {
-    /// On a terminal, unless NO_COLOR is set; elsewhere only if CLICOLOR_FORCE is
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
 }
 
 /// A command.

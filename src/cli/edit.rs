@@ -7,7 +7,7 @@ use std::path::Path;
 use similar::TextDiff;
 
 use super::failure::Failure;
-use super::terminal::{Painter, Style, clean};
+use crate::draw::terminal::{Painter, Style, clean};
 use crate::formats::output::{Destination, OutputError, PartialFile};
 
 /// A unified difference of two texts of one file.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::args::FmtArgs;
 use super::failure::{Failure, error};
-use super::terminal::Terminal;
 use super::{Exit, edit, is_stdin, read, recipes};
+use crate::draw::terminal::Terminal;
 use crate::syntax::format;
 use crate::words::count;
 

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::args::InspectArgs;
 use super::failure::Failure;
-use super::json::{self, ModelShape};
-use super::table::{Cell, Column, Table};
-use super::terminal::{Style, Terminal, clean};
-use super::{Exit, heading, inspect_program, nearest_help};
+use super::{Exit, inspect_program, nearest_help};
 use crate::check::words;
+use crate::draw::heading;
+use crate::draw::table::{Cell, Column, Table};
+use crate::draw::terminal::{Style, Terminal, clean};
 use crate::inspect::program::ProgramSummary;
 use crate::inspect::{BARS, Sum, Values, values};
+use crate::json::{self, ModelShape};
 use crate::model::nearest_names;
 use crate::model::{Model, Weight, layers};
 use crate::plan::words::shape;

@@ -4,25 +4,19 @@ mod args;
 mod check;
 mod decompress;
 mod diff;
-mod draw;
 mod edit;
 mod explain;
 mod failure;
 mod fmt;
 mod inspect;
 mod inspect_program;
-pub mod json;
 mod lsp;
-mod markdown;
 mod new;
 mod plan;
 mod presets;
-mod progress;
 mod rules;
 mod run;
 mod shell;
-mod table;
-mod terminal;
 mod watch;
 mod why;
 
@@ -34,12 +28,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
 
 use crate::check::words;
+use crate::draw::terminal;
+use crate::draw::terminal::Terminal;
 use crate::formats::output;
 use crate::project::{self, Disk, Project, ProjectError};
 use crate::scheme::Arithmetic;
 use args::{Cli, Command, ProjectArgs};
 use failure::Failure;
-use terminal::{Style, Terminal};
 
 /// How a command ended, as its exit status says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,12 +206,6 @@ fn nearest_help(near: &[String], none: String) -> String {
         [one] => format!("the nearest is {}", words::list(&[one], 1)),
         several => format!("the nearest are {}", words::list(several, 3)),
     }
-}
-
-/// A heading of a part of an output.
-fn heading(terminal: &mut Terminal, text: &str) -> std::io::Result<()> {
-    let text = terminal.paint.put(Style::Bold, text);
-    terminal.line(text)
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use clap::CommandFactory;
 
 use super::args::{Cli, CompletionsArgs, ManArgs};
 use super::failure::Failure;
-use super::terminal::Terminal;
 use super::{Exit, unknown};
+use crate::draw::terminal::Terminal;
 use crate::nearest::nearest;
 
 pub fn completions(args: &CompletionsArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {

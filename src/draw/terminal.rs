@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
 
-use super::args::When;
+use super::When;
 
 /// Standard output, until nobody reads it any more: what is written then goes nowhere, and the command still
 /// ends with the status that it earns.

@@ -11,7 +11,7 @@ use miette::{
 use super::terminal::{Painter, Style, Terminal, clean, is_hostile};
 use crate::check::{Finding, Fix, Severity, words};
 use crate::project::{Counts, fix_elsewhere, fix_of};
-use crate::recipe::{FileId, Place, Recipe};
+use crate::recipe::{FileId, Place};
 
 /// Weights that a finding lists by name.
 const MOST_WEIGHTS: usize = 5;
@@ -36,8 +36,8 @@ struct Source {
 }
 
 impl Artist {
-    /// For the findings of a recipe.
-    pub fn new(recipe: &Recipe, terminal: &Terminal, paint: Painter) -> Artist {
+    /// For the findings of a recipe, given its texts.
+    pub fn new(sources: &[crate::recipe::Source], terminal: &Terminal, paint: Painter) -> Artist {
         let characters = if terminal.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() };
         let styles = if paint.is_on() { ThemeStyles::ansi() } else { ThemeStyles::none() };
         let width = terminal.prose_width();
@@ -48,7 +48,7 @@ impl Artist {
             .with_word_splitter(textwrap::WordSplitter::NoHyphenation)
             .without_syntax_highlighting();
         let source = |source: &crate::recipe::Source| Source::new(&source.path.to_string_lossy(), &source.text);
-        Artist { handler, paint, width, sources: recipe.sources.iter().map(source).collect() }
+        Artist { handler, paint, width, sources: sources.iter().map(source).collect() }
     }
 
     /// A finding as text, with an empty line behind it.
