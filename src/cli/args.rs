@@ -51,6 +51,8 @@ pub enum Command {
     Presets(PresetsArgs),
     /// Begin a recipe with a preset
     New(NewArgs),
+    /// Try things at a prompt: statements, selectors, schemes and experiments, answered at once
+    Repl(ReplArgs),
     /// Serve editors: the language server, on standard input and output
     Lsp(LspArgs),
     /// Write completions for a shell to standard output
@@ -322,6 +324,35 @@ pub struct LspArgs {
     /// Serve on standard input and output, which is the default: some editors say so
     #[arg(long, conflicts_with = "listen")]
     pub stdio: bool,
+}
+
+/// Arguments of `repl`.
+#[derive(Debug, Args)]
+#[command(after_help = "Lines are statements, selectors and schemes of the language, or commands such as `:try` and \
+                        `:sweep`; `:help` lists them. Where no terminal is, the lines of standard input are answered \
+                        one after the other, up to the first that has errors.")]
+pub struct ReplArgs {
+    /// The recipe to go on with; it is looked at again when it changes elsewhere
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: Option<PathBuf>,
+    /// The model, in place of the one that the recipe names
+    #[arg(long, short, value_hint = ValueHint::AnyPath)]
+    pub model: Option<PathBuf>,
+    /// Answer this line and end; may be given several times
+    #[arg(short = 'c', value_name = "LINE", action = clap::ArgAction::Append, allow_hyphen_values = true)]
+    pub lines: Vec<String>,
+    /// Go on after a line that has errors; the exit status still tells
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Without a terminal: show each line before its answer
+    #[arg(long)]
+    pub echo: bool,
+    /// Answer in JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Show how long things take
+    #[arg(long)]
+    pub time: bool,
 }
 
 /// Arguments of `man`.

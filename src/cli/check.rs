@@ -9,6 +9,7 @@ use super::failure::{Failure, error};
 use super::{Exit, edit, is_stdin, read, recipes, watch};
 use crate::check::report::{self, Checked, Failed};
 use crate::check::{Finding, words};
+use crate::draw::difference;
 use crate::draw::findings::{Artist, summary};
 use crate::draw::terminal::{Painter, Style, Terminal};
 use crate::project::{Counts, Disk, Mended, Project, mend_all};
@@ -229,7 +230,7 @@ fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> R
     for ((path, _), (before, mended)) in texts.iter().zip(diffs.iter().flatten()) {
         if mended.text != *before {
             changes += mended.applied.len();
-            terminal.text(&edit::unified(path, before, &mended.text, terminal.paint))?;
+            terminal.text(&difference::unified(path, before, &mended.text, terminal.paint))?;
         }
     }
     let counts = Counts::of(round.projects.iter().flat_map(|project| project.findings()));

@@ -14,6 +14,7 @@ mod lsp;
 mod new;
 mod plan;
 mod presets;
+mod repl;
 mod rules;
 mod run;
 mod shell;
@@ -80,7 +81,11 @@ pub fn main() -> ExitCode {
         }
     };
     survive_size_limits();
-    interruptible();
+    match &cli.command {
+        // A prompt has handlers of its own.
+        Command::Repl(args) if repl::is_interactive(args) => {}
+        _ => interruptible(),
+    }
     let mut terminal = Terminal::new(cli.color);
     let ended = run(&cli.command, &mut terminal).and_then(|exit| {
         terminal.flush()?;
@@ -140,6 +145,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Rules(args) => rules::run(args, terminal),
         Command::Presets(args) => presets::run(args, terminal),
         Command::New(args) => new::run(args, terminal),
+        Command::Repl(args) => repl::run(args, terminal),
         Command::Lsp(args) => lsp::run(args, terminal),
         Command::Completions(args) => shell::completions(args, terminal),
         Command::Man(args) => shell::man(args, terminal),

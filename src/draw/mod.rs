@@ -1,5 +1,6 @@
 //! What terminals show, for every face that has one: colours, widths, tables, findings, plans, runs.
 
+pub mod difference;
 pub mod findings;
 pub mod markdown;
 pub mod plan;
@@ -7,6 +8,7 @@ pub mod progress;
 pub mod run;
 pub mod table;
 pub mod terminal;
+pub mod values;
 pub mod why;
 
 use std::io;

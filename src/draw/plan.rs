@@ -48,6 +48,22 @@ pub fn show(
     show_totals(recipe, model, plan, terminal)
 }
 
+/// Draws a row for each of some weights of a model, by their indices, with repeated layers in one unless `all` is asked
+/// for.
+///
+/// # Errors
+/// As [`Terminal::line`].
+pub fn weights(
+    recipe: &Recipe,
+    (model, plan): (&Model, &Plan),
+    listed: &[usize],
+    all: bool,
+    terminal: &mut Terminal,
+) -> io::Result<()> {
+    let table = weights_table(all, recipe, &Texts::new(recipe), model, plan, listed);
+    terminal.text(&table.draw(terminal.width, terminal.paint))
+}
+
 fn weights_table(all: bool, recipe: &Recipe, texts: &Texts, model: &Model, plan: &Plan, listed: &[usize]) -> Table {
     let mut table = Table::new(&[
         Column::text("weight", 0),
