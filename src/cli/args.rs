@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::draw::When;
 use crate::project::Given;
 use crate::run::OutputFormat;
 use crate::scheme::Arithmetic;
+use crate::session::command::COMMANDS;
 
 /// Check quantization recipes for Core ML, see what they decide for every weight, and run them.
 #[derive(Debug, Parser)]
@@ -22,6 +23,19 @@ pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The command line with its help, that of the prompt's commands included.
+pub fn command() -> clap::Command {
+    let mut help =
+        "Lines are statements, selectors and schemes of the language, or commands. Where no terminal is, the \
+                    lines of standard input are answered one after the other, up to the first that has errors.\n\n\
+                    Commands:\n"
+            .to_string();
+    for entry in COMMANDS {
+        help += &format!("  {}\n          {}\n", entry.form, entry.meaning);
+    }
+    Cli::command().mut_subcommand("repl", |repl| repl.after_long_help(help))
 }
 
 /// A command.
@@ -328,9 +342,6 @@ pub struct LspArgs {
 
 /// Arguments of `repl`.
 #[derive(Debug, Args)]
-#[command(after_help = "Lines are statements, selectors and schemes of the language, or commands such as `:try` and \
-                        `:sweep`; `:help` lists them. Where no terminal is, the lines of standard input are answered \
-                        one after the other, up to the first that has errors.")]
 pub struct ReplArgs {
     /// The recipe to go on with; it is looked at again when it changes elsewhere
     #[arg(value_hint = ValueHint::FilePath)]

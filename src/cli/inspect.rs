@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::args::InspectArgs;
 use super::failure::Failure;
-use super::{Exit, inspect_program, nearest_help};
+use super::{Exit, inspect_program};
 use crate::check::words;
 use crate::draw::heading;
 use crate::draw::table::{Cell, Column, Table};
@@ -67,7 +67,7 @@ fn chosen<'m>(model: &'m Model, text: &str) -> Result<Vec<&'m Weight>, Failure> 
     let found: Vec<&Weight> = model.weights.iter().filter(|weight| pattern.matches(weight)).collect();
     if found.is_empty() {
         let near = nearest_names(model, text.trim_matches('"'), 3);
-        let help = nearest_help(&near, "without a pattern, every tensor is listed".to_string());
+        let help = words::nearest_help(&near, "without a pattern, every tensor is listed".to_string());
         return Err(Failure::usage(format!("`{}` matches no tensor of the model", clean(text)), help));
     }
     Ok(found)

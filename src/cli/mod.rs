@@ -26,9 +26,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use clap::{ColorChoice, FromArgMatches};
 
-use crate::check::words;
 use crate::draw::terminal;
 use crate::draw::terminal::Terminal;
 use crate::formats::output;
@@ -71,7 +70,7 @@ pub fn main() -> ExitCode {
         Some("never") => ColorChoice::Never,
         _ => ColorChoice::Auto,
     };
-    let parsed = Cli::command().color(choice).try_get_matches_from(arguments);
+    let parsed = args::command().color(choice).try_get_matches_from(arguments);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -205,22 +204,13 @@ fn unknown(what: &str, word: &str, nearest: Option<&str>, else_help: &str) -> Fa
     }
 }
 
-/// The names that are nearest to one that a model does not have, as help; `none` when there are none.
-fn nearest_help(near: &[String], none: String) -> String {
-    match near {
-        [] => none,
-        [one] => format!("the nearest is {}", words::list(&[one], 1)),
-        several => format!("the nearest are {}", words::list(several, 3)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_arguments_are_consistent() {
-        Cli::command().debug_assert();
+        args::command().debug_assert();
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let shape = json::RunShape::new(project.recipe(), &report, &after);
         terminal.text(&json::text(&shape))?;
     } else {
-        draw::run::show(project.recipe(), &report, &after, args.worst.unwrap_or(draw::run::WORST), terminal)?;
+        let most = args.worst.unwrap_or(draw::run::WORST);
+        draw::run::show(project.recipe(), &report, &after, (most, true), terminal)?;
     }
     let failed = after.findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if failed { Exit::Findings } else { Exit::Fine })

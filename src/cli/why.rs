@@ -4,8 +4,9 @@ use super::args::WhyArgs;
 use super::check::draw_errors;
 use super::failure::Failure;
 use super::plan::planned;
-use super::{Exit, nearest_help, open, unknown};
+use super::{Exit, open, unknown};
 use crate::check::why::named;
+use crate::check::words;
 use crate::draw;
 use crate::draw::terminal::Terminal;
 use crate::model::nearest_names;
@@ -16,7 +17,7 @@ pub fn run(args: &WhyArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let found = named(model, &args.name);
     if found.is_empty() {
         let near = nearest_names(model, &args.name, 3);
-        let help = nearest_help(&near, format!("`bitmill inspect {}` lists the names", model.path.display()));
+        let help = words::nearest_help(&near, format!("`bitmill inspect {}` lists the names", model.path.display()));
         return Err(unknown("weight or module", &args.name, None, &help));
     }
     let has_errors = draw_errors(&project, terminal);

@@ -16,7 +16,7 @@ use crate::words::{size, thousands};
 /// Weights of the lowest quality that a report lists when nobody says how many.
 pub const WORST: usize = 5;
 
-/// Draws what a run did, with so many of the worst weights.
+/// Draws what a run did, with so many of the worst weights, and perhaps how long it took.
 ///
 /// # Errors
 /// As [`Terminal::line`].
@@ -24,7 +24,7 @@ pub fn show(
     recipe: &Recipe,
     report: &Report,
     after: &AfterRun,
-    most: usize,
+    (most, time): (usize, bool),
     terminal: &mut Terminal,
 ) -> io::Result<()> {
     let paint = terminal.paint;
@@ -63,7 +63,8 @@ pub fn show(
         terminal.line(clean(&line))?;
     }
     // A recipe may say where, and a stranger may have written it.
-    terminal.line(clean(&outcome::written(report)))
+    let wrote = if time { outcome::written(report) } else { outcome::wrote(report) };
+    terminal.line(clean(&wrote))
 }
 
 fn worst(most: usize, report: &Report, terminal: &mut Terminal) -> io::Result<()> {

@@ -17,7 +17,7 @@ use crate::ide::semantic_tokens::{TokenMeaning, semantic_tokens};
 use crate::ide::{Analysis, Cancel};
 use crate::session::command::{Argument, COMMANDS, Call, is_command, parse};
 use crate::session::help::TOPICS;
-use crate::session::{State, is_whole};
+use crate::session::{LONGEST_OPEN, State, is_whole};
 
 /// Longer lines are not coloured while they are typed: what is pasted must appear at once.
 const LONGEST_COLOURED: usize = 4096;
@@ -231,7 +231,11 @@ impl Hinter for Prompt {
 
 impl Validator for Prompt {
     fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
-        Ok(if is_whole(context.input()) { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
+        Ok(if context.input().len() > LONGEST_OPEN || is_whole(context.input()) {
+            ValidationResult::Valid(None)
+        } else {
+            ValidationResult::Incomplete
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Ended, Options, draw, json};
 use crate::draw::terminal::{Terminal, clean};
 use crate::ide::Cancel;
 use crate::run::Quiet;
-use crate::session::{Answer, LONGEST_LINE, Outcome, State, Work, evaluate, is_whole, look};
+use crate::session::{Answer, LONGEST_LINE, LONGEST_OPEN, Outcome, State, Work, evaluate, is_whole, look};
 
 /// What a first line is shown behind, and what those behind that go on.
 pub const PROMPT: &str = "bitmill> ";
@@ -31,7 +31,7 @@ pub fn run(state: State, options: &Options, terminal: &mut Terminal) -> io::Resu
             if !is_end {
                 // Bytes that are no text are a mistake in the line, which the answer shows.
                 pending.push_str(&String::from_utf8_lossy(&line));
-                if !is_whole(&pending) && pending.len() <= LONGEST_LINE {
+                if !is_whole(&pending) && pending.len() <= LONGEST_OPEN {
                     continue;
                 }
             }

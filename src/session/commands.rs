@@ -91,10 +91,11 @@ fn usage(call: &Call) -> Failure {
 /// A path without the quotes that it may stand in.
 fn unquoted(text: &str) -> String {
     let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let path = inner.unwrap_or(text);
+    // Without quotes, a blank may be escaped, as completion writes it.
+    let path = inner.map_or_else(|| text.replace("\\ ", " "), str::to_string);
     match (path.strip_prefix("~/"), dirs::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest).to_string_lossy().into_owned(),
-        _ => path.to_string(),
+        _ => path,
     }
 }
 
@@ -209,12 +210,8 @@ fn weight<'a>(state: &State, call: &Call<'a>) -> Result<(Vec<usize>, Piece<'a>),
     let found = named(model, name);
     if found.is_empty() {
         let near = nearest_names(model, name, 3);
-        let failure = Failure::new(format!("there is no weight and no module `{name}`"));
-        return Err(match near.is_empty() {
-            true => failure.help("`all` lists the weights"),
-            false => failure.help(format!("the nearest are {}", words::list(&near, 3))),
-        }
-        .into());
+        let help = words::nearest_help(&near, "`all` lists the weights".to_string());
+        return Err(Failure::new(format!("there is no weight and no module `{name}`")).help(help).into());
     }
     let offset = call.offset + (argument.len() - rest.len());
     Ok((found, Piece { text: rest, offset }.trimmed()))

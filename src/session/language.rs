@@ -95,12 +95,8 @@ pub(super) fn nothing_matched(state: &State, selector: &str, work: Work) -> Resu
             Ok(open) => nearest_names(&open.model, selector.trim_matches('"'), 3),
             Err(failure) => return Err(failure.into()),
         };
-        let failure = Failure::new(format!("`{selector}` matches nothing in the model"));
-        return Ok(Halt::Failed(if near.is_empty() {
-            failure.help("`all` lists every weight")
-        } else {
-            failure.help(format!("the nearest names are {}", words::list(&near, 3)))
-        }));
+        let help = words::nearest_help(&near, "`all` lists every weight".to_string());
+        return Ok(Halt::Failed(Failure::new(format!("`{selector}` matches nothing in the model")).help(help)));
     }
     for finding in &mut found {
         finding.severity = Severity::Error;

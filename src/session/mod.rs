@@ -25,7 +25,7 @@ use crate::project::AfterRun;
 use crate::run::{Progress, Report, RunError};
 pub use change::{Cause, Change, Judged, ModelSummary, Move};
 pub use state::{Display, State, UNNAMED};
-pub use typed::{Typed, is_whole, joined, typed};
+pub use typed::{LONGEST_OPEN, Typed, is_whole, joined, typed};
 
 /// What came of a line.
 #[derive(Debug, Clone)]

@@ -87,36 +87,30 @@ fn takes_language(argument: command::Argument) -> bool {
     matches!(argument, command::Argument::Rule | command::Argument::Scheme)
 }
 
+/// Statements that are longer are whole: what is still open then is a mistake, and no line is waited for.
+pub const LONGEST_OPEN: usize = 64 << 10;
+
 /// Lines joined as the language has it: one that goes on with the one before is indented.
 pub fn joined(text: &str) -> String {
     let mut whole = String::with_capacity(text.len() + 8);
+    // Where the last statement begins.
+    let mut begin = 0;
     for line in text.lines() {
         let line = line.trim_end();
-        if whole.is_empty() {
-            whole.push_str(line);
-            continue;
+        let statement = &whole[begin..];
+        let goes_on = statement.len() <= LONGEST_OPEN && !is_whole(statement);
+        if !whole.is_empty() {
+            whole.push('\n');
         }
-        let goes_on = !is_whole(last_statement(&whole));
-        whole.push('\n');
-        if goes_on && !line.starts_with([' ', '\t']) {
+        let is_indented = line.starts_with([' ', '\t']);
+        if goes_on && !is_indented {
             whole.push_str("  ");
+        } else if !goes_on && !is_indented {
+            begin = whole.len();
         }
         whole.push_str(line);
     }
     whole
-}
-
-/// The text from the last line that is not indented on.
-fn last_statement(text: &str) -> &str {
-    let mut begin = 0;
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        if !line.starts_with([' ', '\t']) {
-            begin = at;
-        }
-        at += line.len();
-    }
-    &text[begin..]
 }
 
 #[cfg(test)]

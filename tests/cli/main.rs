@@ -9,6 +9,7 @@ mod explain;
 mod formats;
 mod models;
 mod plan;
+mod repl;
 mod run;
 mod streams;
 mod watch;

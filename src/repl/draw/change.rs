@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{findings, model};
+use super::{IN_RECIPE, findings, model};
 use crate::draw::table::{Cell, Column, Table};
 use crate::draw::terminal::{Style, Terminal, clean};
 use crate::plan::words::change as sizes;
@@ -37,6 +37,10 @@ pub fn draw(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
     if let Some(summary) = &change.model {
         model(summary, terminal)?;
     }
+    let is_bare = change.totals.is_none() && change.findings.findings.is_empty() && change.expectations.is_empty();
+    if is_bare && matches!(change.cause, Cause::Typed { .. }) {
+        terminal.line(dim("taken; without a model no weights can be counted"))?;
+    }
     moves(change, terminal)?;
     totals(change, terminal)?;
     for (claim, verdict) in &change.expectations {
@@ -49,7 +53,7 @@ pub fn draw(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
     }
     if !change.findings.findings.is_empty() {
         terminal.line("")?;
-        findings(&change.findings, terminal)?;
+        findings(&change.findings, IN_RECIPE, terminal)?;
     }
     if !change.mended.is_empty() {
         let codes: Vec<String> = change.mended.iter().take(5).map(ToString::to_string).collect();
@@ -97,11 +101,14 @@ fn moves(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
 
 fn totals(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
     let Some((now, was)) = &change.totals else { return Ok(()) };
+    if change.model.is_some() && now.changed == 0 {
+        return Ok(());
+    }
     if was.as_ref() == Some(now) {
         return match change.cause {
             // Whoever types a rule wants to know that it does nothing; a setting need not say so.
             Cause::Typed { .. } if change.moves.is_empty() => {
-                let line = terminal.paint.put(Style::Dim, "nothing becomes of any weight that did not before");
+                let line = terminal.paint.put(Style::Dim, "no weight changes");
                 terminal.line(line)
             }
             _ => Ok(()),

@@ -7,7 +7,7 @@ use std::io;
 
 use crate::check::words;
 use crate::draw::difference::unified;
-use crate::draw::findings::Artist;
+use crate::draw::findings::{Artist, Ways};
 use crate::draw::table::{Cell, Column, Table};
 use crate::draw::terminal::{Style, Terminal, clean};
 use crate::draw::values::{bars, number};
@@ -30,7 +30,7 @@ pub fn outcome(outcome: &Outcome, display: Display, terminal: &mut Terminal) -> 
         Outcome::Nothing | Outcome::Quit => Ok(()),
         Outcome::Changed(change) => change::draw(change, terminal),
         Outcome::Refused(judged) => {
-            findings(judged, terminal)?;
+            findings(judged, IN_LINE, terminal)?;
             let line = terminal.paint.put(Style::Error, "not taken: the recipe is as it was");
             terminal.line(line)
         }
@@ -38,10 +38,13 @@ pub fn outcome(outcome: &Outcome, display: Display, terminal: &mut Terminal) -> 
             let line = terminal.paint.put(Style::Good, "no findings");
             terminal.line(line)
         }
-        Outcome::Findings(judged) => findings(judged, terminal),
+        Outcome::Findings(judged) => {
+            let is_line = judged.texts.sources.first().is_some_and(|source| source.tree.statements.is_empty());
+            findings(judged, if is_line { IN_LINE } else { IN_RECIPE }, terminal)
+        }
         Outcome::Matches(found) => matches(found, terminal),
         Outcome::Scheme(facts, judged) => {
-            findings(judged, terminal)?;
+            findings(judged, IN_LINE, terminal)?;
             scheme(facts, terminal)
         }
         Outcome::Tried(attempt, judged) => {
@@ -74,15 +77,7 @@ pub fn outcome(outcome: &Outcome, display: Display, terminal: &mut Terminal) -> 
         },
         Outcome::Targets(analysis, targets) => plan::targets(analysis.recipe(), targets, terminal),
         Outcome::Ran(analysis, report, after) => {
-            let kept = terminal.kept();
-            let mut aside = kept;
-            run::show(analysis.recipe(), report, after, run::WORST, &mut aside)?;
-            let text = aside.into_kept();
-            // How long it took is told where somebody asked.
-            match (display.time, text.trim_end().rsplit_once(" in ")) {
-                (false, Some((said, _))) => terminal.line(said),
-                _ => terminal.text(&text),
-            }
+            run::show(analysis.recipe(), report, after, (run::WORST, display.time), terminal)
         }
         Outcome::Recipe(text) if text.is_empty() => {
             let line = terminal.paint.put(Style::Dim, "the recipe is empty");
@@ -118,18 +113,20 @@ pub fn failed(failure: &Failure, terminal: &mut Terminal) -> io::Result<()> {
 /// Findings that are drawn; more are only counted.
 const MOST_DRAWN: usize = 20;
 
+/// What the prompt calls what can be done about a finding in the recipe.
+const IN_RECIPE: Ways = Ways { fix: Some((":fix", ":fix all")), explain: ":explain" };
+/// The same, of one in a line that is not taken: it is typed again.
+const IN_LINE: Ways = Ways { fix: None, explain: ":explain" };
+
 /// Findings with the lines that they are about.
-fn findings(judged: &Judged, terminal: &mut Terminal) -> io::Result<()> {
-    let artist = Artist::new(&judged.texts.sources, terminal, terminal.paint);
+fn findings(judged: &Judged, ways: Ways, terminal: &mut Terminal) -> io::Result<()> {
+    let artist = Artist::new(&judged.texts.sources, terminal, terminal.paint).with_ways(ways);
     for finding in judged.findings.iter().take(MOST_DRAWN) {
-        let text = artist.draw(finding);
-        // A prompt has commands of its own for what the command line calls otherwise.
-        let text = text.replace("(--fix --unsafe-fixes)", "(:fix all)").replace("(--fix)", "(:fix)");
-        terminal.text(&text.replace("bitmill explain ", ":explain "))?;
+        terminal.text(&artist.draw(finding))?;
     }
     match judged.findings.len().saturating_sub(MOST_DRAWN) {
         0 => Ok(()),
-        more => terminal.line(format!("… and {more} more findings; `:check` has them all")),
+        more => terminal.line(format!("… and {more} more")),
     }
 }
 
