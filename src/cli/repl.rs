@@ -1,8 +1,8 @@
 //! `bitmill repl`
 
+use super::Exit;
 use super::args::ReplArgs;
 use super::failure::Failure;
-use super::{Exit, INTERRUPTED};
 use crate::draw::terminal::Terminal;
 use crate::repl::{self, Ended, Options, Stopped};
 use crate::session::Display;
@@ -11,7 +11,6 @@ pub fn run(args: &ReplArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match repl::run(&options(args), terminal) {
         Ok(Ended::Fine) => Ok(Exit::Fine),
         Ok(Ended::Failed) => Ok(Exit::Findings),
-        Ok(Ended::Interrupted) => std::process::exit(INTERRUPTED),
         Err(Stopped::Unreadable(failure)) => Err(Failure::Broken { message: failure.message, help: failure.help }),
         Err(Stopped::Io(error)) => Err(Failure::Output(error)),
     }

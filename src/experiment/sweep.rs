@@ -37,7 +37,8 @@ pub struct Point {
     pub error: Power,
     /// The name of the weight with the lowest ratio, and that ratio in dB.
     pub worst: Option<(String, f64)>,
-    /// Whether no other scheme is as small and better, or as good and smaller. Only where nothing stays as it is.
+    /// Whether no other scheme is as small and better, or as good and smaller. Only of those that leave the fewest
+    /// weights as they are.
     pub is_best: bool,
 }
 
@@ -73,7 +74,9 @@ pub fn sweep(
 
 /// Marks the points that no other one beats.
 fn mark_best(points: &mut [Point]) {
-    let is_whole = |point: &Point| point.left.is_none() && point.measured > 0;
+    let left = |point: &Point| point.left.as_ref().map_or(0, |(many, _)| *many);
+    let fewest = points.iter().filter(|point| point.measured > 0).map(left).min().unwrap_or(0);
+    let is_whole = |point: &Point| point.measured > 0 && left(point) == fewest;
     let beats = |a: &Point, b: &Point| {
         let (quality_a, quality_b) = (rank(&a.error), rank(&b.error));
         a.after <= b.after && quality_a >= quality_b && (a.after < b.after || quality_a > quality_b)

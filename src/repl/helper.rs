@@ -10,7 +10,6 @@ use rustyline::hint::{Hinter, HistoryHinter};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Context, Helper};
 
-use crate::draw::table::shortened;
 use crate::draw::terminal::{Painter, Style, clean};
 use crate::ide::completion::{Completion, completion};
 use crate::ide::semantic_tokens::{TokenMeaning, semantic_tokens};
@@ -23,7 +22,7 @@ use crate::session::{LONGEST_OPEN, State, is_whole};
 const LONGEST_COLOURED: usize = 4096;
 /// Completions that are shown.
 const MOST: usize = 200;
-/// Columns of the description of a completion.
+/// Characters of the description of a completion.
 const LONGEST_DETAIL: usize = 60;
 
 /// The helper of the line editor.
@@ -66,7 +65,10 @@ impl Candidate for Choice {
 
 impl Choice {
     fn new(label: &str, detail: &str, insert: &str) -> Choice {
-        let detail = shortened(detail, LONGEST_DETAIL);
+        let detail = match detail.char_indices().nth(LONGEST_DETAIL) {
+            Some((end, _)) => format!("{}…", &detail[..end]),
+            None => detail.to_string(),
+        };
         let shown = if detail.is_empty() { label.to_string() } else { format!("{label}  {detail}") };
         Choice { shown: clean(&shown).replace('\n', " "), insert: insert.to_string() }
     }

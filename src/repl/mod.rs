@@ -40,8 +40,6 @@ pub enum Ended {
     Fine,
     /// Some line had errors.
     Failed,
-    /// Somebody stopped it.
-    Interrupted,
 }
 
 /// Why it could not begin or go on.

@@ -14,9 +14,9 @@ use crate::run::Progress;
 use crate::session::{Answer, Failure, Outcome, State, Work};
 
 /// So often it is looked whether somebody wants to stop.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(2);
 /// So long a computation may take to stop by itself before the prompt goes on without it.
-const GRACE: Duration = Duration::from_millis(30);
+const GRACE: Duration = Duration::from_millis(20);
 /// Work that takes longer gets a bar.
 const PATIENCE: Duration = Duration::from_millis(150);
 

@@ -391,19 +391,23 @@ fn explain(word: &str, call: &Call) -> Result<Answer, Halt> {
 }
 
 fn undo(state: &State, work: Work) -> Result<Answer, Halt> {
-    let Some(text) = state.before() else { return Err(Failure::new("there is nothing to take back").into()) };
-    let analysis = state.analyse(text, work.cancel)?;
-    let change = Change::between(Cause::Undone, state.analysis(), &analysis);
-    Ok(Answer { state: Some(state.undone(analysis)), outcome: Outcome::Changed(Box::new(change)) })
+    match state.undone(work.cancel)? {
+        Some(next) => Ok(stepped(state, next, Cause::Undone)),
+        None => Err(Failure::new("there is nothing to take back").into()),
+    }
 }
 
 fn redo(state: &State, work: Work) -> Result<Answer, Halt> {
-    let Some(text) = state.taken_back() else {
-        return Err(Failure::new("there is nothing that was taken back").into());
-    };
-    let analysis = state.analyse(text, work.cancel)?;
-    let change = Change::between(Cause::Redone, state.analysis(), &analysis);
-    Ok(Answer { state: Some(state.redone(analysis)), outcome: Outcome::Changed(Box::new(change)) })
+    match state.redone(work.cancel)? {
+        Some(next) => Ok(stepped(state, next, Cause::Redone)),
+        None => Err(Failure::new("there is nothing that was taken back").into()),
+    }
+}
+
+/// What another state of the recipe changes.
+fn stepped(state: &State, next: State, cause: Cause) -> Answer {
+    let change = Change::between(cause, state.analysis(), next.analysis());
+    Answer { state: Some(next), outcome: Outcome::Changed(Box::new(change)) }
 }
 
 fn reset(state: &State, work: Work) -> Result<Answer, Halt> {

@@ -24,7 +24,8 @@ pub(super) fn save(state: &State, path: Option<&Path>, force: bool, work: Work) 
     let Some(path) = path.or_else(|| state.file()) else {
         return Err(Failure::new("the recipe has no file yet").help("`:save FILE` names one").into());
     };
-    let text = format(&moved(state.text(), directory(state.path()), directory(path)));
+    let there_from = |text: &str| moved(text, directory(state.path()), directory(path));
+    let text = format(&there_from(state.text()));
     let is_own = state.file().is_some_and(|own| is_same(own, path));
     let there = match fs::read(path) {
         Ok(bytes) => Some(bytes),
@@ -43,7 +44,7 @@ pub(super) fn save(state: &State, path: Option<&Path>, force: bool, work: Work) 
     }
     write(path, &text, state)
         .map_err(|error| Failure { message: error.to_string(), help: error.help().map(str::to_string) })?;
-    let next = state.saved(path, &text, work.cancel)?;
+    let next = state.saved(path, &text, there_from, work.cancel)?;
     let lines = crate::words::count(text.lines().count(), "line");
     Ok(Answer { state: Some(next), outcome: Outcome::Said(format!("wrote {} ({lines})", path.display())) })
 }

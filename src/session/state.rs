@@ -29,13 +29,21 @@ pub struct State {
     analysis: Arc<Analysis>,
     /// As it was loaded, saved or begun.
     base: Arc<Analysis>,
-    past: Vec<Arc<str>>,
-    future: Vec<Arc<str>>,
+    past: Vec<Version>,
+    future: Vec<Version>,
     stamps: Vec<Stamp>,
     /// The model that stands in for the recipe's own.
     model: Option<PathBuf>,
     /// How answers are shown.
     pub display: Display,
+}
+
+/// The recipe as it was at some time.
+#[derive(Debug, Clone)]
+struct Version {
+    path: PathBuf,
+    on_disk: Option<Arc<str>>,
+    text: Arc<str>,
 }
 
 /// A file by what changes when it is written.
@@ -150,7 +158,7 @@ impl State {
     pub(super) fn with(&self, analysis: Arc<Analysis>) -> State {
         let mut next = self.clone();
         if analysis.text() != self.text() {
-            next.past.push(Arc::from(self.text()));
+            next.past.push(self.version());
             if next.past.len() > MOST_PAST {
                 next.past.remove(0);
             }
@@ -172,32 +180,41 @@ impl State {
         self.analysis = analysis;
     }
 
-    /// The text before the last change.
-    pub(super) fn before(&self) -> Option<&str> {
-        self.past.last().map(|text| &**text)
+    fn version(&self) -> Version {
+        Version { path: self.path.clone(), on_disk: self.on_disk.clone(), text: Arc::from(self.text()) }
     }
 
-    /// The text that was taken back last.
-    pub(super) fn taken_back(&self) -> Option<&str> {
-        self.future.last().map(|text| &**text)
-    }
-
-    /// With the last change taken back; `analysis` is that of [`State::before`].
-    pub(super) fn undone(&self, analysis: Arc<Analysis>) -> State {
+    /// With the last change taken back; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the answer is no longer wanted.
+    pub(super) fn undone(&self, cancel: &Cancel) -> Result<Option<State>, Cancelled> {
         let mut next = self.clone();
-        next.past.pop();
-        next.future.push(Arc::from(self.text()));
-        next.replace(analysis);
-        next
+        let Some(version) = next.past.pop() else { return Ok(None) };
+        next.future.push(self.version());
+        next.become_again(version, cancel)?;
+        Ok(Some(next))
     }
 
-    /// With a change made again; `analysis` is that of [`State::taken_back`].
-    pub(super) fn redone(&self, analysis: Arc<Analysis>) -> State {
+    /// With the change made again that was taken back last; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the answer is no longer wanted.
+    pub(super) fn redone(&self, cancel: &Cancel) -> Result<Option<State>, Cancelled> {
         let mut next = self.clone();
-        next.future.pop();
-        next.past.push(Arc::from(self.text()));
-        next.replace(analysis);
-        next
+        let Some(version) = next.future.pop() else { return Ok(None) };
+        next.past.push(self.version());
+        next.become_again(version, cancel)?;
+        Ok(Some(next))
+    }
+
+    fn become_again(&mut self, version: Version, cancel: &Cancel) -> Result<(), Cancelled> {
+        let Version { path, on_disk, text } = version;
+        self.workspace = workspace(&path, self.model.as_deref());
+        (self.path, self.on_disk) = (path, on_disk);
+        let analysis = self.analyse(&text, cancel)?;
+        self.replace(analysis);
+        Ok(())
     }
 
     /// With the recipe of another file.
@@ -223,16 +240,30 @@ impl State {
         next
     }
 
-    /// Once the text has been written to a file.
+    /// Once the text has been written to a file. What it was before stays, with the paths that `moved` gives it.
     ///
     /// # Errors
     /// When the answer is no longer wanted.
-    pub(super) fn saved(&self, path: &Path, text: &str, cancel: &Cancel) -> Result<State, Cancelled> {
-        let workspace = workspace(path, self.model.as_deref());
-        let analysis = workspace.world().analyse(path, text, cancel)?;
-        let mut next = self.with(Arc::clone(&analysis));
-        (next.workspace, next.path, next.on_disk) = (workspace, path.to_path_buf(), Some(Arc::from(text)));
-        next.base = analysis;
+    pub(super) fn saved(
+        &self,
+        path: &Path,
+        text: &str,
+        moved: impl Fn(&str) -> String,
+        cancel: &Cancel,
+    ) -> Result<State, Cancelled> {
+        let mut next = self.clone();
+        next.workspace = workspace(path, self.model.as_deref());
+        let analysis = next.workspace.world().analyse(path, text, cancel)?;
+        let on_disk: Arc<str> = Arc::from(text);
+        for version in next.past.iter_mut().chain(&mut next.future).filter(|version| version.path == self.path) {
+            *version = Version {
+                path: path.to_path_buf(),
+                on_disk: Some(Arc::clone(&on_disk)),
+                text: Arc::from(moved(&version.text)),
+            };
+        }
+        (next.path, next.on_disk, next.base) = (path.to_path_buf(), Some(on_disk), Arc::clone(&analysis));
+        next.replace(analysis);
         Ok(next)
     }
 

@@ -23,7 +23,7 @@ fn world() -> World {
         for entry in fs::read_dir(from).unwrap() {
             let entry = entry.unwrap();
             let (from, to) = (entry.path(), to.join(entry.file_name()));
-            if from.is_dir() { copy(&from, &to) } else { drop(fs::copy(&from, &to).unwrap()) }
+            if from.is_dir() { copy(&from, &to) } else { _ = fs::copy(&from, &to).unwrap() }
         }
     }
     let world = World::new();
@@ -160,7 +160,7 @@ fn lines_of_the_command_line_are_answered() {
 fn what_cannot_be_opened_is_told() {
     let world = World::new();
     for line in ["repl nowhere.bitmill", "repl --model nowhere.safetensors"] {
-        let ran = world.run_on(line, "linear\n");
+        let ran = world.run(line);
         assert!(ran.status == Some(3) && ran.stderr.contains("nowhere"), "{ran:?}");
     }
 }
@@ -250,7 +250,7 @@ fn what_is_there_is_not_written_over() {
     assert_eq!(world.read("b.bitmill"), "precious");
     talk.say("conv => keep", 1);
     assert_eq!(talk.say(":save", 1)[0]["answer"], "said");
-    assert_eq!(world.read("a.bitmill"), "target iOS18 # mine\nall  => int8\nconv => keep\n");
+    assert_eq!(world.read("a.bitmill"), "target iOS18  # mine\nall  => int8\nconv => keep\n");
     assert_eq!(talk.say(":save! b.bitmill", 1)[0]["answer"], "said");
     assert_eq!(world.read("b.bitmill"), world.read("a.bitmill"));
     assert_eq!(talk.say(":save no/such/directory.bitmill", 1)[0]["answer"], "failed");

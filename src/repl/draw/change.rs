@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{IN_RECIPE, findings, model};
+use crate::draw::sentence;
 use crate::draw::table::{Cell, Column, Table};
 use crate::draw::terminal::{Style, Terminal, clean};
 use crate::plan::words::change as sizes;
@@ -62,8 +63,7 @@ pub fn draw(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
         terminal.line(format!("{}: {}{more}", paint.put(Style::Good, "gone"), codes.join(", ")))?;
     }
     for (code, message) in &change.lacks {
-        let line = dim(&format!("still missing: {message} [{code}]"));
-        terminal.line(line)?;
+        sentence(terminal, Style::Dim, &clean(&format!("still missing: {message} [{code}]")))?;
     }
     Ok(())
 }
@@ -116,9 +116,7 @@ fn totals(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
     }
     let bits = now.bits().map_or(String::new(), |bits| format!(", {bits:.2} bits per weight"));
     let was = was.filter(|was| was.after != now.after && was.after != was.before);
-    let was = was.map_or(String::new(), |was| {
-        terminal.paint.put(Style::Dim, format!("; it was {} ({})", size(was.after), percent(was.share())))
-    });
-    let whole = terminal.paint.put(Style::Bold, sizes(now.before, now.after));
-    terminal.line(format!("the model: {whole} ({}){bits}{was}", percent(now.share())))
+    let was = was.map_or(String::new(), |was| format!("; it was {} ({})", size(was.after), percent(was.share())));
+    let whole = sizes(now.before, now.after);
+    sentence(terminal, Style::Bold, &format!("the model: {whole} ({}){bits}{was}", percent(now.share())))
 }

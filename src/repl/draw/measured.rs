@@ -2,15 +2,15 @@
 
 use std::io;
 
-use crate::draw::heading;
 use crate::draw::table::{Cell, Column, Table};
 use crate::draw::terminal::{Style, Terminal, clean};
 use crate::draw::values::number;
+use crate::draw::{heading, sentence};
 use crate::experiment::{Attempt, Histogram, Left, Point, Sensitivity, Sweep};
 use crate::plan::words::change as sizes;
 use crate::run::outcome::decibels;
 use crate::session::Display;
-use crate::words::{count, percent, size, thousands};
+use crate::words::{count, counted, percent, size, thousands};
 
 /// Rows of a table that nobody asked to be longer.
 const MOST_ROWS: usize = 40;
@@ -76,7 +76,7 @@ fn listed(attempt: &Attempt, many: usize, display: Display, terminal: &mut Termi
         decibels(error.sqnr())
     );
     let scheme = if is_one { format!(" as {}", attempt.tried[0].scheme) } else { String::new() };
-    terminal.line(line.replacen(':', &format!("{scheme}:"), 1))
+    sentence(terminal, Style::Plain, &line.replacen(':', &format!("{scheme}:"), 1))
 }
 
 /// Weights that stay as they are, and why.
@@ -90,9 +90,7 @@ fn left(left: &[Left], terminal: &mut Terminal) -> io::Result<()> {
     }
     for (why, names) in reasons {
         let names = crate::check::words::list(&names, 3);
-        let line = format!("stays as it is: {names}: {why}");
-        let line = terminal.paint.put(Style::Warning, clean(&line));
-        terminal.line(line)?;
+        sentence(terminal, Style::Warning, &clean(&format!("not changed: {names}: {why}")))?;
     }
     Ok(())
 }
@@ -118,7 +116,6 @@ pub fn sweep(sweep: &Sweep, terminal: &mut Terminal) -> io::Result<()> {
         Column::number("SQNR", 0),
         Column::number("largest", 4),
         Column::text("worst weight", 5),
-        Column::text("", 2),
     ]);
     let best = if terminal.unicode { "●" } else { "*" };
     for (nth, point) in sweep.points.iter().enumerate() {
@@ -136,10 +133,15 @@ pub fn sweep(sweep: &Sweep, terminal: &mut Terminal) -> io::Result<()> {
                 Some((name, sqnr)) => format!("{name} {}", decibels(*sqnr)),
                 None => String::new(),
             }),
-            Cell::styled(Style::Warning, left_text(point)),
         ]);
     }
     terminal.text(&table.draw(terminal.width, terminal.paint))?;
+    for (nth, point) in sweep.points.iter().enumerate() {
+        if let Some((many, why)) = &point.left {
+            let many = counted(*many, "weight stays as it is", "weights stay as they are");
+            sentence(terminal, Style::Warning, &clean(&format!("  {}: {many}: {why}", letter(nth))))?;
+        }
+    }
     plot(&sweep.points, terminal)?;
     terminal.line("")?;
     let many = sweep.points.iter().filter(|point| point.is_best).count();
@@ -147,15 +149,7 @@ pub fn sweep(sweep: &Sweep, terminal: &mut Terminal) -> io::Result<()> {
     if many > 0 {
         line += &format!("; {best} marks those that no other beats in size and error");
     }
-    terminal.line(line)
-}
-
-/// What a scheme leaves as it is.
-fn left_text(point: &Point) -> String {
-    match &point.left {
-        Some((many, why)) => format!("{} left: {why}", thousands(*many as u64)),
-        None => String::new(),
-    }
+    sentence(terminal, Style::Plain, &line)
 }
 
 /// What a point is called in the plot.
@@ -170,10 +164,12 @@ const PLOT_COLUMNS: usize = 64;
 
 /// Size from left to right, quality from bottom to top.
 fn plot(points: &[Point], terminal: &mut Terminal) -> io::Result<()> {
+    let left = |point: &Point| point.left.as_ref().map_or(0, |(many, _)| *many);
+    let fewest = points.iter().filter(|point| point.measured > 0).map(left).min().unwrap_or(0);
     let shown: Vec<(usize, &Point, f64)> = points
         .iter()
         .enumerate()
-        .filter(|(_, point)| point.measured > 0 && point.left.is_none())
+        .filter(|(_, point)| point.measured > 0 && left(point) == fewest)
         .map(|(nth, point)| (nth, point, point.error.sqnr()))
         .filter(|(.., sqnr)| sqnr.is_finite())
         .collect();
@@ -257,14 +253,18 @@ pub fn histogram(histogram: &Histogram, terminal: &mut Terminal) -> io::Result<(
     match &histogram.levels {
         None => Ok(()),
         Some(Err(why)) => terminal.line(format!("  stays as it is: {}", clean(why))),
-        Some(Ok(levels)) => terminal.line(format!(
-            "  {}: {} different values, {}, {}, largest error {:.3e}",
-            levels.scheme,
-            thousands(levels.distinct as u64),
-            size(levels.bytes),
-            decibels(levels.error.sqnr()),
-            levels.error.largest
-        )),
+        Some(Ok(levels)) => sentence(
+            terminal,
+            Style::Plain,
+            &format!(
+                "  {}: {} different values, {}, {}, largest error {:.3e}",
+                levels.scheme,
+                thousands(levels.distinct as u64),
+                size(levels.bytes),
+                decibels(levels.error.sqnr()),
+                levels.error.largest
+            ),
+        ),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::draw::findings::{Artist, Ways};
 use crate::draw::table::{Cell, Column, Table};
 use crate::draw::terminal::{Style, Terminal, clean};
 use crate::draw::values::{bars, number};
-use crate::draw::{heading, markdown, plan, run, why};
+use crate::draw::{heading, markdown, plan, run, sentence, why};
 use crate::ide::scheme_facts::SchemeFacts;
 use crate::inspect::Values;
 use crate::model::total;
@@ -234,7 +234,10 @@ fn difference(since: &Since, terminal: &mut Terminal) -> io::Result<()> {
         terminal.line(text)?;
     }
     match &since.totals {
-        Some((old, new)) if old != new => terminal.line(format!("\nthe model: {new}; it was {old}")),
+        Some((old, new)) if old != new => {
+            terminal.line("")?;
+            sentence(terminal, Style::Plain, &format!("the model: {new}; it was {old}"))
+        }
         _ => Ok(()),
     }
 }
@@ -255,8 +258,9 @@ fn model(summary: &ModelSummary, terminal: &mut Terminal) -> io::Result<()> {
 }
 
 fn help(terminal: &mut Terminal) -> io::Result<()> {
-    terminal.line("Lines of the language: a statement is taken into the recipe, a selector lists what it matches,")?;
-    terminal.line("a scheme tells what it is. Commands:")?;
+    let said = "Lines of the language: a statement is taken into the recipe, a selector lists what it matches, a scheme \
+                tells what it is. Commands:";
+    sentence(terminal, Style::Plain, said)?;
     terminal.line("")?;
     let mut table = Table::new(&[Column::text("", 0), Column::text("", 0)]);
     for entry in COMMANDS {
