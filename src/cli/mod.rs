@@ -9,6 +9,7 @@ mod explain;
 mod failure;
 mod fmt;
 mod inspect;
+mod inspect_export;
 mod inspect_program;
 mod lsp;
 mod new;

@@ -1,8 +1,10 @@
-//! Which recipes a recipe is made of.
+//! Which recipes a recipe is made of, and which are made of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::Analysis;
+use super::workspace::{Unavailable, canonical};
+use super::{Analysis, Cancel, Cancelled, World};
 use crate::recipe::problem::ProblemKind;
 use crate::recipe::{FileId, Place};
 
@@ -22,6 +24,39 @@ pub struct ImportNode {
 /// The tree of imports, the recipe itself at its root. Presets are no files and not in it.
 pub fn tree(analysis: &Analysis) -> ImportNode {
     node(analysis, FileId(0))
+}
+
+/// The recipe that the import at an offset brings in; the recipe itself where there is none.
+pub fn meant(analysis: &Analysis, offset: usize) -> PathBuf {
+    let statement = analysis.statement_at(offset).map(|(_, statement)| analysis.place(statement.span));
+    let import = tree(analysis).children.into_iter().find(|child| child.place.is_some() && child.place == statement);
+    import.map_or_else(|| analysis.path().to_owned(), |child| child.path)
+}
+
+/// A recipe with the statements of it that import another one.
+pub type Importer = (Arc<Analysis>, Vec<Place>);
+
+/// The recipes that import a file themselves.
+///
+/// # Errors
+/// When the answer is no longer wanted.
+pub fn importers(world: &World, path: &Path, cancel: &Cancel) -> Result<Vec<Importer>, Cancelled> {
+    let wanted = canonical(path);
+    let mut found = Vec::new();
+    for path in world.recipes() {
+        cancel.check()?;
+        let analysis = match world.analysis(&path, cancel) {
+            Ok(analysis) => analysis,
+            Err(Unavailable::Cancelled(cancelled)) => return Err(cancelled),
+            Err(Unavailable::Unreadable(_)) => continue,
+        };
+        let imports = tree(&analysis).children.into_iter().filter(|child| canonical(&child.path) == wanted);
+        let places: Vec<Place> = imports.filter_map(|child| child.place).collect();
+        if !places.is_empty() {
+            found.push((analysis, places));
+        }
+    }
+    Ok(found)
 }
 
 fn node(analysis: &Analysis, file: FileId) -> ImportNode {

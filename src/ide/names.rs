@@ -76,6 +76,22 @@ impl Names {
         &self.endings
     }
 
+    /// The parts of names that are words and not numbers, with what lies under them: the largest first.
+    pub fn words(&self) -> Vec<(&str, Sum)> {
+        let mut found: HashMap<&str, Sum> = HashMap::new();
+        for (part, child) in self.nodes.iter().flat_map(|node| &node.children) {
+            let is_word = part.chars().all(|c| c.is_alphanumeric() || c == '_') && part.parse::<u64>().is_err();
+            if is_word {
+                let sum = found.entry(part).or_default();
+                sum.weights += self.nodes[*child].sum.weights;
+                sum.bytes = sum.bytes.saturating_add(self.nodes[*child].sum.bytes);
+            }
+        }
+        let mut words: Vec<(&str, Sum)> = found.into_iter().collect();
+        words.sort_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then_with(|| natural_order(a.0, b.0)));
+        words
+    }
+
     /// The parts that may follow what is written of a pattern: up to its last dot outside of brackets. A `*` at its
     /// beginning stands for any number of parts, any other for one.
     pub fn level(&self, written: &[&str]) -> Vec<Part> {

@@ -70,6 +70,14 @@ pub enum RenameError {
     /// Another scheme has the new name.
     #[error("there is a scheme `{0}` already")]
     Exists(String),
+    /// Another scheme of a recipe that uses this one has the new name.
+    #[error("{}, which uses this scheme, has a scheme `{name}` already", path.display())]
+    ExistsIn {
+        /// The new name.
+        name: String,
+        /// The recipe.
+        path: PathBuf,
+    },
 }
 
 /// The word or literal that a cursor at an offset touches.
@@ -137,10 +145,27 @@ pub fn references(
     cancel: &Cancel,
 ) -> Result<Vec<InFile>, Cancelled> {
     let Some((_, scheme)) = scheme_at(analysis, offset) else { return Ok(Vec::new()) };
-    let home = canonical(analysis.path_of(scheme.name.place.file));
-    let given = scheme.name.place.span;
     let mut found = Found::default();
     found.collect(analysis, scheme, definition);
+    for (other, name) in users(world, analysis, scheme, cancel)? {
+        // Imported twice, it is there twice.
+        for scheme in other.recipe().schemes.iter().filter(|scheme| scheme.name.place == name) {
+            found.collect(&other, scheme, definition);
+        }
+    }
+    Ok(found.into_files())
+}
+
+/// Every recipe in which the scheme of an analysis is one of its schemes, with the places of its name there.
+fn users(
+    world: &World,
+    analysis: &Analysis,
+    scheme: &NamedScheme,
+    cancel: &Cancel,
+) -> Result<Vec<(Arc<Analysis>, Place)>, Cancelled> {
+    let home = canonical(analysis.path_of(scheme.name.place.file));
+    let given = scheme.name.place.span;
+    let mut found = Vec::new();
     for path in world.recipes() {
         cancel.check()?;
         let other = match world.analysis(&path, cancel) {
@@ -148,14 +173,12 @@ pub fn references(
             Err(Unavailable::Cancelled(cancelled)) => return Err(cancelled),
             Err(Unavailable::Unreadable(_)) => continue,
         };
-        let is_it =
-            |one: &&NamedScheme| one.name.place.span == given && canonical(other.path_of(one.name.place.file)) == home;
-        // Imported twice, it is there twice.
-        for scheme in other.recipe().schemes.iter().filter(is_it) {
-            found.collect(&other, scheme, definition);
-        }
+        let is_it = |place: &Place| place.span == given && canonical(other.path_of(place.file)) == home;
+        let mut places: Vec<Place> = other.recipe().schemes.iter().map(|one| one.name.place).filter(is_it).collect();
+        places.dedup();
+        found.extend(places.into_iter().map(|place| (Arc::clone(&other), place)));
     }
-    Ok(found.into_files())
+    Ok(found)
 }
 
 /// Places by file, each once.
@@ -212,6 +235,11 @@ pub fn rename(
     }
     if new != scheme.name.value && analysis.recipe().schemes.iter().any(|other| other.name.value == new) {
         return Err(RenameError::Exists(new.to_string()));
+    }
+    for (other, name) in users(world, analysis, scheme, cancel)? {
+        if other.recipe().schemes.iter().any(|one| one.name.value == new && one.name.place != name) {
+            return Err(RenameError::ExistsIn { name: new.to_string(), path: other.path().to_owned() });
+        }
     }
     Ok(references(world, analysis, offset, true, cancel)?)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::convert::View;
+use super::convert::{View, path_of};
 use super::protocol::*;
 use super::state::{Asked, moved_on};
 use super::{capabilities, commands};
@@ -16,9 +16,10 @@ use crate::ide::folding::{self, FoldKind};
 use crate::ide::navigation::{self, InFile, RenameError};
 use crate::ide::symbols::{self, Located};
 use crate::ide::{
-    diagnostics, document_links, hover as hovers, inlay_hints as hints, semantic_tokens, signature_help as signatures,
+    diagnostics, document_links, hover as hovers, imports, inlay_hints as hints, semantic_tokens,
+    signature_help as signatures,
 };
-use crate::syntax::LineIndex;
+use crate::syntax::{LineIndex, Span};
 
 /// A text in Markdown.
 fn markdown(value: String) -> MarkupContent {
@@ -306,6 +307,44 @@ pub fn locations(asked: &Asked, files: &[InFile]) -> Vec<Location> {
         Some(file.spans.iter().map(location).collect::<Vec<_>>())
     };
     files.iter().filter_map(of_file).flatten().collect()
+}
+
+/// A recipe as an item of the hierarchy of imports; `None` where it cannot be read.
+pub fn recipe_item(asked: &Asked, path: &Path) -> Option<CallHierarchyItem> {
+    let view = asked.view(path).ok()?;
+    let range = view.range(Span::new(0, view.analysis.text().len() as u32));
+    Some(CallHierarchyItem {
+        name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        kind: SymbolKind::FILE,
+        tags: None,
+        detail: path.parent().map(|directory| directory.display().to_string()),
+        uri: asked.uri(path)?,
+        range,
+        selection_range: Range { start: range.start, end: range.start },
+        data: None,
+    })
+}
+
+/// The recipes that a recipe imports.
+pub fn imported(view: &View) -> Vec<CallHierarchyOutgoingCall> {
+    let call = |child: imports::ImportNode| {
+        let from_ranges = child.place.into_iter().map(|place| view.range(place.span)).collect();
+        Some(CallHierarchyOutgoingCall { to: recipe_item(view.asked, &child.path)?, from_ranges })
+    };
+    imports::tree(&view.analysis).children.into_iter().filter_map(call).collect()
+}
+
+/// The recipes that import a recipe.
+pub fn importers(asked: &Asked, item: &CallHierarchyItem) -> Result<Vec<CallHierarchyIncomingCall>> {
+    let path = path_of(&item.uri).ok_or_else(|| Error::invalid_params("only files are imported"))?;
+    let found = imports::importers(&asked.world, &path, &asked.cancel).map_err(|_| moved_on())?;
+    let call = |(analysis, places): imports::Importer| {
+        let from = recipe_item(asked, analysis.path())?;
+        let view = View { asked, analysis };
+        let from_ranges = places.iter().map(|place| view.range(place.span)).collect();
+        Some(CallHierarchyIncomingCall { from, from_ranges })
+    };
+    Ok(found.into_iter().filter_map(call).collect())
 }
 
 /// Where a name stands in the document.

@@ -49,6 +49,7 @@ pub fn capabilities(unit: Unit) -> ServerCapabilities {
         })),
         definition_provider: Some(OneOf::Left(true)),
         references_provider: Some(OneOf::Left(true)),
+        call_hierarchy_provider: Some(CallHierarchyServerCapability::Simple(true)),
         document_highlight_provider: Some(OneOf::Left(true)),
         rename_provider: Some(OneOf::Right(RenameOptions {
             prepare_provider: Some(true),
@@ -110,8 +111,14 @@ pub fn token_types() -> Vec<&'static str> {
 
 /// The files that the client shall watch: recipes and models.
 pub fn watchers() -> Registration {
-    let globs =
-        ["**/*.bitmill", "**/*.safetensors", "**/*.safetensors.index.json", "**/config.json", "**/*.mlpackage/**"];
+    let globs = [
+        "**/*.bitmill",
+        "**/*.safetensors",
+        "**/*.pt2",
+        "**/*.safetensors.index.json",
+        "**/config.json",
+        "**/*.mlpackage/**",
+    ];
     let watchers: Vec<_> = globs.iter().map(|glob| json!({"globPattern": glob})).collect();
     Registration {
         id: "files".to_string(),

@@ -13,7 +13,7 @@ use super::log::Log;
 use super::protocol::*;
 use super::state::{State, moved_on};
 use super::{answers, capabilities, commands, diagnose};
-use crate::ide::{completion, formatting, navigation, semantic_tokens, symbols};
+use crate::ide::{completion, formatting, imports, navigation, semantic_tokens, symbols};
 
 /// A connection's server.
 pub struct Server {
@@ -340,6 +340,35 @@ impl LanguageServer for Server {
             Ok(answers::locations(view.asked, &found.map_err(|_| moved_on())?))
         });
         answer.await.map(Some)
+    }
+
+    /// The hierarchy of "calls" is that of imports: who imports a recipe, and what it imports.
+    async fn prepare_call_hierarchy(
+        &self,
+        params: CallHierarchyPrepareParams,
+    ) -> Result<Option<Vec<CallHierarchyItem>>> {
+        let at = params.text_document_position_params;
+        let answer = self.state.ask(&at.text_document.uri, move |view| {
+            let meant = imports::meant(&view.analysis, view.offset(at.position));
+            Ok(answers::recipe_item(view.asked, &meant).map(|item| vec![item]))
+        });
+        answer.await
+    }
+
+    async fn incoming_calls(
+        &self,
+        params: CallHierarchyIncomingCallsParams,
+    ) -> Result<Option<Vec<CallHierarchyIncomingCall>>> {
+        let answer = self.state.ask_all(move |asked| answers::importers(asked, &params.item));
+        answer.await.map(Some)
+    }
+
+    async fn outgoing_calls(
+        &self,
+        params: CallHierarchyOutgoingCallsParams,
+    ) -> Result<Option<Vec<CallHierarchyOutgoingCall>>> {
+        let uri = params.item.uri;
+        self.state.ask(&uri, move |view| Ok(Some(answers::imported(view)))).await
     }
 
     async fn document_highlight(&self, params: DocumentHighlightParams) -> Result<Option<Vec<DocumentHighlight>>> {

@@ -2,7 +2,7 @@
 
 use bitmill::ide::code_lenses::code_lenses;
 use bitmill::ide::document_links::document_links;
-use bitmill::ide::imports::{ImportNode, tree};
+use bitmill::ide::imports::{ImportNode, importers, meant, tree};
 use bitmill::ide::inlay_hints::inlay_hints;
 use bitmill::ide::navigation::{
     InFile, RenameError, definition, highlight, linked_editing, prepare_rename, references, rename,
@@ -217,6 +217,18 @@ fn schemes_get_other_names_everywhere() {
     assert_eq!(files.len(), 3);
     assert_eq!(to("own"), Err(RenameError::Exists("own".into())));
     assert_eq!(to("linear"), Err(RenameError::Taken("linear".into())));
+    // A recipe that only uses it may have the new name already.
+    let used = Fixture::with(
+        "scheme w$04 = int4 per-group(32)\nlinear => w4\n",
+        &[("user.bitmill", "import \"recipe.bitmill\"\nscheme mine = int8\nconv => mine\nall => w4\n")],
+        Settings::default(),
+    );
+    let taken = rename(&used.workspace.world(), &used.analysis, used.offset, "mine", &Cancel::default()).unwrap_err();
+    assert_eq!(taken.to_string(), "/nowhere/at/all/user.bitmill, which uses this scheme, has a scheme `mine` already");
+    assert_eq!(
+        rename(&used.workspace.world(), &used.analysis, used.offset, "w4", &Cancel::default()).unwrap().len(),
+        2
+    );
     for wrong in ["", "two words", "4bits", "a(", "\"a\"", "ä b", "-a"] {
         assert_eq!(to(wrong), Err(RenameError::NotAWord(wrong.into())), "{wrong}");
     }
@@ -253,4 +265,33 @@ fn imports_are_a_tree_and_links() {
     1| import "a.bitmill"
      |         ^^^^^^^^^ the imported recipe
     "#);
+}
+
+#[test]
+fn imports_are_known_from_both_ends() {
+    let fixture = Fixture::with(
+        "import \"a.bi$0tmill\"\nall => w\n",
+        &[
+            ("a.bitmill", "import \"b.bitmill\"\nscheme w = int8\n"),
+            ("b.bitmill", "import \"a.bitmill\"\n"),
+            ("c.bitmill", "import \"b.bitmill\"\nimport \"a.bitmill\"\n"),
+        ],
+        Settings::default(),
+    );
+    assert_eq!(meant(&fixture.analysis, fixture.offset), path("a.bitmill"));
+    assert_eq!(meant(&fixture.analysis, fixture.text().len() - 2), path("recipe.bitmill"));
+    let world = fixture.workspace.world();
+    let who = |name: &str| {
+        let found = importers(&world, &path(name), &Cancel::default()).unwrap().into_iter();
+        let shown = found.map(|(analysis, places)| {
+            let name = analysis.path().file_name().unwrap().to_string_lossy().into_owned();
+            let at = places.iter().map(|place| analysis.lines().line(place.span.start) + 1);
+            format!("{name} {:?}", at.collect::<Vec<_>>())
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    // What goes round in a circle imports itself all the same.
+    assert_eq!(who("a.bitmill"), "b.bitmill [1], c.bitmill [2], recipe.bitmill [1]");
+    assert_eq!(who("b.bitmill"), "a.bitmill [1], c.bitmill [1]");
+    assert_eq!(who("recipe.bitmill"), "");
 }

@@ -488,3 +488,55 @@ fn what_is_offered_has_a_page() {
     }
     assert_eq!(documentation(CompletionKind::Name, "linear"), None);
 }
+
+#[test]
+fn a_filter_in_quotes_is_a_selector() {
+    let preset = |filter: &str| {
+        format!("{HEAD}extend \"coreml_torchao_int4_weight_only_per_group\" {{ filter \"{filter}\" }}\n")
+    };
+    assert_snapshot!(first(&preset("$0"), 5), @r#"
+    all | 18 weights, 279 kB
+    linear | 17 weights, 213 kB
+    embedding | 1 weight, 65.5 kB
+    norm | 4 weights, 512 B
+    embed_tokens → \"embed_tokens\" | 1 weight, 65.5 kB
+    … 29
+    "#);
+    assert_snapshot!(labels(&preset("linear $0")), @r#"and or where"#);
+    assert_snapshot!(labels(&preset("linear where $0")), @r#"params bytes rank in_features out_features kernel groups layer dtype ops not"#);
+    assert_snapshot!(labels(&preset("linear where rank == $0")), @r#"2"#);
+    assert_snapshot!(first(&preset(r#"linear or \"layers.$0\""#), 4), @r#"
+    * | any of 4: 16 weights, 147 kB
+    {0..1} | 2 of 4
+    {2..3} | 2 of 4
+    {0,3} | the first and the last
+    … 8
+    "#);
+    // Quotes within quotes.
+    assert_snapshot!(chosen(&preset("not $0"), "lm_head"), @r#"
+    model "m"
+    target iOS18
+    extend "coreml_torchao_int4_weight_only_per_group" { filter "not \"lm_head\"" }
+    "#);
+    assert_snapshot!(chosen(&preset(r#"\"layers.0.$0\" or conv"#), "mlp"), @r#"
+    model "m"
+    target iOS18
+    extend "coreml_torchao_int4_weight_only_per_group" { filter "\"layers.0.mlp\" or conv" }
+    "#);
+}
+
+#[test]
+fn regular_expressions_are_made_of_words_of_names() {
+    assert_snapshot!(labels(&rule("/layers.*q_p$0/ => int8\n")), @r#"layers mlp embed_tokens lm_head attn down_proj up_proj q_proj k_proj"#);
+    assert_snapshot!(chosen(&rule("/layers.*q_p$0/ => int8\n"), "k_proj"), @r#"
+    model "m"
+    target iOS18
+    /layers.*k_proj/ => int8
+    "#);
+    assert_snapshot!(chosen(&rule(r"/.*\d_p$0x/ => int8"), "k_proj"), @r#"
+    model "m"
+    target iOS18
+    /.*\dk_proj/ => int8
+    "#);
+    assert_snapshot!(labels(&rule("/a/$0 => int8\n")), @r#"=> and or where"#);
+}

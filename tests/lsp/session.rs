@@ -92,6 +92,30 @@ fn every_question_is_answered() {
 }
 
 #[test]
+fn imports_are_a_hierarchy() {
+    with_server(async |client| {
+        client.initialize(json!({})).await;
+        let at = |name: &str| uri(&examples().join(name));
+        let (user, base) = (at("user.bitmill"), at("base.bitmill"));
+        client.open(&base, "scheme w4 = int4 per-group(32)\n").await;
+        client.open(&user, "import \"base.bitmill\"\nlinear => w4\n").await;
+        let start = json!({"position": {"line": 1, "character": 0}});
+        let here = client.about("prepareCallHierarchy", &user, start).await;
+        assert_eq!((&here[0]["name"], &here[0]["uri"]), (&json!("user.bitmill"), &json!(user)));
+        let outgoing = client.request("callHierarchy/outgoingCalls", json!({"item": here[0]})).await;
+        assert_eq!(outgoing.as_array().unwrap().len(), 1, "{outgoing}");
+        assert_eq!(outgoing[0]["to"]["uri"], json!(base));
+        let line = json!({"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 21}});
+        assert_eq!(outgoing[0]["fromRanges"], json!([line]));
+        let on_import = json!({"position": {"line": 0, "character": 10}});
+        let there = client.about("prepareCallHierarchy", &user, on_import).await;
+        assert_eq!(there[0]["uri"], json!(base));
+        let incoming = client.request("callHierarchy/incomingCalls", json!({"item": there[0]})).await;
+        assert_eq!((&incoming[0]["from"]["uri"], &incoming[0]["fromRanges"]), (&json!(user), &json!([line])));
+    });
+}
+
+#[test]
 fn findings_that_are_asked_for_are_not_sent_and_have_names() {
     with_server(async |client| {
         let at = opened(client, json!({"textDocument": {"diagnostic": {}}})).await;

@@ -138,6 +138,7 @@ fn fill(analysis: &Analysis, list: &mut List) {
         Expected::Bound(metric) => words::bounds(metric, list),
         Expected::Count => words::counts(analysis, list),
         Expected::Code => words::codes(analysis, list),
+        Expected::RegexWord => names::regex_words(analysis, list),
         Expected::Nothing => {}
     }
 }
@@ -148,6 +149,7 @@ fn in_text(analysis: &Analysis, list: &mut List) {
         Expected::Path(keyword) => paths::paths(analysis, keyword, list),
         Expected::Preset => words::presets(list),
         Expected::Statement | Expected::Atom { .. } => names::level(analysis, list),
+        Expected::RegexWord => names::regex_words(analysis, list),
         _ => {}
     }
 }
@@ -180,16 +182,20 @@ impl List<'_> {
     /// Adds a text that stands in quotes, which are there already or come with it.
     fn text(&mut self, group: char, kind: CompletionKind, text: &str, detail: &str) -> &mut Completion {
         let quoted = quote(text);
-        let in_text = self.state.in_text;
+        let (in_text, is_nested) = (self.state.in_text, self.state.is_nested);
         let item = self.word(group, kind, text, detail);
-        if in_text {
-            item.insert = quoted[1..quoted.len() - 1].to_string();
-        } else {
-            item.filter = Some(quoted.clone());
-            item.insert = quoted;
+        let written = if in_text { inner_of(&quoted) } else { quoted };
+        if !in_text {
+            item.filter = Some(written.clone());
         }
+        item.insert = if is_nested { inner_of(&quote(&written)) } else { written };
         item
     }
+}
+
+/// A quoted text without its quotes.
+fn inner_of(quoted: &str) -> String {
+    quoted[1..quoted.len() - 1].to_string()
 }
 
 impl Completion {

@@ -76,6 +76,14 @@ pub(super) fn level(analysis: &Analysis, list: &mut List) {
     }
 }
 
+/// The words that names of the model are made of, for a regular expression.
+pub(super) fn regex_words(analysis: &Analysis, list: &mut List) {
+    let Some(open) = analysis.model_state().open() else { return };
+    for (word, sum) in open.names().words().iter().take(MOST_PARTS) {
+        list.word('b', CompletionKind::Name, word, &detail(*sum));
+    }
+}
+
 /// All parts of a level at once: any, and ranges of numbers.
 fn wildcards(written: &[&str], found: &[Part], span: Span, list: &mut List) {
     let sum = found.iter().fold(Sum::default(), |all, part| Sum {

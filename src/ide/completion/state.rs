@@ -2,8 +2,10 @@
 //! be relied on.
 
 use crate::ide::Analysis;
+use crate::recipe::preset::{ParameterKind, Preset};
 use crate::syntax::Span;
 use crate::syntax::keywords::{METRICS, OPERAND_PARTS, STATEMENTS};
+use crate::syntax::lex;
 use crate::syntax::token::{Flaw, Token, TokenKind};
 
 /// What may stand at the cursor.
@@ -71,6 +73,8 @@ pub(super) enum Expected {
     Count,
     /// The code of a rule, in a comment.
     Code,
+    /// A word of names, in a regular expression.
+    RegexWord,
     /// Nothing that is known.
     Nothing,
 }
@@ -84,6 +88,8 @@ pub(super) enum Behind {
     Expect,
     /// `expect every`: `quantized`, `kept`.
     Quantified,
+    /// The text of an option: nothing else.
+    Filter,
 }
 
 /// A scheme so far.
@@ -115,56 +121,139 @@ pub(super) struct State {
     pub prefix: String,
     /// Whether the cursor is within quotes.
     pub in_text: bool,
+    /// Whether what is written stands in a text that stands in quotes itself: its own quotes need a `\`.
+    pub is_nested: bool,
 }
 
 /// The state at an offset.
 pub(super) fn state(analysis: &Analysis, offset: usize) -> State {
-    let at = u32::try_from(offset).unwrap_or(u32::MAX).min(analysis.text().len() as u32);
-    let tokens = analysis.tokens();
+    let (text, tokens) = (analysis.text(), analysis.tokens());
+    let at = text.floor_char_boundary(offset) as u32;
+    let cursor = match cursor(text, tokens, at) {
+        Ok(cursor) => cursor,
+        Err(state) => return *state,
+    };
+    let start = statement_start(analysis, at, cursor.before);
+    let expected = Reader::new(text, &tokens[start..cursor.before], cursor.span).expected();
+    match &expected {
+        Expected::OptionValue(Owner::Preset(name), key) if cursor.in_text && takes_selector(name, key) => {
+            in_filter(text, cursor.span, at)
+        }
+        _ => cursor.state(text, at, expected),
+    }
+}
+
+fn takes_selector(preset: &str, key: &str) -> bool {
+    let parameter = Preset::by_name(preset).and_then(|preset| preset.parameter(key));
+    parameter.is_some_and(|parameter| parameter.kind == ParameterKind::Filter)
+}
+
+/// What of the text the cursor is in.
+struct Cursor {
+    /// The word or the text of the literal around it.
+    span: Span,
+    in_text: bool,
+    /// How many tokens stand before it.
+    before: usize,
+}
+
+impl Cursor {
+    fn state(&self, text: &str, at: u32, expected: Expected) -> State {
+        let prefix = text.get(self.span.start as usize..at as usize).unwrap_or("").to_string();
+        State { expected, span: self.span, prefix, in_text: self.in_text, is_nested: false }
+    }
+}
+
+/// The cursor among tokens; the whole state where they do not matter.
+fn cursor(text: &str, tokens: &[Token], at: u32) -> Result<Cursor, Box<State>> {
     let behind = tokens.partition_point(|token| token.span.end < at);
     let touched = tokens.get(behind).filter(|token| token.span.start < at);
-    let empty = State { expected: Expected::Nothing, span: Span::new(at, at), prefix: String::new(), in_text: false };
-    let (mut span, mut in_text, mut before) = (empty.span, false, behind + usize::from(touched.is_some()));
-    if let Some(token) = touched {
-        let is_closed = token.span.end == at && token.flaw != Some(Flaw::Unterminated);
-        match token.kind {
-            TokenKind::Comment => return in_comment(analysis, token, at).unwrap_or(empty),
-            TokenKind::Regex if !(is_closed && token.span.end - token.span.start > 1) => return empty,
-            TokenKind::Text if !(is_closed && token.span.end - token.span.start > 1) => {
-                let quotes = u32::from(token.flaw != Some(Flaw::Unterminated) && token.flaw != Some(Flaw::Unquoted));
-                span = Span::new(token.span.start + 1, token.span.end.saturating_sub(quotes).max(at));
-                in_text = true;
-                before = behind;
-            }
-            TokenKind::Word | TokenKind::Number => {
-                span = token.span;
-                before = behind;
-            }
-            _ => {}
+    let between = Span::new(at, at);
+    let Some(token) = touched else { return Ok(Cursor { span: between, in_text: false, before: behind }) };
+    let is_closed = token.span.end == at && token.flaw != Some(Flaw::Unterminated);
+    let is_inside = !(is_closed && token.span.end - token.span.start > 1);
+    let is_open = matches!(token.flaw, Some(Flaw::Unterminated | Flaw::Unquoted));
+    let inner = || Span::new(token.span.start + 1, token.span.end.saturating_sub(u32::from(!is_open)).max(at));
+    match token.kind {
+        TokenKind::Comment => {
+            let nothing = Cursor { span: between, in_text: false, before: behind };
+            let state = in_comment(text, token, at);
+            Err(Box::new(state.unwrap_or_else(|| nothing.state(text, at, Expected::Nothing))))
         }
+        TokenKind::Regex if is_inside => {
+            let word = word_around(text, inner(), at);
+            let cursor = Cursor { span: word, in_text: true, before: behind };
+            Err(Box::new(cursor.state(text, at, Expected::RegexWord)))
+        }
+        TokenKind::Text if is_inside => Ok(Cursor { span: inner(), in_text: true, before: behind }),
+        TokenKind::Word | TokenKind::Number => Ok(Cursor { span: token.span, in_text: false, before: behind }),
+        _ => Ok(Cursor { span: between, in_text: false, before: behind + 1 }),
     }
-    let start = statement_start(analysis, at, before);
-    let significant: Vec<&Token> = tokens[start..before]
-        .iter()
-        .filter(|token| !token.kind.is_blank() && !matches!(token.kind, TokenKind::Comment | TokenKind::Unknown))
-        .collect();
-    let statement =
-        Reader { analysis, tokens: &significant, start: significant.first().map_or(span.start, |t| t.span.start) };
-    let prefix = analysis.text().get(span.start as usize..at as usize).unwrap_or("").to_string();
-    State { expected: statement.expected(), span, prefix, in_text }
+}
+
+/// The letters, digits and underscores around the cursor, within a span.
+fn word_around(text: &str, within: Span, at: u32) -> Span {
+    let is_part = |c: &char| c.is_alphanumeric() || *c == '_';
+    let before = text.get(within.start as usize..at as usize).unwrap_or("");
+    let behind = text.get(at as usize..within.end as usize).unwrap_or("");
+    let mut start: usize = before.chars().rev().take_while(is_part).map(char::len_utf8).sum();
+    let letters = &before[before.len() - start..];
+    // In `\d_proj` the letter is no part of a name.
+    let escapes = before[..before.len() - start].chars().rev().take_while(|c| *c == '\\').count();
+    if escapes % 2 == 1 {
+        start -= letters.chars().next().map_or(0, char::len_utf8);
+    }
+    let end: usize = behind.chars().take_while(is_part).map(char::len_utf8).sum();
+    Span::new(at - start as u32, at + end as u32)
+}
+
+/// Within the text of an option that holds a selector: what it says, read like a selector that stands alone.
+fn in_filter(text: &str, literal: Span, at: u32) -> State {
+    let (content, places) = unescaped(text, literal);
+    let at = places.partition_point(|place| *place < at) as u32;
+    let tokens = lex(&content);
+    let mut state = match cursor(&content, &tokens, at) {
+        Ok(cursor) => {
+            let reader = Reader::new(&content, &tokens[..cursor.before], cursor.span);
+            let expected = reader.selector(&reader.tokens, Behind::Filter);
+            cursor.state(&content, at, expected)
+        }
+        Err(state) => *state,
+    };
+    let place = |offset: u32| places.get(offset as usize).copied().unwrap_or(literal.end);
+    state.span = Span::new(place(state.span.start), place(state.span.end));
+    state.is_nested = true;
+    state
+}
+
+/// What a literal says, and where each of its bytes stands in the text, with the end.
+fn unescaped(text: &str, literal: Span) -> (String, Vec<u32>) {
+    let (mut content, mut places) = (String::new(), Vec::new());
+    let mut chars = text.get(literal.range()).unwrap_or("").char_indices().peekable();
+    while let Some((at, mut c)) = chars.next() {
+        if c == '\\'
+            && let Some((_, escaped)) = chars.next_if(|(_, next)| matches!(next, '"' | '\\'))
+        {
+            c = escaped;
+        }
+        content.push(c);
+        places.extend(std::iter::repeat_n(literal.start + at as u32, c.len_utf8()));
+    }
+    places.push(literal.end);
+    (content, places)
 }
 
 /// Within `# bitmill: allow(…)`, the code at the cursor.
-fn in_comment(analysis: &Analysis, comment: &Token, at: u32) -> Option<State> {
-    let written = analysis.text_at(Span::new(comment.span.start, at));
+fn in_comment(text: &str, comment: &Token, at: u32) -> Option<State> {
+    let written = text.get(comment.span.start as usize..at as usize)?;
     let directive = written.strip_prefix('#')?.trim_start().strip_prefix("bitmill:")?.trim_start();
     let list = directive.strip_prefix("allow")?.trim_start().strip_prefix('(')?;
     let prefix = list.rsplit([',', ' ']).next().unwrap_or("").to_string();
     let is_code = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let rest = analysis.text().get(at as usize..comment.span.end as usize)?;
+    let rest = text.get(at as usize..comment.span.end as usize)?;
     let more = rest.len() - rest.trim_start_matches(is_code).len();
     let span = Span::new(at - prefix.len() as u32, at + more as u32);
-    Some(State { expected: Expected::Code, span, prefix, in_text: false })
+    Some(State { expected: Expected::Code, span, prefix, in_text: false, is_nested: false })
 }
 
 /// The first token of the statement that the cursor is in: that of its line, or of one that goes on to it.
@@ -191,18 +280,27 @@ fn statement_start(analysis: &Analysis, at: u32, before: usize) -> usize {
 
 /// Reads the tokens of a statement before the cursor.
 struct Reader<'a> {
-    analysis: &'a Analysis,
-    tokens: &'a [&'a Token],
+    source: &'a str,
+    tokens: Vec<&'a Token>,
     start: u32,
 }
 
 impl<'a> Reader<'a> {
+    /// Those that mean something, of the tokens before what is completed.
+    fn new(source: &'a str, tokens: &'a [Token], completed: Span) -> Reader<'a> {
+        let is_blank =
+            |token: &Token| token.kind.is_blank() || matches!(token.kind, TokenKind::Comment | TokenKind::Unknown);
+        let tokens: Vec<&Token> = tokens.iter().filter(|token| !is_blank(token)).collect();
+        let start = tokens.first().map_or(completed.start, |first| first.span.start);
+        Reader { source, tokens, start }
+    }
+
     fn text(&self, token: &Token) -> &'a str {
-        self.analysis.text_at(token.span)
+        self.source.get(token.span.range()).unwrap_or("")
     }
 
     fn expected(&self) -> Expected {
-        let [first, rest @ ..] = self.tokens else { return Expected::Statement };
+        let [first, rest @ ..] = self.tokens.as_slice() else { return Expected::Statement };
         let keyword = STATEMENTS.iter().find(|known| first.kind == TokenKind::Word && known.word == self.text(first));
         match keyword.map(|keyword| keyword.word) {
             Some(word @ ("model" | "import" | "output")) if rest.is_empty() => Expected::Path(word),
@@ -226,7 +324,7 @@ impl<'a> Reader<'a> {
             },
             Some("expect") => self.expectation(rest),
             Some(_) => Expected::Nothing,
-            None => self.rule(self.tokens, Behind::Rule),
+            None => self.rule(&self.tokens, Behind::Rule),
         }
     }
 
@@ -238,7 +336,7 @@ impl<'a> Reader<'a> {
     }
 
     fn selector(&self, tokens: &[&Token], behind: Behind) -> Expected {
-        let expect = behind != Behind::Rule;
+        let expect = matches!(behind, Behind::Expect | Behind::Quantified);
         let Some(last) = tokens.last() else { return Expected::Atom { expect } };
         let last_text = self.text(last);
         // A condition goes on to a comma.

@@ -116,6 +116,7 @@ pub(super) fn behind(behind: Behind, is_atom: bool, list: &mut List) {
             keyword(EXPECTATIONS, "quantized", list);
             keyword(EXPECTATIONS, "kept", list);
         }
+        Behind::Filter => {}
     }
     for word in CONNECTIVES.iter().filter(|word| word.word != "not" && (is_atom || word.word != "where")) {
         list.word('c', CompletionKind::Keyword, word.word, word.meaning);
