@@ -24,6 +24,15 @@ pub fn list<S: AsRef<str>>(names: &[S], show: usize) -> String {
     }
 }
 
+/// The names that are nearest to one that a model does not have, as help; `none` when there are none.
+pub fn nearest_help(near: &[String], none: String) -> String {
+    match near {
+        [] => none,
+        [one] => format!("the nearest is {}", list(&[one], 1)),
+        several => format!("the nearest are {}", list(several, 3)),
+    }
+}
+
 /// Labels the target that makes it so and offers to raise it to an operator set: on every platform that the
 /// recipe names and that is older. Without a target the operator set is that of the package which is the model.
 pub fn needs_set(finding: &mut Finding, context: &Context, set: &'static OperatorSet) {

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::draw::When;
 use crate::project::Given;
 use crate::run::OutputFormat;
 use crate::scheme::Arithmetic;
+use crate::session::command::COMMANDS;
 
 /// Check quantization recipes for Core ML, see what they decide for every weight, and run them.
 #[derive(Debug, Parser)]
@@ -23,15 +25,17 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum When {
-    /// On a terminal, unless NO_COLOR is set; elsewhere only if CLICOLOR_FORCE is
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
+/// The command line with its help, that of the prompt's commands included.
+pub fn command() -> clap::Command {
+    let mut help =
+        "Lines are statements, selectors and schemes of the language, or commands. Where no terminal is, the \
+                    lines of standard input are answered one after the other, up to the first that has errors.\n\n\
+                    Commands:\n"
+            .to_string();
+    for entry in COMMANDS {
+        help += &format!("  {}\n          {}\n", entry.form, entry.meaning);
+    }
+    Cli::command().mut_subcommand("repl", |repl| repl.after_long_help(help))
 }
 
 /// A command.
@@ -61,6 +65,8 @@ pub enum Command {
     Presets(PresetsArgs),
     /// Begin a recipe with a preset
     New(NewArgs),
+    /// Try things at a prompt: statements, selectors, schemes and experiments, answered at once
+    Repl(ReplArgs),
     /// Serve editors: the language server, on standard input and output
     Lsp(LspArgs),
     /// Write completions for a shell to standard output
@@ -332,6 +338,32 @@ pub struct LspArgs {
     /// Serve on standard input and output, which is the default: some editors say so
     #[arg(long, conflicts_with = "listen")]
     pub stdio: bool,
+}
+
+/// Arguments of `repl`.
+#[derive(Debug, Args)]
+pub struct ReplArgs {
+    /// The recipe to go on with; it is looked at again when it changes elsewhere
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: Option<PathBuf>,
+    /// The model, in place of the one that the recipe names
+    #[arg(long, short, value_hint = ValueHint::AnyPath)]
+    pub model: Option<PathBuf>,
+    /// Answer this line and end; may be given several times
+    #[arg(short = 'c', value_name = "LINE", action = clap::ArgAction::Append, allow_hyphen_values = true)]
+    pub lines: Vec<String>,
+    /// Go on after a line that has errors; the exit status still tells
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Without a terminal: show each line before its answer
+    #[arg(long)]
+    pub echo: bool,
+    /// Answer in JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Show how long things take
+    #[arg(long)]
+    pub time: bool,
 }
 
 /// Arguments of `man`.

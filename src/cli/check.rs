@@ -5,12 +5,13 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::args::{CheckArgs, Deny, Format};
-use super::draw::{Artist, summary};
 use super::failure::{Failure, error};
-use super::terminal::{Painter, Style, Terminal};
 use super::{Exit, edit, is_stdin, read, recipes, watch};
 use crate::check::report::{self, Checked, Failed};
 use crate::check::{Finding, words};
+use crate::draw::difference;
+use crate::draw::findings::{Artist, summary};
+use crate::draw::terminal::{Painter, Style, Terminal};
 use crate::project::{Counts, Disk, Mended, Project, mend_all};
 use crate::recipe::Loader;
 
@@ -135,8 +136,8 @@ impl Round {
         let checked = self.checked();
         let text = match args.format {
             Format::Text => return self.draw(&checked, terminal),
-            Format::Json => super::json::text(&report::Document::new(&checked, &failed)),
-            Format::Sarif => super::json::text(&report::sarif(&checked, &failed)),
+            Format::Json => crate::json::text(&report::Document::new(&checked, &failed)),
+            Format::Sarif => crate::json::text(&report::sarif(&checked, &failed)),
             Format::Github => report::github(&checked, &failed),
         };
         self.put(terminal, &text)
@@ -172,14 +173,14 @@ impl Round {
             _ = writeln!(text, "{}: {done} applied", path.display());
             let mut told = HashSet::new();
             for title in applied.iter().filter(|title| told.insert(title.as_str())) {
-                _ = writeln!(text, "  {}", paint.put(Style::Good, super::terminal::clean(title)));
+                _ = writeln!(text, "  {}", paint.put(Style::Good, crate::draw::terminal::clean(title)));
             }
             text.push('\n');
         }
         self.put(terminal, &text)?;
         let mut left = MOST_DRAWN;
         for one in checked.iter().filter(|one| !one.findings.is_empty()) {
-            let artist = Artist::new(one.recipe, terminal, paint);
+            let artist = Artist::new(&one.recipe.sources, terminal, paint);
             for finding in one.findings.iter().take(left) {
                 self.put(terminal, &format!("{}{}", artist.draw(finding), if self.out_taken { "\n" } else { "" }))?;
             }
@@ -233,7 +234,7 @@ fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> R
     for ((path, _), (before, mended)) in texts.iter().zip(diffs.iter().flatten()) {
         if mended.text != *before {
             changes += mended.applied.len();
-            terminal.text(&edit::unified(path, before, &mended.text, terminal.paint))?;
+            terminal.text(&difference::unified(path, before, &mended.text, terminal.paint))?;
         }
     }
     let counts = Counts::of(round.projects.iter().flat_map(|project| project.findings()));
@@ -251,7 +252,7 @@ pub fn draw_errors(project: &Project, terminal: &mut Terminal) -> bool {
     let paint: Painter = terminal.paint_err;
     let errors = project.findings().iter().filter(|finding| finding.severity == crate::check::Severity::Error);
     if counts.errors > 0 {
-        let artist = Artist::new(project.recipe(), terminal, paint);
+        let artist = Artist::new(&project.recipe().sources, terminal, paint);
         for finding in errors.take(MOST_DRAWN) {
             terminal.note(artist.draw(finding));
         }

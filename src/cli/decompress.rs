@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
+use super::Exit;
 use super::args::DecompressArgs;
 use super::failure::Failure;
-use super::progress::watched;
-use super::table::{Cell, Column, Table};
-use super::terminal::{Terminal, clean};
-use super::{Exit, json};
+use crate::draw::progress::watched;
+use crate::draw::table::{Cell, Column, Table};
+use crate::draw::terminal::{Terminal, clean};
+use crate::json;
 use crate::model::Model;
 use crate::run::decompress::{Decompress, Decompressed, decompress};
 use crate::run::outcome;

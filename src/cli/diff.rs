@@ -1,13 +1,15 @@
 //! `bitmill diff`
 
+use super::Exit;
 use super::args::DiffArgs;
 use super::failure::Failure;
-use super::table::{Cell, Column, Table};
-use super::terminal::{Style, Terminal, clean};
-use super::{Exit, heading, json};
 use crate::check::words::list;
 use crate::diff::{Comparison, Pair, ProgramChange, ValueChange, compare};
+use crate::draw::heading;
+use crate::draw::table::{Cell, Column, Table};
+use crate::draw::terminal::{Style, Terminal, clean};
 use crate::inspect::Sum;
+use crate::json;
 use crate::model::Model;
 use crate::plan::words::shape;
 use crate::run::outcome::decibels;

@@ -2,8 +2,9 @@
 
 use super::args::ExplainArgs;
 use super::failure::Failure;
-use super::terminal::Terminal;
-use super::{Exit, markdown, unknown};
+use super::{Exit, unknown};
+use crate::draw::markdown;
+use crate::draw::terminal::Terminal;
 use crate::glossary;
 
 pub fn run(args: &ExplainArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {

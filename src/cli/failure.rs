@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::terminal::{Style, Terminal, clean};
 use super::{Exit, USAGE};
+use crate::draw::terminal::{Style, Terminal, clean};
 use crate::formats::output::OutputError;
 use crate::model::ModelError;
 use crate::project::ProjectError;

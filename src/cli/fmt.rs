@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::args::FmtArgs;
 use super::failure::{Failure, error};
-use super::terminal::Terminal;
 use super::{Exit, edit, is_stdin, read, recipes};
+use crate::draw::difference;
+use crate::draw::terminal::Terminal;
 use crate::syntax::format;
 use crate::words::count;
 
@@ -45,7 +46,7 @@ fn file(args: &FmtArgs, path: &Path, terminal: &mut Terminal) -> Result<bool, Fa
         terminal.line(shown.display())?;
     }
     if args.diff && changes {
-        terminal.text(&edit::unified(&shown, &text, &formatted, terminal.paint))?;
+        terminal.text(&difference::unified(&shown, &text, &formatted, terminal.paint))?;
     }
     if args.check || args.diff {
         return Ok(changes);

@@ -4,14 +4,16 @@ use std::path::Path;
 
 use super::args::InspectArgs;
 use super::failure::Failure;
-use super::json::{self, ModelShape};
-use super::table::{Cell, Column, Table};
-use super::terminal::{Style, Terminal, clean};
-use super::{Exit, heading, inspect_export, inspect_program, nearest_help};
+use super::{Exit, inspect_export, inspect_program};
 use crate::check::words;
+use crate::draw::heading;
+use crate::draw::table::{Cell, Column, Table};
+use crate::draw::terminal::{Style, Terminal, clean};
+use crate::draw::values::{bars, number};
 use crate::inspect::export::ExportSummary;
 use crate::inspect::program::ProgramSummary;
-use crate::inspect::{BARS, Sum, Values, values};
+use crate::inspect::{Sum, Values, values};
+use crate::json::{self, ModelShape};
 use crate::model::nearest_names;
 use crate::model::{Model, Weight, layers};
 use crate::plan::words::shape;
@@ -77,7 +79,7 @@ fn chosen<'m>(model: &'m Model, text: &str) -> Result<Vec<&'m Weight>, Failure> 
     let found: Vec<&Weight> = model.weights.iter().filter(|weight| pattern.matches(weight)).collect();
     if found.is_empty() {
         let near = nearest_names(model, text.trim_matches('"'), 3);
-        let help = nearest_help(&near, "without a pattern, every tensor is listed".to_string());
+        let help = words::nearest_help(&near, "without a pattern, every tensor is listed".to_string());
         return Err(Failure::usage(format!("`{}` matches no tensor of the model", clean(text)), help));
     }
     Ok(found)
@@ -286,46 +288,4 @@ fn values_table(weights: &[&Weight], values: &[Option<Values>], unicode: bool) -
         ]);
     }
     table
-}
-
-/// A value with three digits.
-fn number(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_string(),
-        magnitude if !(1e-3..1e5).contains(&magnitude) => format!("{value:.2e}"),
-        magnitude => {
-            let decimals = (2 - magnitude.log10().floor() as i32).max(0) as usize;
-            format!("{value:.decimals$}")
-        }
-    }
-}
-
-/// A histogram as a line of blocks; what is not quite empty is not shown as empty.
-fn bars(histogram: &[u64; BARS], unicode: bool) -> String {
-    let blocks = if unicode {
-        [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
-    } else {
-        [' ', '.', '.', ':', ':', '+', '+', '#', '#']
-    };
-    let highest = histogram.iter().copied().max().unwrap_or(0).max(1) as f64;
-    let height = |n: &u64| if *n == 0 { 0 } else { ((*n as f64 / highest * 8.0).round() as usize).clamp(1, 8) };
-    histogram.iter().map(|n| blocks[height(n)]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_three_digits() {
-        let shown = [0.0, 1.0, -0.05, 123.456, 0.000_01, 1e9, 99_999.0].map(number);
-        assert_eq!(shown, ["0", "1.00", "-0.0500", "123", "1.00e-5", "1.00e9", "99999"]);
-    }
-
-    #[test]
-    fn one_value_is_seen_beside_many() {
-        let mut histogram = [0; BARS];
-        (histogram[0], histogram[12], histogram[13]) = (1, 1_000_000, 500_000);
-        assert_eq!(bars(&histogram, true), "▁           █▄          ");
-    }
 }

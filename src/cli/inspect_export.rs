@@ -1,10 +1,10 @@
 //! What `bitmill inspect` shows of an export beside its weights.
 
 use super::failure::Failure;
-use super::heading;
-use super::table::{Cell, Column, Table};
-use super::terminal::{Style, Terminal, clean};
 use crate::check::words::list;
+use crate::draw::heading;
+use crate::draw::table::{Cell, Column, Table};
+use crate::draw::terminal::{Style, Terminal, clean};
 use crate::inspect::export::ExportSummary;
 use crate::words::{count, thousands};
 

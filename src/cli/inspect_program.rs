@@ -1,9 +1,9 @@
 //! What `bitmill inspect` shows of a package beside its weights.
 
 use super::failure::Failure;
-use super::heading;
-use super::table::{Cell, Column, Table};
-use super::terminal::{Style, Terminal, clean};
+use crate::draw::heading;
+use crate::draw::table::{Cell, Column, Table};
+use crate::draw::terminal::{Style, Terminal, clean};
 use crate::inspect::program::ProgramSummary;
 use crate::words::{count, size, thousands};
 

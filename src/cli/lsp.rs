@@ -5,7 +5,7 @@ use std::io::Write;
 use super::Exit;
 use super::args::LspArgs;
 use super::failure::Failure;
-use super::terminal::Terminal;
+use crate::draw::terminal::Terminal;
 use crate::lsp::{self, Ended};
 
 pub fn run(args: &LspArgs, _: &mut Terminal) -> Result<Exit, Failure> {

@@ -4,7 +4,6 @@ mod args;
 mod check;
 mod decompress;
 mod diff;
-mod draw;
 mod edit;
 mod explain;
 mod failure;
@@ -12,18 +11,14 @@ mod fmt;
 mod inspect;
 mod inspect_export;
 mod inspect_program;
-pub mod json;
 mod lsp;
-mod markdown;
 mod new;
 mod plan;
 mod presets;
-mod progress;
+mod repl;
 mod rules;
 mod run;
 mod shell;
-mod table;
-mod terminal;
 mod watch;
 mod why;
 
@@ -32,15 +27,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use clap::{ColorChoice, FromArgMatches};
 
-use crate::check::words;
+use crate::draw::terminal;
+use crate::draw::terminal::Terminal;
 use crate::formats::output;
 use crate::project::{self, Disk, Project, ProjectError};
 use crate::scheme::Arithmetic;
 use args::{Cli, Command, ProjectArgs};
 use failure::Failure;
-use terminal::{Style, Terminal};
 
 /// How a command ended, as its exit status says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +71,7 @@ pub fn main() -> ExitCode {
         Some("never") => ColorChoice::Never,
         _ => ColorChoice::Auto,
     };
-    let parsed = Cli::command().color(choice).try_get_matches_from(arguments);
+    let parsed = args::command().color(choice).try_get_matches_from(arguments);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -86,7 +81,11 @@ pub fn main() -> ExitCode {
         }
     };
     survive_size_limits();
-    interruptible();
+    match &cli.command {
+        // A prompt has handlers of its own.
+        Command::Repl(args) if repl::is_interactive(args) => {}
+        _ => interruptible(),
+    }
     let mut terminal = Terminal::new(cli.color);
     let ended = run(&cli.command, &mut terminal).and_then(|exit| {
         terminal.flush()?;
@@ -146,6 +145,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Rules(args) => rules::run(args, terminal),
         Command::Presets(args) => presets::run(args, terminal),
         Command::New(args) => new::run(args, terminal),
+        Command::Repl(args) => repl::run(args, terminal),
         Command::Lsp(args) => lsp::run(args, terminal),
         Command::Completions(args) => shell::completions(args, terminal),
         Command::Man(args) => shell::man(args, terminal),
@@ -205,28 +205,13 @@ fn unknown(what: &str, word: &str, nearest: Option<&str>, else_help: &str) -> Fa
     }
 }
 
-/// The names that are nearest to one that a model does not have, as help; `none` when there are none.
-fn nearest_help(near: &[String], none: String) -> String {
-    match near {
-        [] => none,
-        [one] => format!("the nearest is {}", words::list(&[one], 1)),
-        several => format!("the nearest are {}", words::list(several, 3)),
-    }
-}
-
-/// A heading of a part of an output.
-fn heading(terminal: &mut Terminal, text: &str) -> std::io::Result<()> {
-    let text = terminal.paint.put(Style::Bold, text);
-    terminal.line(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_arguments_are_consistent() {
-        Cli::command().debug_assert();
+        args::command().debug_assert();
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use super::args::PresetsArgs;
 use super::failure::Failure;
-use super::table::{Cell, Column, Table};
-use super::terminal::{Style, Terminal};
-use super::{Exit, json, markdown, unknown};
+use super::{Exit, unknown};
+use crate::draw::markdown;
+use crate::draw::table::{Cell, Column, Table};
+use crate::draw::terminal::{Style, Terminal};
 use crate::glossary;
+use crate::json;
 use crate::nearest::nearest;
 use crate::recipe::preset::{PRESETS, Preset};
 

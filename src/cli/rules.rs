@@ -1,12 +1,13 @@
 //! `bitmill rules`
 
+use super::Exit;
 use super::args::JsonArgs;
 use super::failure::Failure;
-use super::table::{Cell, Column, Table};
-use super::terminal::{Style, Terminal};
-use super::{Exit, json};
 use crate::check::Severity;
 use crate::check::rules::RULES;
+use crate::draw::table::{Cell, Column, Table};
+use crate::draw::terminal::{Style, Terminal};
+use crate::json;
 use crate::words::count;
 
 pub fn run(args: &JsonArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {

@@ -2,24 +2,22 @@
 
 use std::io::Write;
 
-use clap::CommandFactory;
-
-use super::args::{Cli, CompletionsArgs, ManArgs};
+use super::args::{CompletionsArgs, ManArgs, command};
 use super::failure::Failure;
-use super::terminal::Terminal;
 use super::{Exit, unknown};
+use crate::draw::terminal::Terminal;
 use crate::nearest::nearest;
 
 pub fn completions(args: &CompletionsArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     // Into memory first: the generator panics when its writer fails, as a closed pipe does.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "bitmill", &mut script);
+    clap_complete::generate(args.shell, &mut command(), "bitmill", &mut script);
     terminal.out().write_all(&script)?;
     Ok(Exit::Fine)
 }
 
 pub fn man(args: &ManArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let mut command = Cli::command();
+    let mut command = command();
     command.build();
     let page = match &args.command {
         None => command,

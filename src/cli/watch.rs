@@ -11,8 +11,8 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use super::args::{CheckArgs, Format};
 use super::check::Round;
 use super::failure::Failure;
-use super::terminal::{Style, Terminal};
 use super::{Exit, is_stdin};
+use crate::draw::terminal::{Style, Terminal};
 
 /// Editors write in several steps: changes that follow each other so closely are one.
 const QUIET: Duration = Duration::from_millis(80);

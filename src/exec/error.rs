@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::formats::shown;
+use crate::words::shown;
 use crate::graph::check::Place;
 use crate::graph::index::NameError;
 use crate::graph::ops::OpError;

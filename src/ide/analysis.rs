@@ -9,7 +9,7 @@ use super::workspace::canonical;
 use crate::check::{self, Finding};
 use crate::model::Model;
 use crate::plan::{Plan, Totals};
-use crate::recipe::{FileId, Place, Recipe, Source};
+use crate::recipe::{FileId, NoImports, Place, Recipe, Source, resolve};
 use crate::syntax::token::{Token, TokenKind};
 use crate::syntax::tree::Statement;
 use crate::syntax::{LineIndex, Span, lex};
@@ -77,6 +77,14 @@ impl Analysis {
         let files = analysis.files().into_iter().chain(looked_for);
         analysis.depends_on = files.map(|path| canonical(&path)).collect();
         analysis
+    }
+
+    /// Of a text alone, without imports, model and findings: enough to tell what its words are.
+    pub fn of_text(text: &str) -> Analysis {
+        let path = PathBuf::new();
+        let recipe = resolve(&path, text, &NoImports);
+        let checked = check::Analysis { recipe, plan: None, findings: Vec::new() };
+        Analysis::new(path, checked, ModelState::None, Vec::new(), Arc::default())
     }
 
     /// The recipe's path, as the editor names it.

@@ -25,6 +25,11 @@ impl Cancel {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// The flag itself, for work that asks nothing else.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+
     /// Goes on only while the answer is wanted.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod models;
 mod names;
 pub mod navigation;
 mod prospects;
+pub mod scheme_facts;
 pub mod semantic_tokens;
 mod settings;
 pub mod signature_help;

@@ -95,7 +95,7 @@ impl OpenModel {
     }
 
     /// The weights that a selector of a recipe matches, in order.
-    pub(super) fn matching(&self, recipe: &Recipe, selector: &Selector) -> Vec<&Weight> {
+    pub fn matching(&self, recipe: &Recipe, selector: &Selector) -> Vec<&Weight> {
         let is_match = |weight: &&Weight| selector.matches(&plan::in_precision(recipe, weight));
         // Sorting all names takes longer than trying one selector on each.
         let Some(index) = self.index.get() else { return self.model.weights.par_iter().filter(is_match).collect() };

@@ -47,7 +47,8 @@ pub(super) struct Prospect {
 }
 
 /// A layer that stands for any where there is no model.
-static ANY: LazyLock<Option<Model>> = LazyLock::new(|| Model::listing("any.weight linear 4096x4096 fp16").ok());
+pub(super) static ANY: LazyLock<Option<Model>> =
+    LazyLock::new(|| Model::listing("any.weight linear 4096x4096 fp16").ok());
 
 impl<'a> Prospects<'a> {
     /// Of the statement of the recipe itself that begins at an offset: the weights that a rule matches, or those of
@@ -66,6 +67,11 @@ impl<'a> Prospects<'a> {
         let rules: Vec<usize> =
             (0..recipe.rules.len()).filter(|&at| begins(recipe.rules[at].place) || uses(&recipe.rules[at])).collect();
         Prospects::of_rules(analysis, &rules)
+    }
+
+    /// Of a layer that stands for any.
+    pub fn of_any(analysis: &'a Analysis) -> Prospects<'a> {
+        Prospects::of_rules(analysis, &[])
     }
 
     /// Of the weights that one of these rules matches.

@@ -34,8 +34,8 @@ pub enum Unavailable {
     Unreadable(#[from] ProjectError),
 }
 
-/// Open documents, folders and settings, as they change.
-#[derive(Debug, Default)]
+/// Open documents, folders and settings, as they change. Cheap to clone: clones go their own ways.
+#[derive(Debug, Clone, Default)]
 pub struct Workspace {
     world: World,
 }

@@ -172,6 +172,7 @@ fn weights_of(
             shape: first.tensor.shape.clone(),
             dtype: first.tensor.dtype.dtype(),
             bytes: first.tensor.bytes,
+            halved: None,
             compressed: None,
             location: Location { file: 0, offset: archive.offset(&first.tensor) },
             name,

@@ -21,6 +21,8 @@ pub struct Power {
     pub noise: f64,
     /// max |w − ŵ|; infinite where the noise is.
     pub largest: f64,
+    /// Σ |w − ŵ|; infinite where the noise is.
+    pub absolute: f64,
     /// Elements in the sums.
     pub count: usize,
 }
@@ -56,6 +58,11 @@ impl Power {
         if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
     }
 
+    /// The mean absolute error; 0 where there are no elements.
+    pub fn mean(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.absolute / self.count as f64 }
+    }
+
     /// The powers of two tensors taken as one.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
@@ -63,6 +70,7 @@ impl Power {
             signal: self.signal + other.signal,
             noise: self.noise + other.noise,
             largest: self.largest.max(other.largest),
+            absolute: self.absolute + other.absolute,
             count: self.count + other.count,
         }
     }
@@ -83,6 +91,7 @@ struct Sums {
     signal: [f64; LANES],
     noise: [f64; LANES],
     largest: [f64; LANES],
+    absolute: [f64; LANES],
     left_out: [u32; LANES],
 }
 
@@ -98,6 +107,7 @@ impl Sums {
         self.signal[lane] += if finite { w * w } else { 0.0 };
         self.noise[lane] += size * size;
         self.largest[lane] = self.largest[lane].max(size);
+        self.absolute[lane] += size;
         self.left_out[lane] += u32::from(!finite);
     }
 }
@@ -138,6 +148,7 @@ multiversion! {
             signal: sums.signal.iter().sum(),
             noise: sums.noise.iter().sum(),
             largest: sums.largest.iter().fold(0.0, |most, size| most.max(*size)),
+            absolute: sums.absolute.iter().sum(),
             count: original.len() - sums.left_out.iter().sum::<u32>() as usize,
         }
     }
@@ -153,6 +164,7 @@ mod tests {
         let changed = [3.0f32, -3.0, 0.0];
         let power = Power::between(&original, &changed).unwrap();
         assert_eq!((power.signal, power.noise, power.largest, power.count), (25.25, 1.25, 1.0, 3));
+        assert_eq!((power.absolute, power.mean()), (1.5, 0.5));
         assert_eq!(Power::between(&original, &original).unwrap().noise, 0.0);
     }
 
@@ -160,7 +172,7 @@ mod tests {
     fn what_was_not_finite_is_left_out_and_what_became_so_is_all_noise() {
         let original = [1.0f32, f32::NEG_INFINITY, f32::NAN, 2.0];
         let power = Power::between(&original, &[1.0, f32::NAN, 0.0, 2.0]).unwrap();
-        assert_eq!(power, Power { signal: 5.0, noise: 0.0, largest: 0.0, count: 2 });
+        assert_eq!(power, Power { signal: 5.0, count: 2, ..Power::default() });
         let lost = Power::between(&original, &[f32::NAN, 0.0, 0.0, 2.0]).unwrap();
         assert_eq!(lost.noise, f64::INFINITY);
     }

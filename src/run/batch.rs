@@ -4,7 +4,7 @@ use crate::values::BATCH;
 
 /// Neighbours whose elements together stay within [`BATCH`], or a larger one with those behind it that have none.
 /// `elements` tells how many of an item are held in memory, and is asked once for each, in their order.
-pub(super) fn batches<T>(items: &[T], mut elements: impl FnMut(&T) -> u64) -> Vec<&[T]> {
+pub(crate) fn batches<T>(items: &[T], mut elements: impl FnMut(&T) -> u64) -> Vec<&[T]> {
     let mut batches = Vec::new();
     let (mut begin, mut sum) = (0, 0u64);
     for (index, item) in items.iter().enumerate() {

@@ -8,6 +8,7 @@ mod batch;
 mod beside;
 pub mod decompress;
 mod layout;
+pub mod measure;
 pub mod outcome;
 mod package;
 pub mod parts;
@@ -40,8 +41,9 @@ use crate::plan::{self, Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
 use crate::quant::palette::PaletteError;
 use crate::recipe::Recipe;
-use crate::values::{self, BATCH, Values};
-use batch::batches;
+use crate::values::{self, Values};
+pub use crate::values::BATCH;
+pub(crate) use batch::batches;
 use beside::pipelined;
 use layout::{Item, Layout};
 pub use parts::OutputFormat;
@@ -328,13 +330,14 @@ fn pass<'l>(
 
 /// A weight and its values as they are worked on: in the precision that the recipe asks for.
 fn worked<'j>(
-    job: &'j Job,
+    recipe: &Recipe,
+    model: &'j Model,
     data: &'j ModelData,
     index: usize,
 ) -> Result<(Cow<'j, crate::model::Weight>, Values<'j>), RunError> {
-    let weight = &job.model.weights[index];
-    let values = values::read(data, job.model, weight)?;
-    let worked = plan::in_precision(job.recipe, weight);
+    let weight = &model.weights[index];
+    let values = values::read(data, model, weight)?;
+    let worked = plan::in_precision(recipe, weight);
     let values = match values {
         Values::F32(values) if worked.dtype == DType::F16 => {
             Values::F16(values.par_iter().map(|value| precision::halved(*value)).collect::<Vec<_>>().into())
@@ -345,12 +348,12 @@ fn worked<'j>(
 }
 
 /// How many values of a weight the precision that the recipe asks for cannot hold.
-fn beyond_fp16(job: &Job, data: &ModelData, index: usize) -> Result<u64, RunError> {
-    let weight = &job.model.weights[index];
-    if plan::in_precision(job.recipe, weight).dtype == weight.dtype {
+fn beyond_fp16(recipe: &Recipe, model: &Model, data: &ModelData, index: usize) -> Result<u64, RunError> {
+    let weight = &model.weights[index];
+    if plan::in_precision(recipe, weight).dtype == weight.dtype {
         return Ok(0);
     }
-    Ok(match values::read(data, job.model, weight)? {
+    Ok(match values::read(data, model, weight)? {
         Values::F32(values) => values.par_iter().filter(|value| is_beyond(**value)).count() as u64,
         Values::F16(_) | Values::Bf16(_) => 0,
     })
@@ -367,8 +370,8 @@ fn change(
 ) -> Result<Result<(Made, WeightReport), Fact>, RunError> {
     let begun = Instant::now();
     let before = job.model.weights[index].bytes;
-    let (weight, values) = worked(job, data, index)?;
-    let beyond = beyond_fp16(job, data, index)?;
+    let (weight, values) = worked(job.recipe, job.model, data, index)?;
+    let beyond = beyond_fp16(job.recipe, job.model, data, index)?;
     if beyond > 0 {
         return Ok(Err(Fact::BeyondFp16(beyond)));
     }

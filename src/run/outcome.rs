@@ -30,8 +30,13 @@ pub fn summary(report: &Report) -> String {
 
 /// What it wrote, and how long it took.
 pub fn written(report: &Report) -> String {
+    format!("{} in {:.2} s", wrote(report), report.elapsed.as_secs_f64())
+}
+
+/// What it wrote.
+pub fn wrote(report: &Report) -> String {
     let (output, format) = (report.output.display(), report.format.word());
-    format!("wrote {output} ({format}, {}) in {:.2} s", size(report.written), report.elapsed.as_secs_f64())
+    format!("wrote {output} ({format}, {})", size(report.written))
 }
 
 /// A ratio in dB: `exact` where nothing is lost, `destroyed` where nothing is left, as where a finite value has become

@@ -118,7 +118,7 @@ impl<'a> Work<'a> {
             let constant = &package.constants[index];
             let survivors = match scheme.sparse() {
                 Some(sparse) if job.format == OutputFormat::MlPackage => {
-                    let (weight, values) = super::worked(job, &data, index)?;
+                    let (weight, values) = super::worked(job.recipe, job.model, &data, index)?;
                     work::survivors(&weight, &values, sparse, cancel)?
                 }
                 _ => 0,

@@ -9,6 +9,8 @@ mod explain;
 mod formats;
 mod models;
 mod plan;
+mod prompt;
+mod repl;
 mod run;
 mod streams;
 mod watch;

@@ -177,7 +177,7 @@ impl<R: Read + Seek> Reader<'_, R> {
                 return Err(placed(Pt2Fault::PickledTensor(name)));
             }
             let Some(&member) = self.index.get(&path) else {
-                let what = format!("lies in `{}`, which the archive does not hold", super::super::shown(&path));
+                let what = format!("lies in `{}`, which the archive does not hold", crate::words::shown(&path));
                 return Err(placed(Pt2Fault::Tensor { name, what }));
             };
             let tensor = StoredTensor::new(&name, tensor, member, self.members[member].size, self.len);

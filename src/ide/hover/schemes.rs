@@ -3,16 +3,14 @@
 use std::fmt::Write;
 
 use super::word;
-use crate::coreml::feature::{Feature, lowest_set};
 use crate::ide::Analysis;
 use crate::ide::navigation::scheme_at;
-use crate::ide::prospects::Prospects;
+use crate::ide::scheme_facts;
 use crate::ide::walk::Leaf;
-use crate::plan::words::{arithmetic, change};
+use crate::plan::words::change;
 use crate::recipe::{NamedScheme, Recipe};
-use crate::scheme::{ActivationScheme, Mapping, Scheme, WeightScheme};
+use crate::scheme::Scheme;
 use crate::syntax::tree::{Expectation, Statement, StatementKind};
-use crate::translation::translations;
 
 /// The scheme at an offset: of the part under the cursor its meaning, then all of the scheme.
 pub(super) fn page(analysis: &Analysis, offset: usize, leaf: Option<Leaf<'_>>) -> Option<String> {
@@ -60,42 +58,27 @@ fn describe_name(page: &mut String, named: &NamedScheme) {
 /// Size, operators, systems and translations.
 fn describe(page: &mut String, analysis: &Analysis, statement: &Statement, scheme: &Scheme) {
     _ = writeln!(page, "\n```bitmill\n{scheme}\n```\n");
-    if scheme.weights == WeightScheme::Keep && scheme.sparse.is_none() {
-        return;
-    }
-    let mut prospects = Prospects::of(analysis, statement.span.start);
-    let prospect = prospects.judge(scheme);
-    if let Some(why) = prospect.unfit {
+    let Some(facts) = scheme_facts::of_statement(analysis, statement.span.start, scheme) else { return };
+    if let Some(why) = facts.unfit {
         _ = writeln!(page, "- **does not fit**: {why}");
     }
-    if let Some((before, after, bits)) = prospect.sizes {
+    if let Some((before, after, bits)) = facts.sizes {
         _ = writeln!(page, "- {bits:.2} bits per weight, {}", change(before, after));
     }
-    let mut operators = prospects.operators(scheme);
-    if scheme.activations.is_some() {
-        operators.extend(Feature::Activations.need().operators.split(", "));
-    }
-    if !operators.is_empty() {
-        let operators: Vec<String> = operators.iter().map(|operator| format!("`{operator}`")).collect();
+    if !facts.operators.is_empty() {
+        let operators: Vec<String> = facts.operators.iter().map(|operator| format!("`{operator}`")).collect();
         _ = writeln!(page, "- Core ML operators: {}", operators.join(", "));
     }
-    let set = lowest_set(scheme);
-    _ = writeln!(page, "- runs from {} ({})", set.systems(), set.name);
-    if is_symmetric(scheme) {
-        _ = writeln!(page, "- {}", arithmetic(analysis.recipe()));
+    _ = writeln!(page, "- runs from {} ({})", facts.set.systems(), facts.set.name);
+    if let Some(arithmetic) = facts.arithmetic {
+        _ = writeln!(page, "- {arithmetic}");
     }
     _ = write!(page, "\n```python\n");
-    for translation in translations(scheme) {
+    for translation in facts.translations {
         match translation.code {
             Ok(code) => _ = writeln!(page, "# {}\n{code}", translation.tool),
             Err(why) => _ = writeln!(page, "# {}: {}", translation.tool, why.replace('`', "")),
         }
     }
     _ = writeln!(page, "```");
-}
-
-/// Whether the arithmetic makes a difference.
-fn is_symmetric(scheme: &Scheme) -> bool {
-    let of_weights = matches!(&scheme.weights, WeightScheme::Affine(affine) if affine.mapping == Mapping::Symmetric);
-    of_weights || matches!(scheme.activations, Some(ActivationScheme::Static { .. }))
 }

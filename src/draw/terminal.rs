@@ -4,14 +4,38 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
 
-use super::args::When;
+use super::When;
 
 /// Standard output, until nobody reads it any more: what is written then goes nowhere, and the command still
 /// ends with the status that it earns.
 #[derive(Debug)]
 struct Output {
-    stdout: Stdout,
+    sink: Sink,
     is_closed: bool,
+}
+
+/// What takes the output.
+#[derive(Debug)]
+enum Sink {
+    Stdout(Stdout),
+    /// Kept, to be shown later or elsewhere.
+    Memory(Vec<u8>),
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Sink::Stdout(stdout) => stdout.write(bytes),
+            Sink::Memory(kept) => kept.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Sink::Stdout(stdout) => stdout.flush(),
+            Sink::Memory(_) => Ok(()),
+        }
+    }
 }
 
 impl Output {
@@ -32,7 +56,7 @@ impl Write for Output {
         if self.is_closed {
             return Ok(bytes.len());
         }
-        let written = self.stdout.write(bytes);
+        let written = self.sink.write(bytes);
         Ok(self.unless_closed(written)?.unwrap_or(bytes.len()))
     }
 
@@ -40,7 +64,7 @@ impl Write for Output {
         if self.is_closed {
             return Ok(());
         }
-        let flushed = self.stdout.flush();
+        let flushed = self.sink.flush();
         self.unless_closed(flushed).map(|_| ())
     }
 }
@@ -73,9 +97,37 @@ impl Terminal {
             width: width(is_terminal),
             is_terminal,
             unicode: unicode(),
-            out: BufWriter::new(Output { stdout: out, is_closed: false }),
+            out: BufWriter::new(Output { sink: Sink::Stdout(out), is_closed: false }),
             err,
         }
+    }
+
+    /// One that shows what this one does, and keeps it instead of writing it out.
+    pub fn kept(&self) -> Terminal {
+        Terminal {
+            out: BufWriter::new(Output { sink: Sink::Memory(Vec::new()), is_closed: false }),
+            err: io::stderr(),
+            paint: self.paint,
+            paint_err: self.paint_err,
+            width: self.width,
+            is_terminal: self.is_terminal,
+            unicode: self.unicode,
+        }
+    }
+
+    /// What one that keeps its output was given; nothing of any other.
+    pub fn into_kept(mut self) -> String {
+        // Memory takes everything.
+        let _ = self.out.flush();
+        match &self.out.get_ref().sink {
+            Sink::Memory(kept) => String::from_utf8_lossy(kept).into_owned(),
+            Sink::Stdout(_) => String::new(),
+        }
+    }
+
+    /// Looks again how wide the terminal is: somebody may have changed it.
+    pub fn measure(&mut self) {
+        self.width = width(self.is_terminal);
     }
 
     /// Writes a line to standard output.
@@ -181,6 +233,10 @@ pub enum Style {
     Good,
     /// Code.
     Code,
+    /// A word that begins a statement or holds it together.
+    Keyword,
+    /// A number, or a choice of a few.
+    Number,
 }
 
 impl Style {
@@ -194,6 +250,8 @@ impl Style {
             Style::Hint => "36",
             Style::Good => "32",
             Style::Code => "36",
+            Style::Keyword => "1;34",
+            Style::Number => "35",
         }
     }
 }

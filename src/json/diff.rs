@@ -227,7 +227,7 @@ mod tests {
             (shape["total"]["incomparable"].clone(), shape["total"].get("sqnr").cloned())
         };
         let error = |noise, not_finite| {
-            let power = Power { signal: 4.0, noise, largest: noise, count: 4 };
+            let power = Power { signal: 4.0, noise, largest: noise, absolute: noise, count: 4 };
             ValueChange::Error { power, not_finite }
         };
         assert_eq!(total([ValueChange::Same, ValueChange::Shape]), (1.into(), None));

@@ -11,7 +11,7 @@ use miette::{
 use super::terminal::{Painter, Style, Terminal, clean, is_hostile};
 use crate::check::{Finding, Fix, Severity, words};
 use crate::project::{Counts, fix_elsewhere, fix_of};
-use crate::recipe::{FileId, Place, Recipe};
+use crate::recipe::{FileId, Place};
 
 /// Weights that a finding lists by name.
 const MOST_WEIGHTS: usize = 5;
@@ -20,8 +20,24 @@ const LONGEST_LINE: usize = 400;
 /// Of a span over more lines, only the first is shown.
 const MOST_LINES: usize = 40;
 
+/// What a face calls what can be done about a finding.
+#[derive(Debug, Clone, Copy)]
+pub struct Ways {
+    /// How the fixes are applied that surely do what was meant, and how the first of several choices; nothing where what
+    /// is wrong stands in no file.
+    pub fix: Option<(&'static str, &'static str)>,
+    /// How the page of a rule is shown; its code stands behind.
+    pub explain: &'static str,
+}
+
+impl Ways {
+    /// Those of the command line.
+    pub const COMMAND_LINE: Ways = Ways { fix: Some(("--fix", "--fix --unsafe-fixes")), explain: "bitmill explain" };
+}
+
 /// Draws findings of one recipe.
 pub struct Artist {
+    ways: Ways,
     handler: GraphicalReportHandler,
     paint: Painter,
     width: usize,
@@ -36,8 +52,8 @@ struct Source {
 }
 
 impl Artist {
-    /// For the findings of a recipe.
-    pub fn new(recipe: &Recipe, terminal: &Terminal, paint: Painter) -> Artist {
+    /// For the findings of a recipe, given its texts.
+    pub fn new(sources: &[crate::recipe::Source], terminal: &Terminal, paint: Painter) -> Artist {
         let characters = if terminal.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() };
         let styles = if paint.is_on() { ThemeStyles::ansi() } else { ThemeStyles::none() };
         let width = terminal.prose_width();
@@ -48,7 +64,14 @@ impl Artist {
             .with_word_splitter(textwrap::WordSplitter::NoHyphenation)
             .without_syntax_highlighting();
         let source = |source: &crate::recipe::Source| Source::new(&source.path.to_string_lossy(), &source.text);
-        Artist { handler, paint, width, sources: recipe.sources.iter().map(source).collect() }
+        Artist { ways: Ways::COMMAND_LINE, handler, paint, width, sources: sources.iter().map(source).collect() }
+    }
+
+    /// For a face that calls things otherwise.
+    #[must_use]
+    pub fn with_ways(mut self, ways: Ways) -> Artist {
+        self.ways = ways;
+        self
     }
 
     /// A finding as text, with an empty line behind it.
@@ -94,16 +117,17 @@ impl Artist {
             };
             item(Style::Good, if index == 0 { "fix" } else { "or" }, &title);
         }
-        item(Style::Dim, "more", &format!("bitmill explain {}", finding.code));
+        item(Style::Dim, "more", &format!("{} {}", self.ways.explain, finding.code));
     }
 
     /// The fix that a command applies, and how: in an imported file the recipe's own command changes nothing.
     fn how_to_fix<'f>(&self, finding: &'f Finding) -> Option<(&'f Fix, String)> {
+        let (surely, choosing) = self.ways.fix?;
         if let Some(fix) = fix_of(finding, false) {
-            return Some((fix, "--fix".to_string()));
+            return Some((fix, surely.to_string()));
         }
         if let Some(fix) = fix_of(finding, true) {
-            return Some((fix, "--fix --unsafe-fixes".to_string()));
+            return Some((fix, choosing.to_string()));
         }
         let (fix, file) = fix_elsewhere(finding)?;
         let source = self.sources.get(file.0 as usize)?;
