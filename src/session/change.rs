@@ -93,7 +93,7 @@ pub struct ModelSummary {
 #[derive(Debug, Clone, Default)]
 pub struct Judged {
     /// A recipe of which only the texts are there.
-    pub texts: Recipe,
+    pub texts: Box<Recipe>,
     /// What was found.
     pub findings: Vec<Finding>,
 }
@@ -103,7 +103,7 @@ impl Judged {
     pub fn new(recipe: &Recipe, findings: Vec<Finding>) -> Judged {
         // Texts are copied only where something is to be shown in them.
         let sources = if findings.is_empty() { Vec::new() } else { recipe.sources.clone() };
-        Judged { texts: Recipe { sources, ..Recipe::default() }, findings }
+        Judged { texts: Box::new(Recipe { sources, ..Recipe::default() }), findings }
     }
 
     /// Whether some of them are errors.

@@ -237,7 +237,7 @@ fn hist(state: &State, line: &str, call: &Call, work: Work) -> Result<Answer, Ha
     let subject = Subject { recipe, model, data: &data };
     let made = histogram(subject, index, scheme.as_ref(), PARTS, work.cancel.flag())?;
     work.cancel.check()?;
-    Ok(Answer::told(Outcome::Histogram(made)))
+    Ok(Answer::told(Outcome::Histogram(Box::new(made))))
 }
 
 fn show(state: &State, call: &Call) -> Result<Answer, Halt> {

@@ -183,7 +183,7 @@ fn judged(line: &str, findings: Vec<Finding>) -> Judged {
         included_at: None,
         preset: false,
     };
-    Judged { texts: Recipe { sources: vec![source], ..Recipe::default() }, findings }
+    Judged { texts: Box::new(Recipe { sources: vec![source], ..Recipe::default() }), findings }
 }
 
 /// Moves a finding from the recipe into the line. What lies elsewhere is left out.

@@ -56,7 +56,7 @@ pub enum Outcome {
     /// Schemes compared.
     Swept(Sweep, Judged),
     /// The values of a weight.
-    Histogram(Histogram),
+    Histogram(Box<Histogram>),
     /// The weights of lowest quality: how many of them to show.
     Worst(Attempt, usize),
     /// The most sensitive weights or layers.

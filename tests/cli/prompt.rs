@@ -27,6 +27,13 @@ fn prompt(world: &World, arguments: &[&str], plain: bool) -> PtySession {
     session
 }
 
+/// Gives the line up, and waits for the next one: what is typed in between is lost to the terminal's change of mode.
+fn give_up(session: &mut PtySession) {
+    session.send_control('c').unwrap();
+    session.exp_string("\n").unwrap();
+    session.exp_string("bitmill> ").unwrap();
+}
+
 fn ends_well(mut session: PtySession) {
     session.exp_eof().unwrap();
     let status = format!("{:?}", session.process().wait().unwrap());
@@ -52,7 +59,7 @@ fn words_are_coloured_while_they_are_typed() {
     session.send("linear => int8").unwrap();
     session.flush().unwrap();
     session.exp_string("\u{1b}[36mint8\u{1b}[0m").unwrap();
-    session.send_control('c').unwrap();
+    give_up(&mut session);
     session.send_line(":quit").unwrap();
     ends_well(session);
 }
@@ -68,10 +75,10 @@ fn tab_lists_what_there_is_with_what_it_means() {
     session.flush().unwrap();
     session.exp_string("int4  4.").unwrap();
     session.exp_string(" bits, ").unwrap();
-    session.send_control('c').unwrap();
+    give_up(&mut session);
     session.send(":save nowhere/\t").unwrap();
     session.flush().unwrap();
-    session.send_control('c').unwrap();
+    give_up(&mut session);
     session.send_line(":quit").unwrap();
     ends_well(session);
 }
@@ -107,12 +114,12 @@ fn the_history_outlives_a_session_and_is_its_owners_alone() {
     session.send("\u{1b}[A").unwrap();
     session.flush().unwrap();
     session.exp_string(":help keys").unwrap();
-    session.send_control('c').unwrap();
+    give_up(&mut session);
     session.send_control('r').unwrap();
     session.send("key").unwrap();
     session.flush().unwrap();
     session.exp_string(":help keys").unwrap();
-    session.send_control('c').unwrap();
+    give_up(&mut session);
     session.send_control('d').unwrap();
     ends_well(session);
     // One that is no text is put aside, and told.
@@ -159,7 +166,7 @@ fn ctrl_c_gives_a_line_up() {
     let world = World::new();
     let mut session = prompt(&world, &[], true);
     session.send("linear => int").unwrap();
-    session.send_control('c').unwrap();
+    give_up(&mut session);
     session.send_line(":list").unwrap();
     session.exp_string("the recipe is empty").unwrap();
     session.send_control('d').unwrap();

@@ -262,13 +262,24 @@ fn help(terminal: &mut Terminal) -> io::Result<()> {
                 tells what it is. Commands:";
     sentence(terminal, Style::Plain, said)?;
     terminal.line("")?;
-    let mut table = Table::new(&[Column::text("", 0), Column::text("", 0)]);
+    let column = COMMANDS.iter().map(|entry| entry.form.chars().count()).max().unwrap_or(0) + 4;
+    let width = terminal.prose_width();
+    // Where there is no room for two columns, what a command does stands under it.
+    let (column, is_under) = if width < 2 * column { (6, true) } else { (column, false) };
+    let options = textwrap::Options::new(width - column).word_splitter(textwrap::WordSplitter::NoHyphenation);
     for entry in COMMANDS {
-        table.row([Cell::styled(Style::Bold, entry.form), Cell::from(entry.meaning)]);
+        let form = terminal.paint.put(Style::Bold, entry.form);
+        let blank = " ".repeat(column.saturating_sub(entry.form.chars().count() + 2));
+        for (nth, line) in textwrap::wrap(entry.meaning, &options).iter().enumerate() {
+            match (nth, is_under) {
+                (0, true) => terminal.line(format!("  {form}\n{}{line}", " ".repeat(column)))?,
+                (0, false) => terminal.line(format!("  {form}{blank}{line}"))?,
+                _ => terminal.line(format!("{}{line}", " ".repeat(column)))?,
+            }
+        }
     }
-    terminal.text(&table.draw(terminal.width, terminal.paint))?;
-    let topics: Vec<&str> = TOPICS.iter().map(|(topic, _)| *topic).collect();
     terminal.line("")?;
+    let topics: Vec<&str> = TOPICS.iter().map(|(topic, _)| *topic).collect();
     terminal
         .line(format!("`:help TOPIC` tells more: a command, {}, or a word of the language", words::list(&topics, 9)))
 }
