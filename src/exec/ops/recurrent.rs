@@ -88,7 +88,7 @@ fn walk(
     layer: &Layer<'_>,
     x: &[f32],
     reverse: bool,
-    state: &mut Vec<f32>,
+    state: &mut [f32],
     mut step: impl FnMut(&[f32], &mut [f32]),
 ) -> Vec<f32> {
     let projected = layer.project(x, sizes.steps * sizes.batch);

@@ -140,7 +140,7 @@ fn stack(args: &mut Args<'_>) -> One {
 
 /// So many rounds of a run of elements from each part.
 fn join(args: &Args<'_>, parts: &[(&Data, usize)], rounds: usize) -> One {
-    fn all<'a, T: Copy>(parts: &[(&'a [T], usize)], rounds: usize) -> Vec<T> {
+    fn all<T: Copy>(parts: &[(&[T], usize)], rounds: usize) -> Vec<T> {
         let mut out = Vec::with_capacity(rounds * parts.iter().map(|(_, run)| run).sum::<usize>());
         for round in 0..rounds {
             for (values, run) in parts {
