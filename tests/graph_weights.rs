@@ -119,13 +119,13 @@ fn weights_of_a_language_model_in_palettes() {
 fn weights_of_a_network_before_core_ml_8() {
     let found = of("lowered", "residual-cnn--static-8bit--iOS17");
     insta::assert_snapshot!(lines(&found), @"
-    stem.weight fp16[16, 3, 3, 3]: 8 bits, int8 with offsets PerChannel(0); 484 B; conv.weight Conv { groups: 1 }
-    block1.conv1.weight fp16[16, 1, 3, 3]: 8 bits, int8 with offsets PerChannel(0); 196 B; conv.weight Conv { groups: 16 }
-    block1.conv2.weight fp16[16, 16, 1, 1]: 8 bits, int8 with offsets PerChannel(0); 308 B; conv.weight Conv { groups: 1 }
-    block2.conv1.weight fp16[16, 16, 3, 3]: 8 bits, int8 with offsets PerChannel(0); 2356 B; conv.weight Conv { groups: 1 }
-    block2.conv2.weight fp16[16, 16, 1, 1]: 8 bits, int8 with offsets PerChannel(0); 308 B; conv.weight Conv { groups: 1 }
-    gate.weight fp16[16, 16, 1, 1]: 8 bits, int8 with offsets PerChannel(0); 308 B; conv.weight Conv { groups: 1 }
-    head.weight fp16[10, 16]: 8 bits, int8 with offsets PerChannel(0); 194 B; linear.weight Linear
+    stem.weight fp16[16, 3, 3, 3]: 8 bits, int8 with offsets PerChannel(0); 480 B; conv.weight Conv { groups: 1 }
+    block1.conv1.weight fp16[16, 1, 3, 3]: 8 bits, int8 with offsets PerChannel(0); 192 B; conv.weight Conv { groups: 16 }
+    block1.conv2.weight fp16[16, 16, 1, 1]: 8 bits, int8 with offsets PerChannel(0); 304 B; conv.weight Conv { groups: 1 }
+    block2.conv1.weight fp16[16, 16, 3, 3]: 8 bits, int8 with offsets PerChannel(0); 2352 B; conv.weight Conv { groups: 1 }
+    block2.conv2.weight fp16[16, 16, 1, 1]: 8 bits, int8 with offsets PerChannel(0); 304 B; conv.weight Conv { groups: 1 }
+    gate.weight fp16[16, 16, 1, 1]: 8 bits, int8 with offsets PerChannel(0); 304 B; conv.weight Conv { groups: 1 }
+    head.weight fp16[10, 16]: 8 bits, int8 with offsets PerChannel(0); 190 B; linear.weight Linear
     ");
 }
 
@@ -146,15 +146,15 @@ fn chains_of_compression() {
     constexpr_lut_to_dense_3 fp16[32, 64]: 4 bits, tables of fp16 vector 1 PerBlock([8, 64]); 1152 B; linear.weight Linear
     constexpr_lut_to_dense_4 fp16[32, 64]: 6 bits, tables of fp16 vector 1 PerBlock([8, 64]); 2048 B; linear.weight Linear
     constexpr_lut_to_dense_5 fp16[32, 64]: 8 bits, tables of fp16 vector 1 PerBlock([8, 64]); 4096 B; linear.weight Linear
-    constexpr_lut_to_dense_6 fp16[64, 64]: 4 bits, tables of fp16 vector 4 PerBlock([32, 64]); 772 B; linear.weight Linear
+    constexpr_lut_to_dense_6 fp16[64, 64]: 4 bits, tables of fp16 vector 4 PerBlock([32, 64]); 768 B; linear.weight Linear
     constexpr_sparse_to_dense_0 fp16[32, 64]: 16 bits, 5 values; 266 B; linear.weight Linear
     constexpr_sparse_to_dense_1 fp16[32, 64]: 4 bits, 5 values, tables of fp16 vector 1 PerTensor; 291 B; linear.weight Linear
-    constexpr_sparse_to_dense_2 fp16[64, 64]: 2 bits, 10 values, tables of fp16 vector 2 PerTensor; 278 B; linear.weight Linear
+    constexpr_sparse_to_dense_2 fp16[64, 64]: 2 bits, 10 values, tables of fp16 vector 2 PerTensor; 274 B; linear.weight Linear
     constexpr_sparse_to_dense_3 fp16[32, 64]: 8 bits, 5 values, int8 PerChannel(0); 325 B; linear.weight Linear
     constexpr_lut_to_dense_7 fp16[32, 64]: 4 bits, tables of int8 vector 1 PerTensor; 1042 B; linear.weight Linear
     ");
     insta::assert_snapshot!(lines(&of("operators", "compressed_6-CoreML6")), @"
-    constexpr_affine_dequantize_0 fp16[64, 64]: 8 bits, int8 with offsets PerChannel(0); 4292 B; linear.weight Linear
+    constexpr_affine_dequantize_0 fp16[64, 64]: 8 bits, int8 with offsets PerChannel(0); 4288 B; linear.weight Linear
     constexpr_affine_dequantize_1 fp16[64, 64]: 8 bits, uint8 with offsets PerTensor; 4103 B; linear.weight Linear
     constexpr_lut_to_dense_0 fp16[64, 64]: 6 bits, tables of fp16 vector 1 PerTensor; 3208 B; linear.weight Linear
     constexpr_sparse_to_dense_0 fp16[64, 64]: 16 bits, 3 values; 526 B; linear.weight Linear

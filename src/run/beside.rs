@@ -49,7 +49,7 @@ mod tests {
     fn everything_is_written_once_in_order_up_to_an_error() {
         let run = |broken: Option<u32>| {
             let mut written = Vec::new();
-            let make = |n: u32| if Some(n) == broken { Err(n) } else { Ok((n % 3 != 0).then_some(n)) };
+            let make = |n: u32| if Some(n) == broken { Err(n) } else { Ok((!n.is_multiple_of(3)).then_some(n)) };
             let done = pipelined(0..8, make, |n| {
                 written.push(*n);
                 Ok(())

@@ -28,6 +28,19 @@ fn a_run_reports_and_what_was_there_stays_unless_forced() {
     assert_eq!(world.files(), ["a.bitmill", "digits.safetensors", "out.safetensors"]);
 }
 
+/// Who asks for a document gets one where nothing is run, too.
+#[test]
+fn errors_are_a_document() {
+    let world = digits().file("b.bitmill", RECIPE.replace("lut4", "lut44"));
+    let ran = world.run("run b.bitmill -o out.safetensors --json");
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(ran.status, Some(1), "{}", ran.all());
+    assert_eq!(document["findings"][0]["code"], "unknown-part");
+    let checked = world.run("check b.bitmill --format json");
+    assert_eq!(checked.stdout, ran.stdout);
+    assert_eq!(world.files(), ["a.bitmill", "b.bitmill", "digits.safetensors"]);
+}
+
 #[test]
 fn inputs_are_never_outputs() {
     let world = digits();
