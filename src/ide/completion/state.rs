@@ -125,6 +125,9 @@ pub(super) struct State {
     pub is_nested: bool,
 }
 
+/// Bytes of a statement before the cursor, at most: what is offered is tried with all that stands there, one by one.
+const LONGEST_STATEMENT: u32 = 64 << 10;
+
 /// The state at an offset.
 pub(super) fn state(analysis: &Analysis, offset: usize) -> State {
     let (text, tokens) = (analysis.text(), analysis.tokens());
@@ -134,6 +137,10 @@ pub(super) fn state(analysis: &Analysis, offset: usize) -> State {
         Err(state) => return *state,
     };
     let start = statement_start(analysis, at, cursor.before);
+    let is_long = tokens.get(start).is_some_and(|first| at.saturating_sub(first.span.start) > LONGEST_STATEMENT);
+    if is_long {
+        return cursor.state(text, at, Expected::Nothing);
+    }
     let expected = Reader::new(text, &tokens[start..cursor.before], cursor.span).expected();
     match &expected {
         Expected::OptionValue(Owner::Preset(name), key) if cursor.in_text && takes_selector(name, key) => {
@@ -179,6 +186,10 @@ fn cursor(text: &str, tokens: &[Token], at: u32) -> Result<Cursor, Box<State>> {
             let nothing = Cursor { span: between, in_text: false, before: behind };
             let state = in_comment(text, token, at);
             Err(Box::new(state.unwrap_or_else(|| nothing.state(text, at, Expected::Nothing))))
+        }
+        TokenKind::Unread => {
+            let nothing = Cursor { span: between, in_text: false, before: behind };
+            Err(Box::new(nothing.state(text, at, Expected::Nothing)))
         }
         TokenKind::Regex if is_inside => {
             let word = word_around(text, inner(), at);
