@@ -67,10 +67,10 @@ fn other_formats_say_what_to_do() {
     DIR/m.mlpackage: has no Manifest.json, so it is not a Core ML package
     name the .mlpackage directory itself; if it is one, it was not copied whole: fetch it again
     ");
-    insta::assert_snapshot!(refusal(dir.path(), "m.pt2"), @r#"
-DIR/m.pt2: PyTorch exports cannot be read yet
-save the state dict beside it: `from safetensors.torch import save_file; save_file(dict(program.state_dict), "model.safetensors")`
-"#);
+    insta::assert_snapshot!(refusal(dir.path(), "m.pt2"), @"
+    DIR/m.pt2: is not a zip archive, or was not copied whole: it has no directory at its end
+    if it is an export, it was not copied whole: fetch it again
+    ");
     insta::assert_snapshot!(refusal(dir.path(), "m.pth"), @r#"
 DIR/m.pth: PyTorch's pickled checkpoints are not read: unpickling runs what the file says
 convert it: `from safetensors.torch import save_file; save_file(torch.load("model.bin", weights_only=True), "model.safetensors")`
@@ -83,7 +83,7 @@ fn directories_that_are_no_models() {
     fs::create_dir(dir.path().join("none")).unwrap();
     insta::assert_snapshot!(refusal(dir.path(), "none"), @r"
 DIR/none: the directory holds no safetensors file
-a model is a .safetensors file, or a directory with model.safetensors or its shards and index
+a model is a .safetensors file, a .pt2 file, or a directory with model.safetensors or its shards and index
 ");
     fs::write(dir.path().join("none/pytorch_model.bin"), "x").unwrap();
     insta::assert_snapshot!(refusal(dir.path(), "none"), @r#"
@@ -166,7 +166,7 @@ fn aliases_of_save_model_are_tied() {
     save(&path, &[("embed.weight", &[9, 4])], &[("format", "pt"), ("head.weight", "embed.weight")]);
     let model = Model::open(&path).unwrap();
     assert_eq!(model.weights[0].tied, ["head.weight"]);
-    assert_eq!(model.open_data().unwrap().bytes(&model.weights[0]).unwrap(), [0; 72]);
+    assert_eq!(model.open_data().unwrap().bytes(&model.weights[0]).unwrap().as_ref(), [0; 72]);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_file_swapped_for_another_is_noticed() {
     let model = Model::open(&path).unwrap();
     fs::remove_file(&path).unwrap();
     save(&path, &[("a.weight", &[3, 2])], &[]);
-    let read = model.open_data().and_then(|data| data.bytes(&model.weights[0]).map(<[u8]>::len));
+    let read = model.open_data().and_then(|data| data.bytes(&model.weights[0]).map(|bytes| bytes.len()));
     assert!(read.unwrap_err().to_string().contains("changed"));
 }
 

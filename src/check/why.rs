@@ -146,6 +146,7 @@ impl Trial {
                 weights: vec![model.weights[index].clone()],
                 packed: Default::default(),
                 program: None,
+                export: model.export.clone(),
                 // What is wrong with the program whatever becomes of the weight is no fault of a scheme.
                 facts: model.facts.as_ref().map(|facts| ProgramFacts {
                     set: facts.set,

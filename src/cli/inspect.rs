@@ -7,8 +7,9 @@ use super::failure::Failure;
 use super::json::{self, ModelShape};
 use super::table::{Cell, Column, Table};
 use super::terminal::{Style, Terminal, clean};
-use super::{Exit, heading, inspect_program, nearest_help};
+use super::{Exit, heading, inspect_export, inspect_program, nearest_help};
 use crate::check::words;
+use crate::inspect::export::ExportSummary;
 use crate::inspect::program::ProgramSummary;
 use crate::inspect::{BARS, Sum, Values, values};
 use crate::model::nearest_names;
@@ -25,19 +26,27 @@ pub fn run(args: &InspectArgs, terminal: &mut Terminal) -> Result<Exit, Failure>
     };
     let values = if args.values { values(&model, &weights)? } else { Vec::new() };
     let summary = model.program.as_ref().map(|program| ProgramSummary::of(&model, program));
+    let export = model.export.as_ref().map(|export| ExportSummary::of(export));
     if args.json {
-        terminal.text(&json::text(&ModelShape::new(&model, summary.as_ref(), &weights, &values)))?;
+        terminal.text(&json::text(&ModelShape::new(&model, summary.as_ref(), export.as_ref(), &weights, &values)))?;
         return Ok(Exit::Fine);
     }
     show_head(&args.model, &model, &weights, terminal)?;
     // Who asks for some tensors, or for values, does not ask for the program.
     let summary = summary.filter(|_| args.pattern.is_none() && !args.values);
+    let export = export.filter(|_| args.pattern.is_none() && !args.values);
     if let Some(summary) = &summary {
         inspect_program::head(summary, terminal)?;
+    }
+    if let Some(export) = &export {
+        inspect_export::head(export, terminal)?;
     }
     terminal.line("")?;
     if let Some(summary) = &summary {
         inspect_program::interface(summary, terminal)?;
+    }
+    if let Some(export) = &export {
+        inspect_export::interface(export, terminal)?;
     }
     if args.values {
         let table = values_table(&weights, &values, terminal.unicode);
@@ -49,6 +58,9 @@ pub fn run(args: &InspectArgs, terminal: &mut Terminal) -> Result<Exit, Failure>
     }
     if let Some(summary) = &summary {
         inspect_program::operators(summary, terminal)?;
+    }
+    if let Some(export) = &export {
+        inspect_export::operators(export, terminal)?;
     }
     Ok(Exit::Fine)
 }

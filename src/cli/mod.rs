@@ -10,6 +10,7 @@ mod explain;
 mod failure;
 mod fmt;
 mod inspect;
+mod inspect_export;
 mod inspect_program;
 pub mod json;
 mod lsp;

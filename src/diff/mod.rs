@@ -258,7 +258,7 @@ impl Side<'_> {
     fn bytes(&self) -> Result<Vec<u8>, ModelError> {
         match self.data.decompressed(self.weight)? {
             Some(constant) => Ok(constant.bytes.to_vec()),
-            None => Ok(self.data.bytes(self.weight)?.to_vec()),
+            None => Ok(self.data.bytes(self.weight)?.into_owned()),
         }
     }
 }

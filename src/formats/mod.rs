@@ -5,6 +5,7 @@ pub mod coreml;
 pub mod fp8;
 pub mod natural;
 pub mod output;
+pub mod pt2;
 pub mod safetensors;
 
 /// A name from a file as messages show it: control characters escaped, cut after 120 characters.

@@ -8,6 +8,7 @@
 //! both to a whole program, [`mil`] makes the form from a package's messages and [`weights`] finds the constants
 //! that quantization is about.
 
+pub mod aten;
 pub mod check;
 pub mod function;
 pub mod index;

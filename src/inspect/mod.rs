@@ -1,5 +1,6 @@
 //! What a model holds: its tensors summed up, and the values of its weights.
 
+pub mod export;
 pub mod program;
 
 use std::collections::BTreeMap;

@@ -111,8 +111,14 @@ pub fn token_types() -> Vec<&'static str> {
 
 /// The files that the client shall watch: recipes and models.
 pub fn watchers() -> Registration {
-    let globs =
-        ["**/*.bitmill", "**/*.safetensors", "**/*.safetensors.index.json", "**/config.json", "**/*.mlpackage/**"];
+    let globs = [
+        "**/*.bitmill",
+        "**/*.safetensors",
+        "**/*.pt2",
+        "**/*.safetensors.index.json",
+        "**/config.json",
+        "**/*.mlpackage/**",
+    ];
     let watchers: Vec<_> = globs.iter().map(|glob| json!({"globPattern": glob})).collect();
     Registration {
         id: "files".to_string(),

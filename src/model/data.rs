@@ -1,11 +1,13 @@
 //! The bytes of a model's tensors, mapped when they are asked for.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::export::ExportModel;
 use super::package::PackageModel;
 use super::{Model, ModelError, Weight};
 use crate::dtype::DType;
@@ -24,6 +26,36 @@ pub struct ModelData {
     constants: HashMap<String, Bytes>,
     /// The package, and the numbers of its compressed constants by full name.
     compressed: Option<(Arc<PackageModel>, HashMap<String, usize>)>,
+    export: Option<Export>,
+}
+
+/// An export's tensors.
+#[derive(Debug)]
+struct Export {
+    model: Arc<ExportModel>,
+    /// Where each weight stands in the model, by full name.
+    index: HashMap<String, usize>,
+    infos: Vec<Option<TensorInfo>>,
+    /// Other names of tied weights, with their own, as `safetensors.torch.save_model` notes them.
+    metadata: Vec<(String, String)>,
+}
+
+impl Export {
+    fn new(model: &Model, export: &Arc<ExportModel>) -> Export {
+        let tied =
+            model.weights.iter().flat_map(|weight| weight.tied.iter().map(|tied| (tied.clone(), weight.name.clone())));
+        Export {
+            model: Arc::clone(export),
+            index: model.weights.iter().enumerate().map(|(index, weight)| (weight.name.clone(), index)).collect(),
+            infos: export.tensor_infos(model),
+            metadata: std::iter::once(("format".into(), "pt".into())).chain(tied).collect(),
+        }
+    }
+
+    fn bytes(&self, name: &str) -> Option<Result<Cow<'_, [u8]>, ModelError>> {
+        let tensor = self.model.tensors.get(*self.index.get(name)?)?;
+        Some(self.model.archive.tensor(tensor).map_err(ModelError::from))
+    }
 }
 
 impl ModelData {
@@ -38,6 +70,17 @@ impl ModelData {
                 stored: HashMap::new(),
                 constants,
                 compressed: Some((Arc::clone(program), compressed)),
+                export: None,
+            });
+        }
+        if let Some(export) = &model.export {
+            return Ok(ModelData {
+                path: model.path.clone(),
+                readers: Vec::new(),
+                stored: HashMap::new(),
+                constants: HashMap::new(),
+                compressed: None,
+                export: Some(Export::new(model, export)),
             });
         }
         let readers = model.files.iter().map(|path| Reader::open(path)).collect::<Result<Vec<_>, _>>()?;
@@ -51,16 +94,27 @@ impl ModelData {
                 stored.entry(owner.to_string()).or_default().push((file, index));
             }
         }
-        Ok(ModelData { path: model.path.clone(), readers, stored, constants: HashMap::new(), compressed: None })
+        Ok(ModelData {
+            path: model.path.clone(),
+            readers,
+            stored,
+            constants: HashMap::new(),
+            compressed: None,
+            export: None,
+        })
     }
 
-    /// The bytes of a weight that is stored plainly, as they are in the file.
+    /// The bytes of a weight that is stored plainly: its elements, the last dimension fastest. They are those of the
+    /// file, mapped, unless an export holds them in another order, or compressed.
     ///
     /// # Errors
     /// If the file has changed since the model was opened, or cannot be mapped.
-    pub fn bytes(&self, weight: &Weight) -> Result<&[u8], ModelError> {
+    pub fn bytes(&self, weight: &Weight) -> Result<Cow<'_, [u8]>, ModelError> {
+        if let Some(export) = &self.export {
+            return export.bytes(&weight.name).unwrap_or_else(|| Err(self.missing(&weight.name)));
+        }
         if let Some(bytes) = self.constants.get(&weight.name) {
-            return Ok(bytes);
+            return Ok(Cow::Borrowed(bytes));
         }
         let reader = self.readers.get(weight.location.file).ok_or_else(|| self.missing(&weight.name))?;
         let info = reader.info(&weight.name)?;
@@ -75,7 +129,7 @@ impl ModelData {
             }
             .into());
         }
-        Ok(reader.tensor(&weight.name)?)
+        Ok(Cow::Borrowed(reader.tensor(&weight.name)?))
     }
 
     /// The values of a constant that a program holds compressed; `None` for other weights.
@@ -93,9 +147,12 @@ impl ModelData {
     ///
     /// # Errors
     /// As [`ModelData::bytes`].
-    pub fn tensor_in(&self, file: usize, name: &str) -> Result<&[u8], ModelError> {
+    pub fn tensor_in(&self, file: usize, name: &str) -> Result<Cow<'_, [u8]>, ModelError> {
+        if let Some(bytes) = self.export.as_ref().and_then(|export| export.bytes(name)) {
+            return bytes;
+        }
         let reader = self.readers.get(file).ok_or_else(|| self.missing(name))?;
-        Ok(reader.tensor(name)?)
+        Ok(Cow::Borrowed(reader.tensor(name)?))
     }
 
     /// A stored tensor by its name in whatever file: its element type and bytes.
@@ -113,6 +170,10 @@ impl ModelData {
 
     /// The stored tensors of a weight: itself, or the parts of a packed one.
     pub fn stored(&self, weight: &Weight) -> Vec<&TensorInfo> {
+        if let Some(export) = &self.export {
+            let index = export.index.get(&weight.name);
+            return index.and_then(|&index| export.infos.get(index)?.as_ref()).into_iter().collect();
+        }
         let of = |&(file, index): &(usize, usize)| &self.readers[file].header().tensors[index];
         match self.stored.get(&weight.name) {
             Some(parts) => parts.iter().map(of).collect(),
@@ -125,7 +186,10 @@ impl ModelData {
 
     /// The metadata of a file.
     pub fn metadata(&self, file: usize) -> &[(String, String)] {
-        self.readers.get(file).map_or(&[], |reader| &reader.header().metadata)
+        match &self.export {
+            Some(export) => &export.metadata,
+            None => self.readers.get(file).map_or(&[], |reader| &reader.header().metadata),
+        }
     }
 
     /// The one file, even where it was found in a directory; the directory of several.

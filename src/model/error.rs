@@ -9,8 +9,10 @@ use super::Weight;
 use crate::dtype::DType;
 use crate::exec::constexpr::ConstexprError;
 use crate::formats::coreml::PackageError;
+use crate::formats::pt2::Pt2Error;
 use crate::formats::safetensors::SafetensorsError;
 use crate::formats::shown;
+use crate::graph::aten;
 use crate::graph::mil::ImportError;
 
 /// Why a model cannot be read.
@@ -70,6 +72,17 @@ pub enum ModelError {
     /// A Core ML package is broken, or none.
     #[error(transparent)]
     Package(#[from] Box<PackageError>),
+    /// An archive of an exported program is broken, or none.
+    #[error(transparent)]
+    Pt2(#[from] Box<Pt2Error>),
+    /// An exported program makes no sense.
+    #[error("{}: the program cannot be read: {source}", path.display())]
+    Export {
+        /// The archive.
+        path: PathBuf,
+        /// Where, and why.
+        source: aten::ImportError,
+    },
     /// The program of a package makes no sense.
     #[error("{}: the program cannot be read: {source}", path.display())]
     Program {
@@ -120,6 +133,12 @@ impl From<PackageError> for ModelError {
     }
 }
 
+impl From<Pt2Error> for ModelError {
+    fn from(error: Pt2Error) -> Self {
+        ModelError::Pt2(Box::new(error))
+    }
+}
+
 impl From<SafetensorsError> for ModelError {
     fn from(error: SafetensorsError) -> Self {
         ModelError::Safetensors(Box::new(error))
@@ -146,7 +165,7 @@ impl ModelError {
             }
             ModelError::Empty(_) => "save the model's state dict anew with safetensors.torch.save_file".into(),
             ModelError::NoTensors(_) => {
-                "a model is a .safetensors file, or a directory with model.safetensors or its shards and index".into()
+                "a model is a .safetensors file, a .pt2 file, or a directory with model.safetensors or its shards and index".into()
             }
             ModelError::Ambiguous { .. } => "name one of the files, or fetch the index that belongs to them".into(),
             ModelError::Format { help, .. } => (*help).into(),
@@ -156,6 +175,8 @@ impl ModelError {
             ModelError::Index { .. } => "fetch the index and the shards again: they must be of one version".into(),
             ModelError::Safetensors(error) => error.help()?.into(),
             ModelError::Package(error) => error.help()?.into(),
+            ModelError::Pt2(error) => error.help()?.into(),
+            ModelError::Export { .. } => "the file is damaged: export the model anew".into(),
             ModelError::Program { .. } | ModelError::Blob { .. } | ModelError::Compressed { .. } => {
                 "the package is damaged: convert the model anew".into()
             }

@@ -70,13 +70,17 @@ impl Weight {
         self.kernel()?.iter().copied().max()
     }
 
-    /// Groups of a convolution: as many as output channels where the weight has one input channel, else 1.
+    /// Groups of a convolution: those that its operator has where the model is an export; else as many as output
+    /// channels where the weight has one input channel, and 1 where it has more.
     ///
-    /// Checkpoints do not store the number. So this is an assumption: it is wrong for a first layer over images
+    /// Checkpoints do not store the number. So there it is an assumption: it is wrong for a first layer over images
     /// of one channel (the same shape as a depthwise convolution) and for grouped convolutions that are not
     /// depthwise. `None` for what is not a convolution, and for transposed ones, whose shape says nothing.
     pub fn groups(&self) -> Option<usize> {
         self.kernel()?;
+        if self.groups.is_some() {
+            return self.groups;
+        }
         match (self.kind, self.in_features()?) {
             (Kind::ConvTranspose, _) => None,
             (_, 1) => self.out_features(),
@@ -109,6 +113,7 @@ mod tests {
             known_by: KnownBy::Name,
             role: Role::Weight,
             transposed: false,
+            groups: None,
             shape: shape.to_vec(),
             dtype: DType::F32,
             bytes: 4 * shape.iter().product::<usize>() as u64,
@@ -132,8 +137,10 @@ mod tests {
         assert_eq!((w.in_features(), w.out_features()), (Some(32), Some(64)));
         assert_eq!((w.kernel(), w.kernel_size()), (Some(&[1, 3][..]), Some(3)));
         assert_eq!(w.groups(), Some(1));
-        let w = weight("a.dw.weight", Kind::Conv2d, &[64, 1, 3, 3]);
+        let mut w = weight("a.dw.weight", Kind::Conv2d, &[64, 1, 3, 3]);
         assert_eq!(w.groups(), Some(64));
+        w.groups = Some(1);
+        assert_eq!(w.groups(), Some(1));
         let w = weight("a.up.weight", Kind::ConvTranspose, &[64, 32, 2, 2]);
         assert_eq!((w.in_features(), w.out_features()), (Some(64), Some(32)));
         assert_eq!((w.channel_axis(), w.groups()), (Some(1), None));

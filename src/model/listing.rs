@@ -109,6 +109,7 @@ impl Model {
                 known_by: if kind.is_some() || program.is_some() { KnownBy::Program } else { told.known_by },
                 role: told.role,
                 transposed: false,
+                groups: None,
                 shape: shape.clone(),
                 dtype: *dtype,
                 bytes: elements * dtype.bits() as u64 / 8,
@@ -135,6 +136,7 @@ impl Model {
             weights,
             packed: Default::default(),
             program: None,
+            export: None,
             facts: program,
         })
     }

@@ -7,6 +7,7 @@ pub mod layers;
 mod compressed;
 mod data;
 mod error;
+pub mod export;
 mod kinds;
 mod listing;
 mod near;
@@ -45,6 +46,8 @@ pub struct Model {
     pub packed: HashMap<String, packed::PackedWeight>,
     /// The program, where the model has one.
     pub program: Option<Arc<package::PackageModel>>,
+    /// The exported program, where the model is one.
+    pub export: Option<Arc<export::ExportModel>>,
     /// What rules ask of the program, where the model has one.
     pub facts: Option<program::ProgramFacts>,
 }
@@ -82,6 +85,8 @@ pub enum ModelFormat {
     HuggingFace,
     /// bitmill's own packed checkpoint.
     Packed,
+    /// An exported program of PyTorch (`.pt2`).
+    Export,
     /// A Core ML package with an ML Program.
     MlPackage,
     /// Not a file: written down for an example or a test.
@@ -105,6 +110,8 @@ pub struct Weight {
     pub role: Role,
     /// A linear weight stored as `[in, out]`, as GPT-2's `Conv1D` does, where `torch.nn.Linear` has `[out, in]`.
     pub transposed: bool,
+    /// The groups of the convolution that it belongs to, where an export says so: [`Weight::groups`] guesses others.
+    pub groups: Option<usize>,
     /// Dimensions, outermost first.
     pub shape: Vec<usize>,
     /// Element type in the file.

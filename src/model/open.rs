@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::export;
 use super::kinds::Names;
 use super::package;
 use super::packed::{self, PackedWeight};
@@ -24,11 +25,6 @@ const MOST_JSON: u64 = 256 << 20;
 
 /// Formats that are not read, by the ending of the name.
 const FORMATS: &[(&str, &str, &str)] = &[
-    (
-        "pt2",
-        "PyTorch exports cannot be read yet",
-        "save the state dict beside it: `from safetensors.torch import save_file; save_file(dict(program.state_dict), \"model.safetensors\")`",
-    ),
     (
         "bin",
         "PyTorch's pickled checkpoints are not read: unpickling runs what the file says",
@@ -52,6 +48,10 @@ impl Model {
         })?;
         if Package::is_one(path) {
             return package::open(path);
+        }
+        let is_export = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pt2"));
+        if is_export && !metadata.is_dir() {
+            return export::open(path);
         }
         refuse_other_formats(path)?;
         if !metadata.is_dir() {
@@ -220,7 +220,17 @@ fn from_files(
     });
     tie(&mut weights, &readers, architecture.as_deref(), tied_in_config);
     let format = if packed.is_empty() { format } else { ModelFormat::Packed };
-    Ok(Model { path: path.to_owned(), format, files, architecture, weights, packed, program: None, facts: None })
+    Ok(Model {
+        path: path.to_owned(),
+        format,
+        files,
+        architecture,
+        weights,
+        packed,
+        program: None,
+        export: None,
+        facts: None,
+    })
 }
 
 fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -> Result<(), ModelError> {
@@ -285,6 +295,7 @@ fn weight(names: &Names, file: usize, info: &TensorInfo) -> Weight {
         known_by: told.known_by,
         role: told.role,
         transposed: told.transposed,
+        groups: None,
         shape: info.shape.clone(),
         dtype: info.dtype.dtype(),
         bytes: info.bytes,
@@ -305,6 +316,7 @@ fn packed_weight(names: &Names, packed: &PackedWeight, parts: &[(usize, &TensorI
         known_by: told.known_by,
         role: told.role,
         transposed: told.transposed,
+        groups: None,
         shape: packed.shape.clone(),
         dtype: packed.dtype().unwrap_or(crate::dtype::DType::F32),
         bytes: super::total(parts.iter().map(|(_, info)| info.bytes)),

@@ -136,6 +136,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         weights,
         packed: HashMap::new(),
         program: Some(Arc::new(program)),
+        export: None,
         facts: Some(facts),
     })
 }
@@ -217,6 +218,7 @@ fn weight(package: &Package, constant: &Constant, names: &mut Names) -> Result<O
         known_by: KnownBy::Program,
         role,
         transposed,
+        groups: None,
         shape,
         dtype: dtype(constant.first.ty.element),
         bytes: constant.first.bytes.unwrap_or(bytes),

@@ -10,6 +10,7 @@ impl ModelFormat {
             ModelFormat::Shards => "shards",
             ModelFormat::HuggingFace => "hugging-face",
             ModelFormat::Packed => "packed",
+            ModelFormat::Export => "pt2",
             ModelFormat::MlPackage => "mlpackage",
             ModelFormat::Listing => "listing",
         }

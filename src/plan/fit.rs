@@ -297,6 +297,7 @@ mod tests {
             known_by: KnownBy::Program,
             role: Role::Weight,
             transposed: false,
+            groups: None,
             shape: shape.to_vec(),
             dtype: DType::F16,
             bytes: 2 * shape.iter().product::<usize>() as u64,

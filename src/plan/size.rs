@@ -111,6 +111,7 @@ mod tests {
             known_by: KnownBy::Program,
             role: Role::Weight,
             transposed: false,
+            groups: None,
             shape: shape.to_vec(),
             dtype,
             bytes: packed_bytes(shape.iter().product::<usize>() as u64, dtype.bits() as u8),

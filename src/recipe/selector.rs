@@ -88,7 +88,7 @@ impl Fact {
         (Fact::InFeatures, "in_features", "input channels: the axis that groups divide"),
         (Fact::OutFeatures, "out_features", "output channels"),
         (Fact::Kernel, "kernel", "longest side of a convolution's kernel"),
-        (Fact::Groups, "groups", "groups of a convolution, as its shape tells"),
+        (Fact::Groups, "groups", "groups of a convolution, as its export or its shape tells"),
         (Fact::Layer, "layer", "the first number in the name"),
     ];
 

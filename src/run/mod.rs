@@ -173,6 +173,10 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
             "with `target none` no compressed package is written: leave the target out, or write it as `dequantized`",
         )),
         (Some(program), _) => package::run(job, program, progress, cancel),
+        (None, OutputFormat::MlPackage) if job.model.export.is_some() => Err(RunError::Format(
+            "no Core ML package is made of an exported program yet: convert it with coremltools first, and quantize the \
+             package; or write its weights as `torchao`, `packed` or `dequantized`",
+        )),
         (None, OutputFormat::MlPackage) => Err(RunError::Format(
             "a checkpoint holds no program, so no Core ML package can be made of it: convert the model with coremltools \
              first, and quantize the package",
@@ -188,6 +192,10 @@ fn misnamed(model: &Model, output: &Path) -> Option<&'static str> {
         Some(_) if ends_in("safetensors") => {
             Some("a Core ML package becomes a package: name an output that ends in `.mlpackage`")
         }
+        None if ends_in("mlpackage") && model.export.is_some() => {
+            Some("no Core ML package is made of an exported program yet: name an output that ends in `.safetensors`")
+        }
+        None if ends_in("pt2") => Some("no exported programs are written: name an output that ends in `.safetensors`"),
         None if ends_in("mlpackage") => {
             Some("a checkpoint becomes safetensors: name an output that does not end in `.mlpackage`")
         }

@@ -272,6 +272,7 @@ mod tests {
             known_by: KnownBy::Name,
             role: Role::Weight,
             transposed: false,
+            groups: None,
             shape: shape.to_vec(),
             dtype: DType::F16,
             bytes: shape.iter().product::<usize>() as u64 * 2,

@@ -80,7 +80,10 @@ pub fn read<'d>(data: &'d ModelData, model: &Model, weight: &Weight) -> Result<V
     if let Some(constant) = data.decompressed(weight)? {
         return Ok(typed(weight, &constant.bytes)?.into_owned());
     }
-    typed(weight, data.bytes(weight)?)
+    match data.bytes(weight)? {
+        Cow::Borrowed(bytes) => typed(weight, bytes),
+        Cow::Owned(bytes) => Ok(typed(weight, &bytes)?.into_owned()),
+    }
 }
 
 /// The bytes of a weight as elements of its type.

@@ -80,7 +80,7 @@ impl Writers {
         let weight = &job.model.weights[item.weight];
         for part in &item.parts {
             if part.content == Content::Copy {
-                self.put(&part.name, data.tensor_in(weight.location.file, &part.name)?)?;
+                self.put(&part.name, &data.tensor_in(weight.location.file, &part.name)?)?;
             } else {
                 self.put(&part.name, &values::read(data, job.model, weight)?.to_bytes())?;
             }

@@ -5,7 +5,7 @@ import type { Pages } from './pages';
 import type { Server } from './server';
 
 /** What a recipe can be about. A package is a directory, which is found by its manifest. */
-const MODELS = '**/{*.safetensors,*.mlpackage/Manifest.json}';
+const MODELS = '**/{*.safetensors,*.pt2,*.mlpackage/Manifest.json}';
 const MOST_MODELS = 500;
 
 /** The commands of the palette and of code lenses. */

@@ -14,8 +14,8 @@ pub const RULE: Rule = Rule {
 A recipe with a model is checked against its names and shapes. When the model cannot be read, only the recipe itself
 has been checked: rules may match nothing, and groups may not divide.
 
-A model is a `.safetensors` file, a directory of them with an index or a `config.json`, or a Core ML package. Exported
-programs (`.pt2`) are not read yet. The path is taken from the directory of the recipe.
+A model is a `.safetensors` file, a directory of them with an index or a `config.json`, an exported program (`.pt2`), or a
+Core ML package. The path is taken from the directory of the recipe.
 ",
     examples: &[Example::with_model(
         "!digit.safetensors: there is no such file",

@@ -11,6 +11,7 @@
 
 mod decompress;
 mod diff;
+mod export;
 mod model;
 mod plan;
 mod program;

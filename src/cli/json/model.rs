@@ -1,7 +1,9 @@
 //! Models.
 
+use super::export::ExportShape;
 use super::program::ProgramShape;
 use crate::check::report::json::VERSION;
+use crate::inspect::export::ExportSummary;
 use crate::inspect::program::ProgramSummary;
 use crate::inspect::{Sum, Values};
 use crate::model::{Compressed, Method, Model, Weight};
@@ -12,7 +14,7 @@ use serde::Serialize;
 pub struct ModelHead<'a> {
     /// Its path.
     pub path: String,
-    /// `safetensors`, `shards`, `hugging-face`, `packed` or `mlpackage`.
+    /// `safetensors`, `shards`, `hugging-face`, `packed`, `pt2` or `mlpackage`.
     pub format: &'static str,
     /// The architecture that its `config.json` names.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,6 +85,9 @@ pub struct ModelShape<'a> {
     /// Its program, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<ProgramShape<'a>>,
+    /// Its programs, where it is an export.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<ExportShape<'a>>,
     /// Its tensors, or those that were asked for.
     pub tensors: Vec<InspectedTensor<'a>>,
     /// Sums over them.
@@ -174,6 +179,7 @@ impl<'a> ModelShape<'a> {
     pub fn new(
         model: &'a Model,
         program: Option<&'a ProgramSummary>,
+        export: Option<&'a ExportSummary>,
         weights: &[&'a Weight],
         values: &[Option<Values>],
     ) -> Self {
@@ -196,6 +202,7 @@ impl<'a> ModelShape<'a> {
             version: VERSION,
             head: ModelHead::new(model),
             program: program.map(ProgramShape::new),
+            export: export.map(ExportShape::new),
             tensors: weights.iter().enumerate().map(tensor).collect(),
             totals: SumShape { tensors: sum.tensors, elements: sum.elements, bytes: sum.bytes },
         }

@@ -50,6 +50,7 @@ fn list_directory(directory: &Path, keyword: &str, recipe: &Path, mut offer: imp
         let wanted = match keyword {
             "import" => ending == "bitmill" && path != recipe,
             "calibrate" => ending == "safetensors",
+            "model" => matches!(ending, "safetensors" | "pt2") || is_package,
             _ => ending == "safetensors" || is_package,
         };
         if name.starts_with('.') {
