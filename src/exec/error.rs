@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::words::shown;
 use crate::graph::check::Place;
 use crate::graph::index::NameError;
 use crate::graph::ops::OpError;
 use crate::graph::types::ShapeText;
 use crate::graph::{ElementType, Name, Type};
+use crate::words::shown;
 
 use super::constexpr::ConstexprError;
 use super::tensor::TensorError;

