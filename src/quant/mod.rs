@@ -7,6 +7,6 @@ pub mod pack;
 pub mod palette;
 pub mod power;
 pub mod prune;
-mod simd;
+pub(crate) mod simd;
 
 pub use error::QuantError;

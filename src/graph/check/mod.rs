@@ -153,6 +153,13 @@ pub fn rules_of(function: &Function) -> Opset {
     function.set().unwrap_or(Opset::ALL[Opset::ALL.len() - 1])
 }
 
+/// For every value whether it is the same in every run: stored, or computed from stored ones alone.
+pub fn constants(index: &Index<'_>) -> Vec<bool> {
+    let mut constant = vec![false; index.values().len()];
+    index.operations().for_each(|(id, operation)| mark(index, id, operation, &mut constant));
+    constant
+}
+
 /// Marks the outputs of an operation whose inputs are marked.
 fn mark(index: &Index<'_>, id: OpId, operation: &Operation, constant: &mut [bool]) {
     let mut bound = index.bound(id).iter();
