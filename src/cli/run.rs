@@ -28,7 +28,8 @@ pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     if draw_errors(&project, terminal) {
         return Ok(Exit::Findings);
     }
-    let named = args.output.clone().or_else(|| project.recipe().output.as_ref().map(|path| project.recipe().path(path)));
+    let named =
+        args.output.clone().or_else(|| project.recipe().output.as_ref().map(|path| project.recipe().path(path)));
     let format = args.format.unwrap_or_else(|| OutputFormat::for_output(model, named.as_deref()));
     let output = match &args.output {
         Some(path) => path.clone(),
@@ -69,7 +70,9 @@ impl From<RunError> for Failure {
             // What is asked for does not go together; no input is broken.
             RunError::Convert(error) => Failure::Broken {
                 message: error.to_string(),
-                help: Some("bitmill converts the common operators of inference: write what the model does with those".into()),
+                help: Some(
+                    "bitmill converts the common operators of inference: write what the model does with those".into(),
+                ),
             },
             RunError::Format(why) => Failure::Usage { message: why.to_string(), help: None },
             other => Failure::broken(other.to_string()),

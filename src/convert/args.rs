@@ -159,15 +159,6 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// The element type that an argument asks for, as the program has it.
-    pub(super) fn element(&self, name: &str) -> Result<Option<ElementType>, String> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Argument::ScalarType(dtype)) => known_element(*dtype).map(Some),
-            Some(_) => wrong(name, "is no element type"),
-        }
-    }
-
     /// The tensor that an argument names, if it does.
     pub(super) fn id(&self, name: &str) -> Option<ValueId> {
         let id = self.get(name)?.value()?;
@@ -195,11 +186,6 @@ impl<'a> Args<'a> {
     }
 
     /// Refuses an argument that has another value than the one that is converted.
-    pub(super) fn expect_int(&self, name: &str, value: i64) -> Result<(), String> {
-        if self.int(name, value)? == value { Ok(()) } else { wrong(name, &format!("can only be {value}")) }
-    }
-
-    /// As [`Args::expect_int`], for truth values.
     pub(super) fn expect_bool(&self, name: &str, value: bool) -> Result<(), String> {
         if self.bool(name, value)? == value { Ok(()) } else { wrong(name, &format!("can only be {value}")) }
     }

@@ -92,10 +92,7 @@ fn repeated(b: &mut Builder<'_>, value: &Value, query: &Value) -> One {
     if have == 0 || want % have != 0 {
         return Err(format!("{have} heads cannot be shared by {want}"));
     }
-    let wide = b.op(
-        "expand_dims",
-        vec![("x", Param::Value(value)), ("axes", Param::Ints(vec![axis as i64 + 1]))],
-    )?;
+    let wide = b.op("expand_dims", vec![("x", Param::Value(value)), ("axes", Param::Ints(vec![axis as i64 + 1]))])?;
     let mut repeats = vec![1; wide.rank()];
     repeats[axis + 1] = want / have;
     let tiled = b.op("tile", vec![("x", Param::Value(&wide)), ("reps", Param::Ints(repeats))])?;

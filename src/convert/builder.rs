@@ -74,7 +74,6 @@ pub(super) enum Param<'v> {
     Values(&'v [Value]),
     Int(i64),
     Ints(Vec<i64>),
-    Uints(Vec<u32>),
     Float(f64),
     Bool(bool),
     Bools(Vec<bool>),
@@ -392,10 +391,6 @@ impl<'a> Builder<'a> {
             }
             Param::Int(value) => Literal::int32(narrow(value)?),
             Param::Ints(values) => Literal::int32s(&values.into_iter().map(narrow).collect::<Result<Vec<_>, _>>()?),
-            Param::Uints(values) => {
-                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                Literal::bytes(TensorType::new(ElementType::Uint32, [values.len() as u64]), bytes)
-            }
             Param::Float(value) => {
                 let scalar = TensorType::new(ElementType::Fp32, [] as [u64; 0]);
                 Literal::bytes(scalar, (value as f32).to_le_bytes().to_vec())

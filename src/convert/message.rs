@@ -166,6 +166,8 @@ fn literal<E>(value: &Literal, place: Place<'_, E>) -> Result<Kept<Value>, E> {
         }
         Content::Bytes(bytes) => message::elements(ty.element, &shape, bytes.to_vec()),
         // Lists and tuples are no parameters of the operators that are written.
-        Content::List(_) | Content::Tuple(_) | Content::Dictionary(_) => message::elements(ty.element, &shape, Vec::new()),
+        Content::List(_) | Content::Tuple(_) | Content::Dictionary(_) => {
+            message::elements(ty.element, &shape, Vec::new())
+        }
     })
 }

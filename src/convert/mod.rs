@@ -244,9 +244,11 @@ fn inputs(builder: &mut Builder<'_>, program: &aten::Program, refusals: &mut Vec
                     Err(why) => refusals.push(plain_refusal("input", &value.name, why)),
                 },
                 ValueType::Constant => {}
-                other => {
-                    refusals.push(plain_refusal("input", &value.name, format!("is {other}, which Core ML does not take")))
-                }
+                other => refusals.push(plain_refusal(
+                    "input",
+                    &value.name,
+                    format!("is {other}, which Core ML does not take"),
+                )),
             },
             (InputRole::Object | InputRole::Token, _) => {
                 refusals.push(plain_refusal("input", "", "objects and tokens are not converted"));

@@ -14,9 +14,7 @@ use crate::graph::{Dim, ElementType, TensorType};
 pub(super) static OPERATORS: &[Entry] = &[
     entry(
         "batch_norm",
-        &[
-            "input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps", "cudnn_enabled",
-        ],
+        &["input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps", "cudnn_enabled"],
         batch_norm,
     ),
     entry(
@@ -31,7 +29,14 @@ pub(super) static OPERATORS: &[Entry] = &[
     entry(
         "instance_norm",
         &[
-            "input", "weight", "bias", "running_mean", "running_var", "use_input_stats", "momentum", "eps",
+            "input",
+            "weight",
+            "bias",
+            "running_mean",
+            "running_var",
+            "use_input_stats",
+            "momentum",
+            "eps",
             "cudnn_enabled",
         ],
         instance_norm,

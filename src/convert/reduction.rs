@@ -16,8 +16,12 @@ pub(super) static OPERATORS: &[Entry] = &[
     entry("amax", ALONG, |b, args| reduce(b, args, "reduce_max")),
     entry("amin", ALONG, |b, args| reduce(b, args, "reduce_min")),
     entry("logsumexp", ALONG, |b, args| reduce(b, args, "reduce_log_sum_exp")),
-    entry("max", &["self", "dim", "keepdim", "other"], |b, args| extreme(b, args, ["maximum", "reduce_max", "reduce_argmax"])),
-    entry("min", &["self", "dim", "keepdim", "other"], |b, args| extreme(b, args, ["minimum", "reduce_min", "reduce_argmin"])),
+    entry("max", &["self", "dim", "keepdim", "other"], |b, args| {
+        extreme(b, args, ["maximum", "reduce_max", "reduce_argmax"])
+    }),
+    entry("min", &["self", "dim", "keepdim", "other"], |b, args| {
+        extreme(b, args, ["minimum", "reduce_min", "reduce_argmin"])
+    }),
     entry("argmax", &["self", "dim", "keepdim"], |b, args| position(b, args, "reduce_argmax")),
     entry("argmin", &["self", "dim", "keepdim"], |b, args| position(b, args, "reduce_argmin")),
     entry("var", SPREAD, |b, args| Ok(vec![variance(b, args)?])),

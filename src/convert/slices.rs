@@ -98,7 +98,9 @@ fn select(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let at = match x.size(axis) {
         Some(size) if at < 0 => at.saturating_add(size),
         None if at < 0 => {
-            return Err("it counts from the end of a dimension whose size is known only when the program runs".to_owned());
+            return Err(
+                "it counts from the end of a dimension whose size is known only when the program runs".to_owned()
+            );
         }
         _ => at,
     };
@@ -187,7 +189,8 @@ fn gather_along(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let (x, indices) = (b.tensor(args, "self")?, b.tensor(args, "index")?);
     let axis = x.axis(args.int("dim", 0)?)?;
     // Core ML wants the sizes beside the axis to be the same, where PyTorch takes a part of them.
-    let same = (0..x.rank()).all(|other| other == axis || x.size(other).is_some_and(|size| indices.size(other) == Some(size)));
+    let same =
+        (0..x.rank()).all(|other| other == axis || x.size(other).is_some_and(|size| indices.size(other) == Some(size)));
     if !same {
         return Err("it takes elements of a part only, which is not converted".to_owned());
     }
@@ -204,7 +207,9 @@ fn gather_along(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
 fn index(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = b.tensor(args, "self")?;
     let given: Vec<(usize, crate::graph::aten::ValueId)> = match args.get("indices") {
-        Some(Argument::OptionalValues(ids)) => ids.iter().enumerate().filter_map(|(at, id)| Some((at, (*id)?))).collect(),
+        Some(Argument::OptionalValues(ids)) => {
+            ids.iter().enumerate().filter_map(|(at, id)| Some((at, (*id)?))).collect()
+        }
         Some(Argument::Values(ids)) => ids.iter().copied().enumerate().collect(),
         _ => return Err("its argument `indices` is no list of tensors".to_owned()),
     };

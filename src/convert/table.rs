@@ -83,10 +83,44 @@ pub(super) fn is_in_place(operator: &Operator) -> bool {
 /// Whether what an operator gives may share memory with what it takes first.
 pub(super) fn is_view(operator: &Operator) -> bool {
     const VIEWS: &[&str] = &[
-        "alias", "as_strided", "chunk", "contiguous", "detach", "detach_", "diagonal", "dropout", "expand", "expand_as",
-        "feature_dropout", "flatten", "lift_fresh", "movedim", "mT", "narrow", "numpy_T", "permute", "real", "reshape",
-        "select", "slice", "split", "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "to", "transpose",
-        "type_as", "unbind", "unflatten", "unfold", "unsqueeze", "view", "view_as", "_unsafe_view",
+        "alias",
+        "as_strided",
+        "chunk",
+        "contiguous",
+        "detach",
+        "detach_",
+        "diagonal",
+        "dropout",
+        "expand",
+        "expand_as",
+        "feature_dropout",
+        "flatten",
+        "lift_fresh",
+        "movedim",
+        "mT",
+        "narrow",
+        "numpy_T",
+        "permute",
+        "real",
+        "reshape",
+        "select",
+        "slice",
+        "split",
+        "split_with_sizes",
+        "squeeze",
+        "swapaxes",
+        "swapdims",
+        "t",
+        "to",
+        "transpose",
+        "type_as",
+        "unbind",
+        "unflatten",
+        "unfold",
+        "unsqueeze",
+        "view",
+        "view_as",
+        "_unsafe_view",
     ];
     VIEWS.contains(&&*operator.name)
 }
@@ -94,7 +128,10 @@ pub(super) fn is_view(operator: &Operator) -> bool {
 /// Whether an operation only computes sizes, or checks something.
 pub(super) fn is_symbolic(program: &aten::Program, node: &Node) -> bool {
     const CHECKS: &[&str] = &[
-        "_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range",
+        "_assert_async",
+        "_assert_scalar",
+        "_assert_tensor_metadata",
+        "sym_constrain_range",
         "sym_constrain_range_for_size",
     ];
     if &*node.operator.namespace == "aten" && CHECKS.contains(&&*node.operator.name) {

@@ -18,9 +18,8 @@ use crate::kind::Kind;
 use crate::model::export::ExportModel;
 use crate::model::{KnownBy, Model, ModelError, Role, Weight};
 use crate::plan::{self, Outcome};
-use crate::recipe::{Defaults, FileId, Place, Placed, Recipe};
+use crate::recipe::{Defaults, Place, Placed, Recipe};
 use crate::scheme::FloatType;
-use crate::span::Span;
 
 /// The operator set that an export is written in where the recipe names no target, unless its schemes need a newer one:
 /// the first whose systems decompress weights as they are needed.
@@ -55,12 +54,7 @@ impl Tensors for Archived<'_> {
 ///
 /// # Errors
 /// As [`super::run`].
-pub fn run(
-    job: &Job,
-    export: &ExportModel,
-    progress: &dyn Progress,
-    cancel: &AtomicBool,
-) -> Result<Report, RunError> {
+pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
     let [program] = &export.programs[..] else {
         return Err(RunError::Format(
             "the archive holds several programs, and a package is made of one: export it alone",
@@ -99,8 +93,7 @@ fn for_package(recipe: &Recipe, set: Opset) -> Recipe {
     let mut recipe = recipe.clone();
     recipe.defaults = Defaults { is_package: true, set: Some(needs::set_of(set)), ..recipe.defaults };
     if recipe.precision.is_none() {
-        let place = Place { file: FileId(0), span: Span::default() };
-        recipe.precision = Some(Placed::new(FloatType::Fp16, place));
+        recipe.precision = Some(Placed::new(FloatType::Fp16, Place::default()));
     }
     recipe
 }
@@ -173,7 +166,8 @@ impl From<convert::ConvertError> for RunError {
     }
 }
 
-/// Opens nothing: a converted program beside the tensors that its constants are made of, to be run as it is.
+/// The program of an export converted for an operator set, to be run as it is; [`Archived`] has what its constants are
+/// made of.
 ///
 /// # Errors
 /// If the model is no export of one program, or cannot be converted.
