@@ -118,7 +118,8 @@ pub(super) struct Builder<'a> {
     values: HashMap<ValueId, Value>,
     known: HashMap<Name, Known>,
     names: HashSet<String>,
-    stored: HashMap<ValueId, Name>,
+    /// The constants that stand for tensors of the archive, by these and their shapes.
+    stored: HashMap<(usize, Vec<Dim>), Value>,
     roles: HashMap<ValueId, Name>,
     /// How often each value is taken.
     uses: HashMap<ValueId, usize>,
@@ -280,12 +281,17 @@ impl<'a> Builder<'a> {
     }
 
     fn stored_as(&mut self, id: ValueId, dotted: &Name, shape: Vec<Dim>) -> One {
+        // Tied weights stay tied.
+        let place = self.tensors.place(dotted).map(|place| (place, shape.clone()));
+        if let Some(known) = place.as_ref().and_then(|place| self.stored.get(place)) {
+            return Ok(known.clone());
+        }
         let declared = self.program.graph.tensor(id).ok_or("it takes what is no tensor")?;
         let ty = TensorType { element: program_type(declared)?.element, shape };
         let source = Source::Stored { name: dotted.clone(), from: declared.dtype };
         let value = self.constant_of(&dotted.replace('.', "_"), ty, source)?;
         self.weights.insert(value.name.clone(), dotted.clone());
-        self.stored.insert(id, value.name.clone());
+        self.stored.extend(place.map(|place| (place, value.clone())));
         Ok(value)
     }
 

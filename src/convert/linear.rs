@@ -46,10 +46,19 @@ pub(super) fn matmul(b: &mut Builder<'_>, x: &Value, y: &Value, (flip_x, flip_y)
     )
 }
 
+/// The matrix whose transposition a constant is: the weight of a linear layer that was taken apart.
+fn flipped(b: &Builder<'_>, y: &Value) -> Option<Value> {
+    let (source, order) = b.transposed.get(&y.name)?;
+    (order[..] == [1, 0] && b.is_constant(source)).then(|| source.clone())
+}
+
 fn product(b: &mut Builder<'_>, args: &Args<'_>, x: &str, y: &str) -> Values {
     let (x, y) = (b.tensor(args, x)?, b.tensor(args, y)?);
     if x.rank() < 2 || y.rank() < 2 {
         return Err("it takes a vector, which is not converted".to_owned());
+    }
+    if let Some(weight) = flipped(b, &y) {
+        return Ok(vec![b.op("linear", vec![("x", Param::Value(&x)), ("weight", Param::Value(&weight))])?]);
     }
     Ok(vec![matmul(b, &x, &y, (false, false))?])
 }
@@ -57,6 +66,15 @@ fn product(b: &mut Builder<'_>, args: &Args<'_>, x: &str, y: &str) -> Values {
 fn sum(b: &mut Builder<'_>, args: &Args<'_>, x: &str, y: &str) -> Values {
     let more = b.tensor(args, "self")?;
     let (alpha, beta) = (args.float("alpha", 1.0)?, args.float("beta", 1.0)?);
+    if (alpha, beta) == (1.0, 1.0) && more.rank() == 1 && b.is_constant(&more) {
+        let (x, y) = (b.tensor(args, x)?, b.tensor(args, y)?);
+        let weight = flipped(b, &y).filter(|weight| weight.size(0).is_some() && weight.size(0) == more.size(0));
+        if let Some(weight) = weight {
+            let parameters =
+                vec![("x", Param::Value(&x)), ("weight", Param::Value(&weight)), ("bias", Param::Value(&more))];
+            return Ok(vec![b.op("linear", parameters)?]);
+        }
+    }
     let product = product(b, args, x, y)?.remove(0);
     let product = scaled(b, &product, alpha)?;
     let more = scaled(b, &more, beta)?;

@@ -50,6 +50,9 @@ pub trait Tensors {
     /// The elements of the tensor of a dotted name side by side, little-endian; `None` where there is none, or it
     /// cannot be read.
     fn elements(&self, name: &str) -> Option<Cow<'_, [u8]>>;
+
+    /// Which of the archive's tensors has a dotted name: tied ones have several.
+    fn place(&self, name: &str) -> Option<usize>;
 }
 
 /// What an export has become.
@@ -226,8 +229,12 @@ fn interface(program: &aten::Program, name: &Name, ty: &aten::TensorType) -> Res
             Ok((hint.unwrap_or(least).clamp(least, most.max(least)), range))
         }
     };
+    let element = program_type(ty)?.element;
+    if element == ElementType::Bool {
+        return Err("is of truth values, which Core ML neither takes nor gives".to_owned());
+    }
     let dimensions = ty.shape.iter().map(dimension).collect::<Result<_, String>>()?;
-    Ok(Interface { name: name.clone(), element: program_type(ty)?.element, dimensions })
+    Ok(Interface { name: name.clone(), element, dimensions })
 }
 
 /// Declares what the user gives; other inputs are constants, which are made where they are used.

@@ -48,6 +48,10 @@ impl Tensors for Archived<'_> {
         let stored = stored.or_else(|| self.export.constants.get(&key))?;
         self.export.archive.tensor(stored).ok()
     }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.export.names.get(&(self.program, name.to_owned())).copied()
+    }
 }
 
 /// Runs a job whose model is an export, and whose output is a package.
@@ -124,25 +128,37 @@ fn write_plain(
 /// name of the constant.
 fn named(mut model: Model, converted: &Converted, export_model: &Model, export: &ExportModel) -> Model {
     let Some(package) = model.program.clone() else { return model };
-    let mut taken: HashSet<String> = HashSet::new();
     let of_constant: HashMap<&str, &str> = converted.weights.iter().map(|(a, b)| (&**a, &**b)).collect();
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut others = Vec::new();
     for (weight, constant) in model.weights.iter_mut().zip(&package.constants) {
         let dotted = of_constant.get(&*constant.first.name).copied();
         let known = dotted.and_then(|name| export.names.get(&(0, name.to_owned())));
         let known = known.and_then(|index| export_model.weights.get(*index));
-        let wish = known.map(|known| known.name.as_str()).or(dotted).filter(|name| !taken.contains(*name));
-        if let Some(name) = wish {
-            weight.name = name.to_owned();
-            weight.module_len = name.rfind('.').unwrap_or(0);
-        }
-        taken.insert(weight.name.clone());
         match known {
             Some(known) => take_over(weight, known),
             // Masks, positions and what else was computed; biases that normalizations have left.
             None => weight.role = if dotted.is_some() { Role::Bias } else { Role::Buffer },
         }
+        match known.map(|known| known.name.as_str()).or(dotted) {
+            Some(name) if taken.insert(name.to_owned()) => rename(weight, name.to_owned()),
+            _ => others.push(weight),
+        }
+    }
+    // Data is found by names, so no two may be the same.
+    for weight in others {
+        let mut name = weight.name.clone();
+        while !taken.insert(name.clone()) {
+            name.push('_');
+        }
+        rename(weight, name);
     }
     model
+}
+
+fn rename(weight: &mut Weight, name: String) {
+    weight.module_len = name.rfind('.').unwrap_or(0);
+    weight.name = name;
 }
 
 /// Gives a constant what is known of the weight that it is.
