@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod cli;
+pub mod convert;
 pub mod coreml;
 pub mod diff;
 pub mod draw;

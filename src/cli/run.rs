@@ -28,7 +28,9 @@ pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Findings);
     }
-    let format = args.format.unwrap_or(OutputFormat::default_for(model));
+    let named =
+        args.output.clone().or_else(|| project.recipe().output.as_ref().map(|path| project.recipe().path(path)));
+    let format = args.format.unwrap_or_else(|| OutputFormat::for_output(model, named.as_deref()));
     let output = match &args.output {
         Some(path) => path.clone(),
         None => outcome::default_output(project.recipe(), model, format),
@@ -67,6 +69,12 @@ impl From<RunError> for Failure {
                 Failure::Broken { message: error.to_string(), help: error.help().map(str::to_string) }
             }
             // What is asked for does not go together; no input is broken.
+            RunError::Convert(error) => Failure::Broken {
+                message: error.to_string(),
+                help: Some(
+                    "bitmill converts the common operators of inference: write what the model does with those".into(),
+                ),
+            },
             RunError::Format(why) => Failure::Usage { message: why.to_string(), help: None },
             other => Failure::broken(other.to_string()),
         }

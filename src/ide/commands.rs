@@ -64,7 +64,8 @@ pub fn run(
     if known.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(RunError::NotChecked);
     }
-    let format = OutputFormat::default_for(model);
+    let named = recipe.output.as_ref().map(|path| recipe.path(path));
+    let format = OutputFormat::for_output(model, named.as_deref());
     let directory = analysis.path().parent().unwrap_or(Path::new(""));
     let output = directory.join(outcome::default_output(recipe, model, format));
     let inputs = analysis.files();

@@ -99,7 +99,7 @@ pub fn decompress(
     cancel: &AtomicBool,
 ) -> Result<Option<Decompressed>, RunError> {
     let begun = Instant::now();
-    if let Some(why) = super::misnamed(job.model, job.output) {
+    if let Some(why) = super::misnamed(job.model, OutputFormat::Dequantized, job.output) {
         return Err(RunError::Format(why));
     }
     let chosen = compressed(job.model);

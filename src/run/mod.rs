@@ -7,6 +7,7 @@
 mod batch;
 mod beside;
 pub mod decompress;
+pub mod export;
 mod layout;
 pub mod measure;
 pub mod outcome;
@@ -132,6 +133,20 @@ pub enum RunError {
     /// A tensor that the output was not laid out for.
     #[error("`{0}` has no place in the output: this is a defect of bitmill, please report it")]
     NoPlace(String),
+    /// An export holds what is not converted.
+    #[error("{0}")]
+    Convert(crate::convert::ConvertError),
+    /// A constant of a converted program cannot be made.
+    #[error("a constant cannot be written: {0}")]
+    Constant(String),
+    /// A scheme that fits a weight of an export does not fit the package that it becomes.
+    #[error("the scheme of `{weight}` does not fit the package of {set} that the export becomes")]
+    Unfit {
+        /// The weight.
+        weight: String,
+        /// The package's operator set.
+        set: Opset,
+    },
     /// It was asked to stop. Nothing was left behind.
     #[error("interrupted; nothing was written")]
     Cancelled,
@@ -162,7 +177,7 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
     if job.plan.decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Misfit(_))) {
         return Err(RunError::NotChecked);
     }
-    if let Some(why) = misnamed(job.model, job.output) {
+    if let Some(why) = misnamed(job.model, job.format, job.output) {
         return Err(RunError::Format(why));
     }
     match (&job.model.program, job.format) {
@@ -173,10 +188,14 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
             "with `target none` no compressed package is written: leave the target out, or write it as `dequantized`",
         )),
         (Some(program), _) => package::run(job, program, progress, cancel),
-        (None, OutputFormat::MlPackage) if job.model.export.is_some() => Err(RunError::Format(
-            "no Core ML package is made of an exported program yet: convert it with coremltools first, and quantize the \
-             package; or write its weights as `torchao`, `packed` or `dequantized`",
-        )),
+        (None, OutputFormat::MlPackage) if job.model.export.is_some() && job.recipe.is_experiment() => {
+            Err(RunError::Format(
+                "with `target none` no package is written: leave the target out, or write the weights as `dequantized`",
+            ))
+        }
+        (None, OutputFormat::MlPackage) if let Some(export) = &job.model.export => {
+            export::run(job, export, progress, cancel)
+        }
         (None, OutputFormat::MlPackage) => Err(RunError::Format(
             "a checkpoint holds no program, so no Core ML package can be made of it: convert the model with coremltools \
              first, and quantize the package",
@@ -186,14 +205,18 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
 }
 
 /// Why the name of the output promises something else than what would be written there.
-fn misnamed(model: &Model, output: &Path) -> Option<&'static str> {
+fn misnamed(model: &Model, format: OutputFormat, output: &Path) -> Option<&'static str> {
     let ends_in = |wanted: &str| output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
     match model.program {
         Some(_) if ends_in("safetensors") => {
             Some("a Core ML package becomes a package: name an output that ends in `.mlpackage`")
         }
+        None if format == OutputFormat::MlPackage && ends_in("safetensors") => {
+            Some("a package is to be written: name an output that ends in `.mlpackage`")
+        }
+        None if format == OutputFormat::MlPackage => None,
         None if ends_in("mlpackage") && model.export.is_some() => {
-            Some("no Core ML package is made of an exported program yet: name an output that ends in `.safetensors`")
+            Some("weights are to be written: name an output that ends in `.safetensors`, or write an `mlpackage`")
         }
         None if ends_in("pt2") => Some("no exported programs are written: name an output that ends in `.safetensors`"),
         None if ends_in("mlpackage") => {
@@ -252,6 +275,7 @@ fn report(
         unchanged,
         written,
         elapsed: begun.elapsed(),
+        chosen: None,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{OutputFormat, Report};
+use crate::check::needs;
+use crate::coreml::target::Platform;
 use crate::model::Model;
 use crate::recipe::Recipe;
 use crate::words::count;
@@ -30,13 +32,26 @@ pub fn summary(report: &Report) -> String {
 
 /// What it wrote, and how long it took.
 pub fn written(report: &Report) -> String {
-    format!("{} in {:.2} s", wrote(report), report.elapsed.as_secs_f64())
+    format!("{} in {:.2} s{}", what(report), report.elapsed.as_secs_f64(), whom(report))
 }
 
 /// What it wrote.
 pub fn wrote(report: &Report) -> String {
+    what(report) + &whom(report)
+}
+
+fn what(report: &Report) -> String {
     let (output, format) = (report.output.display(), report.format.word());
     format!("wrote {output} ({format}, {})", size(report.written))
+}
+
+/// For which system it is, where the recipe does not say.
+fn whom(report: &Report) -> String {
+    let told = report.chosen.map(needs::set_of).map(|set| {
+        let system = set.on(Platform::Ios).unwrap_or_else(|| set.name.to_owned());
+        format!(", for {system} since the recipe names no target")
+    });
+    told.unwrap_or_default()
 }
 
 /// A ratio in dB: `exact` where nothing is lost, `destroyed` where nothing is left, as where a finite value has become
@@ -56,7 +71,7 @@ pub fn default_output(recipe: &Recipe, model: &Model, format: OutputFormat) -> P
         return recipe.path(output);
     }
     let source = recipe.sources.first().map_or(Path::new(""), |source| source.path.as_path());
-    if model.is_package() {
+    if format == OutputFormat::MlPackage || model.is_package() {
         let name = joined(&stem(&model.path), &stem(source).replace(['<', '>'], ""), format);
         return PathBuf::from(format!("{name}.mlpackage"));
     }

@@ -1,6 +1,8 @@
 //! Into which stored tensors a weight turns, format by format. Only sizes and names: known before any byte of
 //! data is read, so that the header of an output can be written first.
 
+use std::path::Path;
+
 use crate::dtype::{DType, packed_bytes};
 use crate::formats::safetensors::DtypeName;
 use crate::lower::Content;
@@ -28,12 +30,19 @@ impl OutputFormat {
         (OutputFormat::Torchao, "torchao", "safetensors in torchao's flattened layout, one byte per code"),
         (OutputFormat::Packed, "packed", "safetensors with codes packed to their width; bitmill reads it back"),
         (OutputFormat::Dequantized, "dequantized", "safetensors with floats, to try the quantized values anywhere"),
-        (OutputFormat::MlPackage, "mlpackage", "a Core ML package, of one that is the model"),
+        (OutputFormat::MlPackage, "mlpackage", "a Core ML package, of one that is the model or of an exported program"),
     ];
 
     /// What is written when nobody says how.
     pub fn default_for(model: &Model) -> Self {
         if model.is_package() { OutputFormat::MlPackage } else { OutputFormat::Torchao }
+    }
+
+    /// What is written to an output where nobody says how: a package of an export, if its name says so.
+    pub fn for_output(model: &Model, output: Option<&Path>) -> Self {
+        let ending = output.and_then(Path::extension);
+        let is_package = ending.is_some_and(|ending| ending.eq_ignore_ascii_case("mlpackage"));
+        if is_package && model.export.is_some() { OutputFormat::MlPackage } else { Self::default_for(model) }
     }
 
     /// The word that the command line uses.

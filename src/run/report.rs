@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::parts::OutputFormat;
 use crate::check::{Fact, Facts, rule::WeightError};
+use crate::graph::function::Opset;
 
 /// What a run did.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,8 @@ pub struct Report {
     pub written: u64,
     /// How long it took.
     pub elapsed: Duration,
+    /// The operator set that an export was written in, where the recipe names no target.
+    pub chosen: Option<Opset>,
 }
 
 /// What was done with one weight.

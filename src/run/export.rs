@@ -1,0 +1,194 @@
+//! A run on an exported program: it becomes a package of plain weights aside, and that is quantized as any package is,
+//! under the names and kinds that the export gives its weights.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Job, Progress, Report, RunError, package};
+use crate::check::needs;
+use crate::convert::{self, Converted, Tensors};
+use crate::element::ElementType;
+use crate::formats::coreml::{PackageWriteError, PackageWriter};
+use crate::formats::output::{Destination, PartialDirectory};
+use crate::graph::TensorType;
+use crate::graph::function::Opset;
+use crate::kind::Kind;
+use crate::model::export::ExportModel;
+use crate::model::{KnownBy, Model, ModelError, Role, Weight};
+use crate::plan::{self, Outcome};
+use crate::recipe::{Defaults, Place, Placed, Recipe};
+use crate::scheme::FloatType;
+
+/// The operator set that an export is written in where the recipe names no target, unless its schemes need a newer one:
+/// the first whose systems decompress weights as they are needed.
+const USUAL: Opset = Opset::CoreML7;
+
+/// The operator set that an export is written in.
+pub fn operator_set(recipe: &Recipe) -> Opset {
+    recipe.written_opset(None).unwrap_or_else(|| {
+        let lowest = Opset::by_name(needs::lowest(recipe).name);
+        lowest.map_or(USUAL, |lowest| lowest.max(USUAL))
+    })
+}
+
+/// The tensors that an archive holds for one of its programs.
+pub struct Archived<'a> {
+    /// The export.
+    pub export: &'a ExportModel,
+    /// The program's index.
+    pub program: usize,
+}
+
+impl Tensors for Archived<'_> {
+    fn elements(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let key = (self.program, name.to_owned());
+        let stored = self.export.names.get(&key).and_then(|index| self.export.tensors.get(*index));
+        let stored = stored.or_else(|| self.export.constants.get(&key))?;
+        self.export.archive.tensor(stored).ok()
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.export.names.get(&(self.program, name.to_owned())).copied()
+    }
+}
+
+/// Runs a job whose model is an export, and whose output is a package.
+///
+/// # Errors
+/// As [`super::run`].
+pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
+    let [program] = &export.programs[..] else {
+        return Err(RunError::Format(
+            "the archive holds several programs, and a package is made of one: export it alone",
+        ));
+    };
+    let set = operator_set(job.recipe);
+    let tensors = Archived { export, program: 0 };
+    let converted = convert::convert(program, &tensors, set)?;
+    let mut inputs = job.model.files.clone();
+    inputs.extend([job.model.path.clone()]);
+    inputs.extend_from_slice(job.inputs);
+    // Whatever forbids to write the output is told before anything is made.
+    let destination = Destination { path: job.output, overwrite: job.overwrite, inputs: &inputs };
+    drop(PartialDirectory::create(&destination)?);
+    let aside = PathBuf::from(format!("{}.plain", job.output.display()));
+    let aside = PartialDirectory::create(&Destination { path: &aside, overwrite: true, inputs: &[] })?;
+    let path = aside.path().join("plain.mlpackage");
+    write_plain(&converted, &tensors, set, &path, cancel)?;
+    let model = named(Model::open(&path)?, &converted, job.model, export);
+    let recipe = for_package(job.recipe, set);
+    let plan = plan::plan(&recipe, &model);
+    let misfits = plan.decisions.iter().zip(&model.weights);
+    if let Some((_, weight)) = misfits.into_iter().find(|(one, _)| matches!(one.outcome, Outcome::Misfit(_))) {
+        return Err(RunError::Unfit { weight: weight.name.clone(), set });
+    }
+    let package = model.program.as_ref().ok_or(RunError::Layout)?;
+    let inner = Job { recipe: &recipe, model: &model, plan: &plan, inputs: &inputs, ..*job };
+    let mut report = package::run(&inner, package, progress, cancel)?;
+    report.chosen = job.recipe.target.is_none().then_some(set);
+    Ok(report)
+}
+
+/// The recipe as it holds for the package: fp16 unless it says otherwise, as coremltools converts. Arithmetic and
+/// threshold stay those of the export, by which the plan was shown.
+fn for_package(recipe: &Recipe, set: Opset) -> Recipe {
+    let mut recipe = recipe.clone();
+    recipe.defaults = Defaults { is_package: true, set: Some(needs::set_of(set)), ..recipe.defaults };
+    if recipe.precision.is_none() {
+        recipe.precision = Some(Placed::new(FloatType::Fp16, Place::default()));
+    }
+    recipe
+}
+
+/// Writes the program with its weights as they are.
+fn write_plain(
+    converted: &Converted,
+    tensors: &Archived<'_>,
+    set: Opset,
+    path: &std::path::Path,
+    cancel: &AtomicBool,
+) -> Result<(), RunError> {
+    let mut writer = PackageWriter::create(&Destination { path, overwrite: false, inputs: &[] })?;
+    let mut place = |blob: &crate::graph::BlobRef, ty: &TensorType| -> Result<u64, RunError> {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(RunError::Cancelled);
+        }
+        let bytes = converted.constants.elements(blob, tensors).map_err(RunError::Constant)?;
+        let count = ty.count().filter(|count| ElementType::Fp32.bytes_for(*count) == Some(bytes.len() as u64));
+        let count = count.ok_or(RunError::Layout)?;
+        writer.push(ty.element, count, &bytes).map_err(|error: PackageWriteError| error.into())
+    };
+    let message = convert::model(converted, set, &mut place)?;
+    Ok(writer.commit(&message.into())?)
+}
+
+/// The package with the names and kinds that its weights have in the export. What is no weight of the export keeps the
+/// name of the constant.
+fn named(mut model: Model, converted: &Converted, export_model: &Model, export: &ExportModel) -> Model {
+    let Some(package) = model.program.clone() else { return model };
+    let of_constant: HashMap<&str, &str> = converted.weights.iter().map(|(a, b)| (&**a, &**b)).collect();
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut others = Vec::new();
+    for (weight, constant) in model.weights.iter_mut().zip(&package.constants) {
+        let dotted = of_constant.get(&*constant.first.name).copied();
+        let known = dotted.and_then(|name| export.names.get(&(0, name.to_owned())));
+        let known = known.and_then(|index| export_model.weights.get(*index));
+        match known {
+            Some(known) => take_over(weight, known),
+            // Masks, positions and what else was computed; biases that normalizations have left.
+            None => weight.role = if dotted.is_some() { Role::Bias } else { Role::Buffer },
+        }
+        match known.map(|known| known.name.as_str()).or(dotted) {
+            Some(name) if taken.insert(name.to_owned()) => rename(weight, name.to_owned()),
+            _ => others.push(weight),
+        }
+    }
+    // Data is found by names, so no two may be the same.
+    for weight in others {
+        let mut name = weight.name.clone();
+        while !taken.insert(name.clone()) {
+            name.push('_');
+        }
+        rename(weight, name);
+    }
+    model
+}
+
+fn rename(weight: &mut Weight, name: String) {
+    weight.module_len = name.rfind('.').unwrap_or(0);
+    weight.name = name;
+}
+
+/// Gives a constant what is known of the weight that it is.
+fn take_over(weight: &mut Weight, known: &Weight) {
+    weight.tied.clone_from(&known.tied);
+    weight.role = known.role;
+    // A tensor in another shape is no longer what its module is about.
+    if weight.shape == known.shape {
+        weight.kind = known.kind;
+        weight.known_by = known.known_by;
+        weight.transposed = known.transposed;
+        weight.groups = known.groups;
+    } else {
+        (weight.kind, weight.known_by) = (Kind::Other, KnownBy::Shape);
+    }
+}
+
+impl From<convert::ConvertError> for RunError {
+    fn from(error: convert::ConvertError) -> RunError {
+        RunError::Convert(error)
+    }
+}
+
+/// The program of an export converted for an operator set, to be run as it is; [`Archived`] has what its constants are
+/// made of.
+///
+/// # Errors
+/// If the model is no export of one program, or cannot be converted.
+pub fn converted(model: &Model, set: Opset) -> Result<Converted, RunError> {
+    let export = model.export.as_ref().ok_or_else(|| ModelError::NoTensors(model.path.clone()))?;
+    let program = export.programs.first().ok_or_else(|| ModelError::NoTensors(model.path.clone()))?;
+    Ok(convert::convert(program, &Archived { export, program: 0 }, set)?)
+}
