@@ -1,9 +1,9 @@
 //! Arguments of an operation by the names of its schema. Those that are left out have their default.
 
 use super::element_of;
-use crate::formats::shown;
 use crate::graph::ElementType;
 use crate::graph::aten::{self, Argument, Graph, Node, ScalarType, Size, ValueId, ValueType};
+use crate::words::shown;
 
 /// A number as PyTorch passes it.
 #[derive(Debug, Clone, Copy, PartialEq)]

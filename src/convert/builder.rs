@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use super::args::Args;
 use super::constants::{Constants, Source};
 use super::{Tensors, program_type};
-use crate::formats::shown;
 use crate::graph::aten::{self, Argument as AtenArgument, InputRole, ValueId};
 use crate::graph::function::Opset;
 use crate::graph::ops::{self, Call, Given};
@@ -14,6 +13,7 @@ use crate::graph::{
     Type,
 };
 use crate::lower::message::fresh;
+use crate::words::shown;
 
 /// What a translation gives: what the operation gives, in order.
 pub(super) type Values = Result<Vec<Value>, String>;

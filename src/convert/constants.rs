@@ -7,9 +7,9 @@ use half::{bf16, f16};
 
 use super::Tensors;
 use super::fold::Fold;
-use crate::formats::shown;
 use crate::graph::aten::ScalarType;
 use crate::graph::{BlobRef, Blobs, Name, TensorType};
+use crate::words::shown;
 
 /// The file that blobs of converted programs are in until they are written.
 const FILE: &str = "@export";

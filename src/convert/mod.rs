@@ -32,10 +32,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::formats::shown;
 use crate::graph::aten::{self, InputRole, OutputRole, Range, ScalarType, ValueType};
 use crate::graph::function::Opset;
 use crate::graph::{Dim, ElementType, Name, NamedType, Program, TensorType};
+use crate::words::shown;
 use aliases::Aliases;
 use args::Args;
 use builder::{Builder, Value};
