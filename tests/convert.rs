@@ -89,6 +89,19 @@ fn golden_models_compute_what_pytorch_computes() {
     }
 }
 
+#[test]
+fn programs_are_valid_in_every_operator_set() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models/digits.pt2");
+    let others = ["attention", "mlp", "residual-cnn", "tiny-cnn", "digits-batched"];
+    let others = others.map(|name| data(&format!("{name}.pt2")));
+    for path in others.into_iter().chain([example]) {
+        let model = Model::open(&path).unwrap();
+        for set in Opset::ALL {
+            made(&model, set);
+        }
+    }
+}
+
 /// How often each operator runs, constants and casts left out.
 fn operators<'a>(kinds: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();

@@ -133,8 +133,8 @@ fn recipes_are_checked_planned_and_run() {
     insta::assert_snapshot!(
         "refused",
         [
-            run(path, "run q.bitmill --format mlpackage"),
-            run(path, "run q.bitmill -o q.mlpackage"),
+            run(path, "run q.bitmill --format mlpackage -o q.safetensors"),
+            run(path, "run q.bitmill --format torchao -o q.mlpackage"),
             run(path, "run q.bitmill -o q.pt2"),
         ]
         .join("\n")

@@ -207,14 +207,15 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
 /// Why the name of the output promises something else than what would be written there.
 fn misnamed(model: &Model, format: OutputFormat, output: &Path) -> Option<&'static str> {
     let ends_in = |wanted: &str| output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
+    let becomes_package = model.export.is_some() && format == OutputFormat::MlPackage;
     match model.program {
         Some(_) if ends_in("safetensors") => {
             Some("a Core ML package becomes a package: name an output that ends in `.mlpackage`")
         }
-        None if format == OutputFormat::MlPackage && ends_in("safetensors") => {
+        None if becomes_package && ends_in("safetensors") => {
             Some("a package is to be written: name an output that ends in `.mlpackage`")
         }
-        None if format == OutputFormat::MlPackage => None,
+        None if becomes_package => None,
         None if ends_in("mlpackage") && model.export.is_some() => {
             Some("weights are to be written: name an output that ends in `.safetensors`, or write an `mlpackage`")
         }
