@@ -91,7 +91,7 @@ impl Client {
     /// The next message that is no request of the server; those are answered.
     pub async fn next(&mut self) -> Value {
         loop {
-            let read = tokio::time::timeout(Duration::from_secs(60), self.read());
+            let read = tokio::time::timeout(Duration::from_secs(300), self.read());
             let message = read.await.unwrap().unwrap();
             if message.get("method").is_none() || message.get("id").is_none() {
                 return message;
