@@ -110,6 +110,21 @@ const MOST_SYMBOLS: usize = 2_000;
 /// When the answer is no longer wanted.
 pub fn workspace_symbols(world: &World, query: &str, cancel: &Cancel) -> Result<Vec<Located>, Cancelled> {
     let mut found = Vec::new();
+    workspace_symbols_by_recipe(world, query, cancel, |part| found.extend(part))?;
+    Ok(found)
+}
+
+/// As [`workspace_symbols`], handed over recipe by recipe.
+///
+/// # Errors
+/// When the answer is no longer wanted.
+pub fn workspace_symbols_by_recipe(
+    world: &World,
+    query: &str,
+    cancel: &Cancel,
+    mut take: impl FnMut(Vec<Located>),
+) -> Result<(), Cancelled> {
+    let mut left = MOST_SYMBOLS;
     for path in world.recipes() {
         cancel.check()?;
         let analysis = match world.analysis(&path, cancel) {
@@ -117,15 +132,19 @@ pub fn workspace_symbols(world: &World, query: &str, cancel: &Cancel) -> Result<
             Err(Unavailable::Cancelled(cancelled)) => return Err(cancelled),
             Err(Unavailable::Unreadable(_)) => continue,
         };
-        let symbols = outline(&analysis).into_iter();
-        for symbol in symbols.filter(|symbol| symbol.kind != SymbolKind::Setting && holds(&symbol.name, query)) {
-            found.push(Located { path: path.clone(), place: analysis.place(symbol.selection), symbol });
-            if found.len() >= MOST_SYMBOLS {
-                return Ok(found);
-            }
+        let is_meant = |symbol: &Symbol| symbol.kind != SymbolKind::Setting && holds(&symbol.name, query);
+        let symbols = outline(&analysis).into_iter().filter(is_meant).take(left);
+        let located = |symbol: Symbol| Located { path: path.clone(), place: analysis.place(symbol.selection), symbol };
+        let part: Vec<Located> = symbols.map(located).collect();
+        left -= part.len();
+        if !part.is_empty() {
+            take(part);
+        }
+        if left == 0 {
+            break;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Whether a name holds the letters of a query, in their order.

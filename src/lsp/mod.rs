@@ -30,6 +30,7 @@ pub use commands::ALL as COMMANDS;
 use log::Log;
 use server::Server;
 pub use transport::Ended;
+use transport::Outbox;
 
 /// Threads that compute answers. Requests beyond wait.
 const COMPUTING: usize = 8;
@@ -82,9 +83,10 @@ async fn serve(
     output: impl AsyncWrite + Unpin + Send + 'static,
     log: Arc<Log>,
 ) -> std::io::Result<Ended> {
-    let (service, socket) = Server::service(Arc::clone(&log));
+    let (outbox, outgoing) = Outbox::new();
+    let (service, socket) = Server::service(Arc::clone(&log), outbox.clone());
     log.line("a client came");
-    let ended = transport::serve(service, socket, input, output).await;
+    let ended = transport::serve(service, socket, (outbox, outgoing), input, output).await;
     log.line(&format!("it left: {ended:?}"));
     ended
 }

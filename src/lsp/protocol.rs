@@ -2,6 +2,5 @@
 //! moves them.
 
 pub use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
-pub use tower_lsp::ls_types::notification::Notification;
 pub use tower_lsp::ls_types::*;
 pub use tower_lsp::{Bounded, Cancellable, Client, ClientSocket, LanguageServer, LspService, OngoingProgress};

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 use super::convert::path_of;
 use super::log::Log;
 use super::protocol::*;
-use super::state::{State, moved_on};
+use super::state::{Asked, State, moved_on};
+use super::transport::Outbox;
 use super::{answers, capabilities, commands, diagnose};
 use crate::ide::{completion, formatting, imports, navigation, semantic_tokens, symbols};
 
@@ -20,6 +22,8 @@ pub struct Server {
     state: Arc<State>,
     client: Client,
     log: Arc<Log>,
+    /// For parts of answers.
+    outbox: Outbox,
     /// Ends the worker when the connection does.
     worker: OnceLock<AbortOnDrop>,
 }
@@ -34,8 +38,8 @@ impl Drop for AbortOnDrop {
 
 impl Server {
     /// The service that a transport drives, and the requests of the server to the client.
-    pub fn service(log: Arc<Log>) -> (LspService<Server>, ClientSocket) {
-        let new = |client| Server { state: Arc::new(State::default()), client, log, worker: OnceLock::new() };
+    pub fn service(log: Arc<Log>, outbox: Outbox) -> (LspService<Server>, ClientSocket) {
+        let new = |client| Server { state: Arc::new(State::default()), client, log, outbox, worker: OnceLock::new() };
         LspService::build(new).custom_method("window/workDoneProgress/cancel", Server::cancel_progress).finish()
     }
 
@@ -67,6 +71,33 @@ impl Server {
             }
             diagnose::refresh(&state, &client).await;
         });
+    }
+
+    /// Computes an answer of items. Where the client has given a token for its parts, they are sent as they come, in
+    /// the shape that `part_of` gives them, all of them before the answer; else the answer has them all.
+    async fn in_parts<T: Serialize + Send + 'static>(
+        &self,
+        token: Option<ProgressToken>,
+        part_of: fn(Vec<T>) -> Value,
+        compute: impl FnOnce(&Asked, &mut dyn FnMut(Vec<T>)) -> Result<()> + Send + 'static,
+    ) -> Result<Vec<T>> {
+        let Some(token) = token else {
+            let answer = self.state.ask_all(move |asked| {
+                let mut all = Vec::new();
+                compute(asked, &mut |part| all.extend(part))?;
+                Ok(all)
+            });
+            return answer.await;
+        };
+        let (part, mut parts) = tokio::sync::mpsc::unbounded_channel();
+        let answer = self.state.ask_all(move |asked| compute(asked, &mut |items| _ = part.send(items)));
+        let sent = async {
+            while let Some(items) = parts.recv().await {
+                self.outbox.notify("$/progress", json!({"token": &token, "value": part_of(items)})).await;
+            }
+        };
+        let (answer, ()) = futures::join!(answer, sent);
+        answer.map(|()| Vec::new())
     }
 
     fn refresh(&self) {
@@ -183,39 +214,27 @@ impl LanguageServer for Server {
     }
 
     async fn workspace_diagnostic(&self, params: WorkspaceDiagnosticParams) -> Result<WorkspaceDiagnosticReportResult> {
-        let (state, client) = (Arc::clone(&self.state), self.client.clone());
-        let partial = params.partial_result_params.partial_result_token;
+        let state = Arc::clone(&self.state);
         let previous = params.previous_result_ids;
-        let (part, mut parts) = tokio::sync::mpsc::unbounded_channel();
-        let is_partial = partial.is_some();
-        let answer = self.state.ask_all(move |asked| {
-            let mut items = Vec::new();
-            for path in asked.world.recipes() {
-                let view = match asked.view(&path) {
-                    Ok(view) => view,
-                    Err(_) if asked.cancel.is_cancelled() => return Err(moved_on()),
-                    Err(_) => continue,
-                };
-                let Some(uri) = asked.uri(&path) else { continue };
-                let before = previous.iter().find(|one| one.uri == uri).map(|one| one.value.as_str());
-                let (id, same) = state.name_findings(&path, &view.analysis, before);
-                let item = answers::workspace_report(&view, uri, &path, id, same);
-                if !is_partial {
-                    items.push(item);
-                } else if part.send(item).is_err() {
-                    return Err(moved_on());
+        let token = params.partial_result_params.partial_result_token;
+        let answer = self.in_parts(
+            token,
+            |items| json!({"items": items}),
+            move |asked, take| {
+                for path in asked.world.recipes() {
+                    let view = match asked.view(&path) {
+                        Ok(view) => view,
+                        Err(_) if asked.cancel.is_cancelled() => return Err(moved_on()),
+                        Err(_) => continue,
+                    };
+                    let Some(uri) = asked.uri(&path) else { continue };
+                    let before = previous.iter().find(|one| one.uri == uri).map(|one| one.value.as_str());
+                    let (id, same) = state.name_findings(&path, &view.analysis, before);
+                    take(vec![answers::workspace_report(&view, uri, &path, id, same)]);
                 }
-            }
-            Ok(items)
-        });
-        if let Some(token) = partial {
-            tokio::spawn(async move {
-                while let Some(item) = parts.recv().await {
-                    let value = json!({"token": &token, "value": {"items": [item]}});
-                    client.send_notification::<Partial>(value).await;
-                }
-            });
-        }
+                Ok(())
+            },
+        );
         Ok(WorkspaceDiagnosticReportResult::Report(WorkspaceDiagnosticReport { items: answer.await? }))
     }
 
@@ -263,10 +282,16 @@ impl LanguageServer for Server {
     }
 
     async fn symbol(&self, params: WorkspaceSymbolParams) -> Result<Option<WorkspaceSymbolResponse>> {
-        let answer = self.state.ask_all(move |asked| {
-            let found = symbols::workspace_symbols(&asked.world, &params.query, &asked.cancel);
-            Ok(answers::workspace_symbols(asked, found.map_err(|_| moved_on())?))
-        });
+        let token = params.partial_result_params.partial_result_token;
+        let query = params.query;
+        let answer = self.in_parts(
+            token,
+            |symbols| json!(symbols),
+            move |asked, take| {
+                let take = |found| take(answers::workspace_symbols(asked, found));
+                symbols::workspace_symbols_by_recipe(&asked.world, &query, &asked.cancel, take).map_err(|_| moved_on())
+            },
+        );
         answer.await.map(|symbols| Some(WorkspaceSymbolResponse::Nested(symbols)))
     }
 
@@ -427,12 +452,4 @@ impl LanguageServer for Server {
         });
         answer.await.map(Some)
     }
-}
-
-/// A part of an answer that comes before its end. The library knows none with values of its own.
-enum Partial {}
-
-impl Notification for Partial {
-    type Params = Value;
-    const METHOD: &'static str = "$/progress";
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt, poll_fn};
 use futures::{Sink, SinkExt, StreamExt, poll};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -29,6 +29,27 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// What the client is told of a fault of ours.
 pub const FAULT: &str = "a fault in bitmill; its standard error says more";
 
+/// What is on its way to the client.
+pub type Outgoing = mpsc::Receiver<Vec<u8>>;
+
+/// The way to the client for what has to arrive before an answer does: what goes through the library's has no order
+/// among answers.
+#[derive(Debug, Clone)]
+pub struct Outbox(mpsc::Sender<Vec<u8>>);
+
+impl Outbox {
+    /// A way, and its end.
+    pub fn new() -> (Outbox, Outgoing) {
+        let (sender, outgoing) = mpsc::channel(REQUESTS);
+        (Outbox(sender), outgoing)
+    }
+
+    /// Sends a notification. Where the client is gone, the connection ends by itself.
+    pub async fn notify(&self, method: &str, params: Value) {
+        self.0.send(bytes(&json!({"jsonrpc": "2.0", "method": method, "params": params}))).await.ok();
+    }
+}
+
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -46,10 +67,11 @@ pub enum Ended {
 pub async fn serve<S: LanguageServer>(
     service: LspService<S>,
     socket: ClientSocket,
+    (outbox, written): (Outbox, Outgoing),
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin + Send + 'static,
 ) -> std::io::Result<Ended> {
-    let (to_client, written) = mpsc::channel(REQUESTS);
+    let Outbox(to_client) = outbox;
     let mut writer = tokio::spawn(write_all(written, output));
     let (mut asked, answers) = socket.split();
     let forward = to_client.clone();

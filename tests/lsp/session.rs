@@ -127,8 +127,16 @@ fn findings_that_are_asked_for_are_not_sent_and_have_names() {
         assert!(all["items"].as_array().unwrap().len() > 10);
         assert!(client.unasked.iter().all(|one| one["method"] != "textDocument/publishDiagnostics"));
         let parts = json!({"previousResultIds": [], "partialResultToken": "parts"});
+        // All parts come before the answer: what came after it, nobody would look at.
         assert_eq!(client.request("workspace/diagnostic", parts).await, json!({"items": []}));
-        assert_eq!(client.notified("$/progress").await["token"], "parts");
+        let parts = client.unasked.iter().filter(|one| one["params"]["token"] == "parts").count();
+        assert_eq!(parts, all["items"].as_array().unwrap().len());
+        let symbols = client.request("workspace/symbol", json!({"query": ""})).await;
+        let parts = json!({"query": "", "partialResultToken": 7});
+        assert_eq!(client.request("workspace/symbol", parts).await, json!([]));
+        let parts = client.unasked.iter().filter(|one| one["params"]["token"] == 7);
+        let parts = parts.flat_map(|one| one["params"]["value"].as_array().unwrap().clone());
+        assert_eq!(Value::from_iter(parts), symbols);
     });
 }
 
