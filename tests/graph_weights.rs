@@ -155,9 +155,9 @@ fn chains_of_compression() {
     ");
     insta::assert_snapshot!(lines(&of("operators", "compressed_6-CoreML6")), @"
     constexpr_affine_dequantize_0 fp16[64, 64]: 8 bits, int8 with offsets PerChannel(0); 4288 B; linear.weight Linear
-    constexpr_affine_dequantize_1 fp16[64, 64]: 8 bits, uint8 with offsets PerTensor; 4103 B; linear.weight Linear
-    constexpr_lut_to_dense_0 fp16[64, 64]: 6 bits, tables of fp16 vector 1 PerTensor; 3208 B; linear.weight Linear
-    constexpr_sparse_to_dense_0 fp16[64, 64]: 16 bits, 3 values; 526 B; linear.weight Linear
+    constexpr_affine_dequantize_1 fp16[64, 64]: 8 bits, uint8 with offsets PerTensor; 4099 B; linear.weight Linear
+    constexpr_lut_to_dense_0 fp16[64, 64]: 6 bits, tables of fp16 vector 1 PerTensor; 3200 B; linear.weight Linear
+    constexpr_sparse_to_dense_0 fp16[64, 64]: 16 bits, 3 values; 518 B; linear.weight Linear
     ");
 }
 

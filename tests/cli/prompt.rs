@@ -90,12 +90,15 @@ fn an_open_bracket_goes_on_in_the_next_line() {
     session.send_line("(linear or").unwrap();
     session.send_line("conv) where rank == 2").unwrap();
     session.exp_regex("[0-9]+ weights, ").unwrap();
+    session.exp_string("bitmill> ").unwrap();
     // What is pasted is one text, and stays one.
     session.send("\u{1b}[200~linear => int8\nconv => keep\n\u{1b}[201~").unwrap();
     session.send_line("").unwrap();
     session.exp_string("the model: ").unwrap();
+    session.exp_string("bitmill> ").unwrap();
     session.send_line(":list").unwrap();
     session.exp_string("conv   => keep").unwrap();
+    session.exp_string("bitmill> ").unwrap();
     session.send_control('d').unwrap();
     ends_well(session);
 }
@@ -105,6 +108,8 @@ fn the_history_outlives_a_session_and_is_its_owners_alone() {
     let world = World::new();
     let mut session = prompt(&world, &[], true);
     session.send_line(":help keys").unwrap();
+    // The prompt is drawn with every key: the next one comes behind the answer.
+    session.exp_string("in shells").unwrap();
     session.exp_string("bitmill> ").unwrap();
     session.send_control('d').unwrap();
     ends_well(session);
@@ -132,6 +137,7 @@ fn the_history_outlives_a_session_and_is_its_owners_alone() {
     session.exp_string("bitmill> ").unwrap();
     session.send_line("int8").unwrap();
     session.exp_string("runs from").unwrap();
+    session.exp_string("bitmill> ").unwrap();
     session.send_control('d').unwrap();
     ends_well(session);
 }
@@ -154,9 +160,10 @@ fn ctrl_c_stops_a_computation_and_keeps_the_session() {
     session.exp_string("bitmill> ").unwrap();
     let took = begun.elapsed();
     // 50 ms where the machine does nothing else; tests share theirs.
-    assert!(took < Duration::from_millis(1000), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
     session.send_line(":list").unwrap();
     session.exp_string("linear => int8").unwrap();
+    session.exp_string("bitmill> ").unwrap();
     session.send_control('d').unwrap();
     ends_well(session);
 }
@@ -169,6 +176,7 @@ fn ctrl_c_gives_a_line_up() {
     give_up(&mut session);
     session.send_line(":list").unwrap();
     session.exp_string("the recipe is empty").unwrap();
+    session.exp_string("bitmill> ").unwrap();
     session.send_control('d').unwrap();
     ends_well(session);
 }

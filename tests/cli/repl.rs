@@ -88,7 +88,8 @@ fn transcripts_come_out_again() {
         let again = replayed(&transcript);
         if is_update() {
             // What was never reached is still typed.
-            let missing = transcript.lines().skip_while(|line| !line.contains(":quit")).skip(1);
+            let leaves = |line: &&str| line.starts_with(PROMPT) && line.ends_with(":quit");
+            let missing = transcript.lines().skip_while(|line| !leaves(line)).skip(1);
             let rest: Vec<&str> = missing.filter(|line| line.starts_with(PROMPT)).collect();
             let rest = rest.iter().map(|line| format!("{line}\n")).collect::<String>();
             fs::write(&path, again + &rest).unwrap();
