@@ -13,7 +13,7 @@ use super::names::{Names, Sum};
 use super::workspace::lock;
 use crate::kind::{Kind, KindWord};
 use crate::model::{Model, Weight};
-use crate::plan::{self, Matches, NameIndex, Plan};
+use crate::plan::{self, Matches, NameIndex, Plan, Planned};
 use crate::recipe::selector::Selector;
 use crate::recipe::{Recipe, Rule};
 
@@ -26,7 +26,12 @@ pub struct OpenModel {
     kinds: OnceLock<HashMap<Kind, Sum>>,
     index: OnceLock<NameIndex>,
     matches: Mutex<Known>,
+    /// The last plans, each of another recipe, the latest last.
+    plans: Mutex<Vec<(PathBuf, Arc<Planned>)>>,
 }
+
+/// Recipes whose last plans are kept, to make the next ones of.
+const MOST_RECIPES: usize = 4;
 
 /// What selectors matched in the last plans, by their text.
 #[derive(Debug, Default)]
@@ -59,15 +64,13 @@ impl OpenModel {
             kinds: OnceLock::new(),
             index: OnceLock::new(),
             matches: Mutex::default(),
+            plans: Mutex::default(),
         }
     }
 
     /// The plan of a recipe; `None` once the answer is no longer wanted. What a rule matches is known where one of the
-    /// last plans had it too.
+    /// last plans had it too, and decisions are kept from the last plan of the same recipe.
     pub(super) fn plan(&self, recipe: &Recipe, cancel: &Cancel) -> Option<Plan> {
-        if recipe.rules.len() < plan::MANY_RULES {
-            return (!cancel.is_cancelled()).then(|| plan::plan(recipe, &self.model));
-        }
         let mut known = lock(&self.matches);
         let found: Vec<(MatchKey, Option<Arc<Matches>>)> = recipe
             .rules
@@ -78,12 +81,13 @@ impl OpenModel {
                 (key, found)
             })
             .collect();
+        let are_few = known.plans == 0 && recipe.rules.len() < plan::MANY_RULES;
         drop(known);
-        let index = self.index.get_or_init(|| NameIndex::new(&self.model));
         let find = |((key, found), rule): ((MatchKey, Option<Arc<Matches>>), &Rule)| match found {
             Some(found) => Some((key, found)),
             None if cancel.is_cancelled() => None,
-            None => Some((key, Arc::new(index.matches(recipe, &self.model, &rule.selector)))),
+            None if are_few => Some((key, Arc::new(Matches::tried(recipe, &self.model, &rule.selector)))),
+            None => Some((key, Arc::new(self.index().matches(recipe, &self.model, &rule.selector)))),
         };
         let found: Vec<(MatchKey, Arc<Matches>)> =
             found.into_par_iter().zip(&recipe.rules).map(find).collect::<Option<_>>()?;
@@ -91,7 +95,21 @@ impl OpenModel {
         known = lock(&self.matches);
         known.remember(found);
         drop(known);
-        Some(plan::plan_with(recipe, &self.model, &matched))
+        let path = recipe.sources.first().map_or(Path::new(""), |source| &source.path);
+        let is_of_path = |(of, _): &(PathBuf, Arc<Planned>)| of == path;
+        let before = lock(&self.plans).iter().find(|one| is_of_path(one)).map(|(_, plan)| Arc::clone(plan));
+        let planned = Arc::new(plan::plan_after(before.as_deref(), recipe, &self.model, &matched));
+        let mut plans = lock(&self.plans);
+        plans.retain(|one| !is_of_path(one));
+        if plans.len() >= MOST_RECIPES {
+            plans.remove(0);
+        }
+        plans.push((path.to_owned(), Arc::clone(&planned)));
+        Some(planned.plan.clone())
+    }
+
+    fn index(&self) -> &NameIndex {
+        self.index.get_or_init(|| NameIndex::new(&self.model))
     }
 
     /// The weights that a selector of a recipe matches, in order.

@@ -41,6 +41,13 @@ impl Matches {
         Matches::Many(bits.into())
     }
 
+    /// What a selector matches, tried on every weight: quicker than an index of names that is used a few times only.
+    pub fn tried(recipe: &Recipe, model: &Model, selector: &Selector) -> Matches {
+        let weights = model.weights.par_iter().with_min_len(256).enumerate();
+        let is_match = |(_, weight): &(usize, &Weight)| selector.matches(&in_precision(recipe, weight));
+        Matches::new(weights.filter(is_match).map(|(at, _)| at as u32).collect(), model.weights.len())
+    }
+
     /// Visits each weight.
     pub fn for_each(&self, mut visit: impl FnMut(usize)) {
         match self {

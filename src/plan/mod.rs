@@ -1,6 +1,8 @@
 //! The decision for every weight: which rule won, what the weight becomes, how many bytes that takes.
 //! Made from a recipe and headers alone; no weights are read. Knows no kernels.
 
+mod anew;
+mod decisions;
 pub mod fit;
 pub mod lock;
 pub mod matching;
@@ -14,8 +16,10 @@ use rayon::prelude::*;
 
 use crate::dtype::DType;
 use crate::model::{Model, Role, Weight};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Rule};
 use crate::scheme::{Scheme, WeightScheme};
+pub use anew::{Planned, plan_after};
+pub use decisions::Decisions;
 pub use fit::{Fitted, Misfit};
 pub use matching::{Matches, NameIndex};
 
@@ -23,7 +27,7 @@ pub use matching::{Matches, NameIndex};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// One for each of `Model::weights`, in their order.
-    pub decisions: Vec<Decision>,
+    pub decisions: Decisions,
     /// One for each of `Recipe::rules`, in their order.
     pub rules: Vec<RuleShare>,
 }
@@ -93,6 +97,38 @@ pub struct RuleShare {
 }
 
 impl RuleShare {
+    /// What the deciding rule does in a decision.
+    fn of(decision: &Decision) -> RuleShare {
+        let is = |happens: bool| usize::from(happens);
+        let outcome = &decision.outcome;
+        RuleShare {
+            matches: 1,
+            decides: 1,
+            changes: is(outcome.is_change()),
+            misfits: is(matches!(outcome, Outcome::Misfit(_))),
+            grows: is(outcome.is_change() && decision.after >= decision.before),
+            small: is(matches!(outcome, Outcome::Keep(Reason::BelowThreshold))),
+            never: is(matches!(outcome, Outcome::Keep(Reason::Never(_)))),
+            before: decision.before,
+            after: decision.after,
+        }
+    }
+
+    /// What is left without a part that is in it.
+    fn minus(self, part: RuleShare) -> RuleShare {
+        RuleShare {
+            matches: self.matches.saturating_sub(part.matches),
+            decides: self.decides.saturating_sub(part.decides),
+            changes: self.changes.saturating_sub(part.changes),
+            misfits: self.misfits.saturating_sub(part.misfits),
+            grows: self.grows.saturating_sub(part.grows),
+            small: self.small.saturating_sub(part.small),
+            never: self.never.saturating_sub(part.never),
+            before: self.before.saturating_sub(part.before),
+            after: self.after.saturating_sub(part.after),
+        }
+    }
+
     /// Both together.
     pub fn plus(self, other: RuleShare) -> RuleShare {
         RuleShare {
@@ -133,61 +169,14 @@ pub const MANY_RULES: usize = 64;
 
 /// Decides for every weight of a model.
 pub fn plan(recipe: &Recipe, model: &Model) -> Plan {
-    if recipe.rules.len() >= MANY_RULES {
-        let index = NameIndex::new(model);
-        let matched: Vec<Arc<Matches>> =
-            recipe.rules.par_iter().map(|rule| Arc::new(index.matches(recipe, model, &rule.selector))).collect();
-        return plan_with(recipe, model, &matched);
-    }
-    let decide_one = |weight: &Weight| decide(recipe, weight);
-    let decisions: Vec<Decision> = model.weights.par_iter().with_min_len(256).map(decide_one).collect();
-    Plan { rules: shares(recipe, &decisions), decisions }
-}
-
-/// As [`plan`], where it is known what each rule matches: one for each of `Recipe::rules`.
-pub fn plan_with(recipe: &Recipe, model: &Model, matched: &[Arc<Matches>]) -> Plan {
-    let mut rules: Vec<(Option<usize>, Vec<usize>)> = vec![(None, Vec::new()); model.weights.len()];
-    for (rule, matches) in matched.iter().enumerate().take(recipe.rules.len()).rev() {
-        matches.for_each(|weight| {
-            if let Some((decides, beaten)) = rules.get_mut(weight) {
-                match decides {
-                    None => *decides = Some(rule),
-                    Some(_) => beaten.push(rule),
-                }
-            }
-        });
-    }
-    let weights = model.weights.par_iter().with_min_len(256).zip(rules);
-    let decisions: Vec<Decision> =
-        weights.map(|(weight, (rule, beaten))| decision(recipe, weight, rule, beaten)).collect();
-    Plan { rules: shares(recipe, &decisions), decisions }
-}
-
-/// What each rule did.
-fn shares(recipe: &Recipe, decisions: &[Decision]) -> Vec<RuleShare> {
-    let mut rules = vec![RuleShare::default(); recipe.rules.len()];
-    for decision in decisions {
-        for rule in decision.matched() {
-            rules[rule].matches += 1;
-        }
-        if let Some(rule) = decision.rule {
-            let share = &mut rules[rule];
-            share.decides += 1;
-            match &decision.outcome {
-                Outcome::Change(_) => {
-                    share.changes += 1;
-                    share.grows += usize::from(decision.after >= decision.before);
-                }
-                Outcome::Misfit(_) => share.misfits += 1,
-                Outcome::Keep(Reason::BelowThreshold) => share.small += 1,
-                Outcome::Keep(Reason::Never(_)) => share.never += 1,
-                Outcome::Keep(_) => {}
-            }
-            share.before = share.before.saturating_add(decision.before);
-            share.after = share.after.saturating_add(decision.after);
-        }
-    }
-    rules
+    let many = recipe.rules.len() >= MANY_RULES;
+    let index = many.then(|| NameIndex::new(model));
+    let matches = |rule: &Rule| match &index {
+        Some(index) => Arc::new(index.matches(recipe, model, &rule.selector)),
+        None => Arc::new(Matches::tried(recipe, model, &rule.selector)),
+    };
+    let matched: Vec<Arc<Matches>> = recipe.rules.par_iter().map(matches).collect();
+    plan_after(None, recipe, model, &matched).plan
 }
 
 /// Decides for one weight. A rule whose scheme could not be told still takes what it matches: the mistake is

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bitmill::ide::{Analysis, Cancel, Cancelled, ModelState, Settings, Unavailable, Workspace};
 use bitmill::model::Model;
+use bitmill::plan::Decisions;
 use bitmill::recipe::FileId;
 
 use crate::support::{MODEL, path};
@@ -137,7 +138,57 @@ fn many_rules_are_planned_as_few_are() {
         let analysis = analysis(&workspace, "r.bitmill");
         let (model, plan) = analysis.planned().unwrap();
         let tried = model.weights.iter().map(|weight| bitmill::plan::decide(analysis.recipe(), weight));
-        assert_eq!(plan.decisions, tried.collect::<Vec<_>>());
+        assert_eq!(plan.decisions, tried.collect::<Decisions>());
         assert_eq!(*plan, bitmill::plan::plan(analysis.recipe(), model));
+    }
+}
+
+#[test]
+fn plans_made_after_one_another_are_those_made_alone() {
+    const LARGE: &str = "
+embed.weight embedding 512x64 fp32
+layers.{0..199}.attn.q_proj.weight 64x64 fp32
+layers.{0..199}.mlp.up.weight 96x64 fp16
+layers.{0..199}.mlp.up.bias 96 fp32
+layers.{0..199}.norm.weight norm 64
+";
+    const LINES: [&str; 12] = [
+        "all => int8 per-channel",
+        "linear => int4 per-group(32)",
+        "\"layers.1*.mlp.up\" => lut4",
+        "\"layers.{0..99}.attn.q_proj\" => int4 per-group(48)",
+        "linear where layer == 150 => keep",
+        "\"*.bias\" => int8",
+        "embedding => lut8 vector(7)",
+        "linear where layer > 120 => in",
+        "/.*[13]\\.mlp.up/ => sparse 50%",
+        "threshold 5000",
+        "precision fp16",
+        "not linear => int8",
+    ];
+    let mut workspace = Workspace::new();
+    workspace.give_model(&path("m"), Model::listing(LARGE).unwrap());
+    let mut lines: Vec<&str> = LINES[..4].to_vec();
+    let mut random = 1u64;
+    let mut below = |limit: usize| {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (random >> 33) as usize % limit
+    };
+    for _ in 0..150 {
+        let line = LINES[below(LINES.len())];
+        match below(3) {
+            0 if lines.len() > 1 => _ = lines.remove(below(lines.len())),
+            1 if !lines.is_empty() => {
+                let at = below(lines.len());
+                lines[at] = line;
+            }
+            _ => lines.insert(below(lines.len() + 1), line),
+        }
+        workspace.open(&path("r.bitmill"), format!("model \"m\"\ntarget iOS18\n{}\n", lines.join("\n")));
+        let analysis = analysis(&workspace, "r.bitmill");
+        let (model, plan) = analysis.planned().unwrap();
+        let tried = model.weights.iter().map(|weight| bitmill::plan::decide(analysis.recipe(), weight));
+        assert_eq!(plan.decisions, tried.collect::<Decisions>(), "{lines:#?}");
+        assert_eq!(*plan, bitmill::plan::plan(analysis.recipe(), model), "{lines:#?}");
     }
 }
