@@ -8,9 +8,10 @@ use std::cmp::Ordering;
 /// equal).
 pub fn natural_order(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.as_bytes(), b.as_bytes());
-    let Some(differ) = a.iter().zip(b).position(|(x, y)| x != y) else {
+    let differ = common(a, b);
+    if differ == a.len().min(b.len()) {
         return a.len().cmp(&b.len());
-    };
+    }
     // Where the bytes begin to differ, both may be within a number that began before.
     let start = a[..differ].iter().rposition(|b| !b.is_ascii_digit()).map_or(0, |i| i + 1);
     let (x, y) = (digits(&a[start..]), digits(&b[start..]));
@@ -18,6 +19,20 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
         return a[differ].cmp(&b[differ]);
     }
     number_order(x, y).then_with(|| natural_tail(&a[start + x.len()..], &b[start + y.len()..])).then_with(|| a.cmp(b))
+}
+
+/// How many bytes two texts begin with alike. Names of a model do so for long, and sorting asks millions of times, so
+/// eight are compared at once.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    let (mut x, mut y) = (a, b);
+    while let (Some((p, rest_x)), Some((q, rest_y))) = (x.split_first_chunk::<8>(), y.split_first_chunk::<8>()) {
+        let differ = u64::from_le_bytes(*p) ^ u64::from_le_bytes(*q);
+        if differ != 0 {
+            return a.len() - x.len() + differ.trailing_zeros() as usize / 8;
+        }
+        (x, y) = (rest_x, rest_y);
+    }
+    a.len() - x.len() + x.iter().zip(y).take_while(|(x, y)| x == y).count()
 }
 
 /// The digits at the start of a text.
@@ -83,7 +98,7 @@ mod tests {
     proptest! {
         /// Sorting needs a total order: antisymmetric, transitive, equal only for equal names.
         #[test]
-        fn is_a_total_order(mut names in prop::collection::vec("[0-2a.]{0,6}", 3)) {
+        fn is_a_total_order(mut names in prop::collection::vec("(layers\\.[01]\\.)?[0-2a.]{0,6}", 3)) {
             let [a, b, c] = [&names[0], &names[1], &names[2]];
             prop_assert_eq!(natural_order(a, b), natural_order(b, a).reverse());
             prop_assert_eq!(natural_order(a, b) == Ordering::Equal, a == b);

@@ -15,6 +15,8 @@ pub struct Census {
     pub has_guessed: bool,
     /// Whether some weight is compressed.
     pub has_compressed: bool,
+    /// The longest dimension of all.
+    pub longest: usize,
     /// The weights that have several names, as indices into [`Model::weights`].
     pub tied: Vec<usize>,
 }
@@ -31,6 +33,7 @@ impl Census {
             }
             census.has_guessed |= weight.known_by == KnownBy::Shape;
             census.has_compressed |= weight.compressed.is_some();
+            census.longest = weight.shape.iter().copied().fold(census.longest, usize::max);
             if !weight.tied.is_empty() {
                 census.tied.push(index);
             }

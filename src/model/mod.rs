@@ -19,7 +19,7 @@ pub mod program;
 mod tied;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -224,14 +224,21 @@ impl Weight {
 
 /// Gives biases and buffers whose own names tell no kind that of their module's weight.
 fn share_kinds(weights: &mut [Weight]) {
-    let kinds: HashMap<String, (Kind, KnownBy)> = weights
-        .iter()
-        .filter(|weight| weight.role == Role::Weight && weight.module_len > 0)
-        .map(|weight| (weight.module().to_string(), (weight.kind, weight.known_by)))
+    let lacks = |weight: &Weight| weight.role != Role::Weight && weight.kind == Kind::Other;
+    let lacking: HashSet<&str> = weights.iter().filter(|weight| lacks(weight)).map(Weight::module).collect();
+    if lacking.is_empty() {
+        return;
+    }
+    let owners = weights.iter().filter(|weight| weight.role == Role::Weight && weight.module_len > 0);
+    let kinds: HashMap<&str, (Kind, KnownBy)> = owners
+        .filter(|weight| lacking.contains(weight.module()))
+        .map(|weight| (weight.module(), (weight.kind, weight.known_by)))
         .collect();
-    for weight in weights.iter_mut().filter(|weight| weight.role != Role::Weight && weight.kind == Kind::Other) {
-        if let Some((kind, known_by)) = kinds.get(weight.module()) {
-            (weight.kind, weight.known_by) = (*kind, *known_by);
+    let shared: Vec<Option<(Kind, KnownBy)>> =
+        weights.iter().map(|weight| if lacks(weight) { kinds.get(weight.module()).copied() } else { None }).collect();
+    for (weight, shared) in weights.iter_mut().zip(shared) {
+        if let Some(shared) = shared {
+            (weight.kind, weight.known_by) = shared;
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Which names of a model stand for one stored tensor.
 
-use std::collections::HashMap;
-
 use super::Weight;
+use crate::formats::natural::natural_order;
 use crate::formats::safetensors::Reader;
 use crate::kind::Kind;
 
@@ -28,16 +27,16 @@ const TIES: &[(&str, &[&str])] = &[
 /// Parts of the names of classes that have a head over the vocabulary.
 const HEADS: &[&str] = &["ForCausalLM", "LMHead", "ForConditionalGeneration", "ForMaskedLM", "ForPreTraining"];
 
-/// Notes under which other names a tensor is used: aliases that `safetensors.torch.save_model` writes into the
+/// Notes, of weights in natural order of their names, under which other names a tensor is used: aliases that `safetensors.torch.save_model` writes into the
 /// metadata, and a head that no file holds, which must then be the embedding.
 ///
 /// Configurations leave out what is their class's default, so a missing `tie_word_embeddings` counts as true
 /// where the class has a head.
 pub(super) fn tie(weights: &mut [Weight], readers: &[Reader], architecture: Option<&str>, in_config: Option<bool>) {
-    let stored: HashMap<String, usize> = weights.iter().enumerate().map(|(i, w)| (w.name.clone(), i)).collect();
+    let find = |weights: &[Weight], name: &str| weights.binary_search_by(|w| natural_order(&w.name, name)).ok();
     for (alias, name) in readers.iter().flat_map(|reader| &reader.header().metadata) {
-        if let Some(&index) = stored.get(name)
-            && !stored.contains_key(alias)
+        if let Some(index) = find(weights, name)
+            && find(weights, alias).is_none()
         {
             add(&mut weights[index], alias);
         }
@@ -50,7 +49,7 @@ pub(super) fn tie(weights: &mut [Weight], readers: &[Reader], architecture: Opti
     if !has_head {
         return;
     }
-    let known = TIES.iter().find_map(|(name, others)| Some((*stored.get(*name)?, *others)));
+    let known = TIES.iter().find_map(|(name, others)| Some((find(weights, name)?, *others)));
     let (index, others) = match (known, architecture) {
         (Some(known), _) => known,
         (None, class) => {
@@ -60,7 +59,10 @@ pub(super) fn tie(weights: &mut [Weight], readers: &[Reader], architecture: Opti
             (index, if whisper { &["proj_out.weight"][..] } else { &["lm_head.weight"][..] })
         }
     };
-    for other in others.iter().filter(|other| !stored.contains_key(**other)) {
+    for other in others {
+        if find(weights, other).is_some() {
+            continue;
+        }
         add(&mut weights[index], other);
     }
 }

@@ -5,7 +5,7 @@
 //! when the first pattern asks for it; whole names are found by their hashes, which takes a tenth of the time.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
@@ -94,7 +94,8 @@ pub struct NameIndex {
     backward: OnceLock<Vec<Named>>,
     /// By the hash of the name.
     hashed: OnceLock<Vec<(u64, Named)>>,
-    kinds: HashMap<Kind, Vec<u32>>,
+    /// One for each of `Kind::ALL`.
+    kinds: Vec<Vec<u32>>,
     layers: HashMap<u64, Vec<u32>>,
 }
 
@@ -105,16 +106,28 @@ impl NameIndex {
             forward: OnceLock::new(),
             backward: OnceLock::new(),
             hashed: OnceLock::new(),
-            kinds: HashMap::new(),
+            kinds: vec![Vec::new(); Kind::ALL.len()],
             layers: HashMap::new(),
         };
+        // Weights of a layer lie together, for the most part.
+        let mut run: (Option<u64>, Vec<u32>) = (None, Vec::new());
         for (at, weight) in (0..).zip(&model.weights) {
-            index.kinds.entry(weight.kind).or_default().push(at);
-            if let Some(layer) = weight.layer() {
-                index.layers.entry(layer).or_default().push(at);
+            index.kinds[weight.kind as usize].push(at);
+            let layer = weight.layer();
+            if layer != run.0 {
+                let (layer, run) = std::mem::replace(&mut run, (layer, Vec::new()));
+                index.add_to_layer(layer, run);
             }
+            run.1.push(at);
         }
+        index.add_to_layer(run.0, run.1);
         index
+    }
+
+    fn add_to_layer(&mut self, layer: Option<u64>, mut weights: Vec<u32>) {
+        if let Some(layer) = layer {
+            self.layers.entry(layer).or_default().append(&mut weights);
+        }
     }
 
     /// The names from the first letter on.
@@ -178,10 +191,11 @@ impl NameIndex {
             Selector::Where(inner, condition) => fewer(self.of_condition(condition), self.candidates(model, inner)),
             Selector::Name(pattern, ..) => self.of_pattern(model, pattern),
             Selector::Kind(word, _) => {
-                let covered = self.kinds.iter().filter(|(kind, _)| word.covers(**kind));
-                let many: usize = covered.clone().map(|(_, weights)| weights.len()).sum();
+                let kinds = Kind::ALL.iter().zip(&self.kinds);
+                let covered = kinds.filter(|((kind, ..), _)| word.covers(*kind)).map(|(_, weights)| weights);
+                let many: usize = covered.clone().map(Vec::len).sum();
                 // Copying most of a model is no gain.
-                (many * 4 < model.weights.len()).then(|| covered.flat_map(|(_, weights)| weights).copied().collect())
+                (many * 4 < model.weights.len()).then(|| covered.flatten().copied().collect())
             }
             Selector::Not(_) => None,
             Selector::Unreadable => Some(Vec::new()),
@@ -242,9 +256,7 @@ fn all_names(model: &Model) -> Vec<(&str, Named)> {
 
 /// The same in every process, so that a search takes the same steps.
 fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
+    foldhash::fast::FixedState::default().hash_one(text)
 }
 
 fn weights(named: &[Named]) -> Vec<u32> {

@@ -1,5 +1,7 @@
 //! The way from a text to its tree and all that is wrong with it.
 
+use rayon::prelude::*;
+
 use super::allow::{Allow, allows};
 use super::grammar::{Context, Tokens, scheme, selector, statement};
 use super::outline::{Outline, Piece, outline};
@@ -32,22 +34,47 @@ impl Parse {
     }
 }
 
+/// Statements that one thread reads at a stretch: of fewer, reading is quicker than sharing it.
+const STRETCH: usize = 256;
+
 /// Reads a recipe. Takes time and memory in proportion to the text, up to a [limit](super::MAX_TOKENS).
 pub fn parse(text: &str) -> Parse {
     let tokens = lex(text);
     let outline = outline(text, &tokens);
+    let stretches: Vec<Stretch> =
+        outline.pieces.par_chunks(STRETCH).map(|pieces| Stretch::read(text, &outline, pieces)).collect();
     let mut errors = Errors::default();
     let mut file = File { statements: Vec::with_capacity(outline.pieces.len()) };
     let mut broken = Vec::with_capacity(outline.pieces.len());
-    for piece in &outline.pieces {
-        let (kind, has_errors) = read(text, &outline, piece, &mut errors, statement);
-        file.statements.push(Statement { span: piece.span, kind: kind.unwrap_or(StatementKind::Error) });
-        broken.push(has_errors);
+    for mut stretch in stretches {
+        file.statements.append(&mut stretch.statements);
+        broken.append(&mut stretch.broken);
+        errors.append(stretch.errors);
     }
     errors.add_flaws(text, &tokens, &outline);
     let (allows, invalid) = allows(text, &tokens, &file.statements);
     errors.add_all(invalid.into_iter(), |error| error);
     Parse { allows, file, tokens, errors: errors.into_sorted(), broken }
+}
+
+/// Some statements after one another.
+struct Stretch {
+    statements: Vec<Statement>,
+    /// Whether the statement of the same index has a mistake.
+    broken: Vec<bool>,
+    errors: Errors,
+}
+
+impl Stretch {
+    fn read(text: &str, outline: &Outline, pieces: &[Piece]) -> Stretch {
+        let mut errors = Errors::default();
+        let read = |piece: &Piece| {
+            let (kind, has_errors) = read(text, outline, piece, &mut errors, statement);
+            (Statement { span: piece.span, kind: kind.unwrap_or(StatementKind::Error) }, has_errors)
+        };
+        let (statements, broken) = pieces.iter().map(read).unzip();
+        Stretch { statements, broken, errors }
+    }
 }
 
 /// Reads a selector alone, such as a prompt takes: `linear where rank == 2`.
@@ -131,6 +158,14 @@ impl Errors {
         } else {
             self.more += 1;
         }
+    }
+
+    /// Adds the mistakes of statements further on in the text.
+    fn append(&mut self, later: Errors) {
+        self.unquoted.extend(later.unquoted);
+        let room = MAX_ERRORS - self.listed.len();
+        self.more += later.more + later.listed.len().saturating_sub(room);
+        self.listed.extend(later.listed.into_iter().take(room));
     }
 
     /// Adds the mistakes of single tokens and brackets. Each of the lists is in the order of the text, so what is

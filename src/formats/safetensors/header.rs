@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use crate::formats::natural::natural_order;
 
 use super::error::{Fault, SafetensorsError};
@@ -90,7 +92,7 @@ impl Header {
             check_tensor(entry).map_err(|fault| about(&entry.name, 0, fault))?;
         }
 
-        entries.sort_by(|a, b| natural_order(&a.name, &b.name));
+        entries.par_sort_unstable_by(|a, b| natural_order(&a.name, &b.name));
         if let Some(pair) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
             return Err(about(&pair[0].name, 1, Fault::Duplicate));
         }
@@ -172,7 +174,7 @@ fn data_end(entries: &[Entry]) -> u64 {
 /// Checks that the tensors fill the data exactly: each begins where the one before it ends.
 fn check_layout(entries: &[Entry], data_len: u64) -> Result<(), (Option<&Entry>, Fault)> {
     let mut order: Vec<&Entry> = entries.iter().collect();
-    order.sort_by_key(|entry| (entry.begin, entry.end));
+    order.par_sort_by_key(|entry| (entry.begin, entry.end));
     // First of all the file that is cut short: the usual case, and the one with a simple way out.
     if let Some(last) = order.iter().max_by_key(|entry| entry.end)
         && last.end > data_len
