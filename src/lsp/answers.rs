@@ -1,6 +1,7 @@
 //! Answers of [`crate::ide`] in the protocol's shapes.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -387,28 +388,48 @@ pub fn links(view: &View) -> Vec<DocumentLink> {
     document_links::document_links(&view.analysis).into_iter().map(link).collect()
 }
 
-/// The findings of one recipe among those of a workspace.
-pub fn workspace_report(
-    view: &View,
-    uri: Uri,
-    path: &Path,
-    result_id: String,
-    same: bool,
-) -> WorkspaceDocumentDiagnosticReport {
+/// Findings with a name that follows from them, so that the same ones have the same name whenever they are asked for.
+/// `None` in place of those whose name the client knows.
+pub fn named_findings(view: &View, known: Option<&str>) -> (String, Option<Vec<Diagnostic>>) {
+    let items = view.diagnostics();
+    let text = serde_json::to_vec(&items).unwrap_or_default();
+    let name = format!("{:016x}", foldhash::quality::FixedState::default().hash_one(text));
+    let is_known = known == Some(name.as_str());
+    (name, (!is_known).then_some(items))
+}
+
+/// The findings of a recipe, or that they are those which the client knows.
+pub fn report(view: &View, known: Option<&str>) -> DocumentDiagnosticReport {
+    let (name, items) = named_findings(view, known);
+    match items {
+        None => DocumentDiagnosticReport::Unchanged(RelatedUnchangedDocumentDiagnosticReport {
+            related_documents: None,
+            unchanged_document_diagnostic_report: UnchangedDocumentDiagnosticReport { result_id: name },
+        }),
+        Some(items) => DocumentDiagnosticReport::Full(RelatedFullDocumentDiagnosticReport {
+            related_documents: None,
+            full_document_diagnostic_report: FullDocumentDiagnosticReport { result_id: Some(name), items },
+        }),
+    }
+}
+
+/// As [`report`], of one recipe among all.
+pub fn workspace_report(view: &View, uri: Uri, path: &Path, known: Option<&str>) -> WorkspaceDocumentDiagnosticReport {
     let version = view.asked.uris.get(path).map(|(_, version)| i64::from(*version));
-    match same {
-        true => WorkspaceDocumentDiagnosticReport::Unchanged(WorkspaceUnchangedDocumentDiagnosticReport {
-            uri,
-            version,
-            unchanged_document_diagnostic_report: UnchangedDocumentDiagnosticReport { result_id },
-        }),
-        false => WorkspaceDocumentDiagnosticReport::Full(WorkspaceFullDocumentDiagnosticReport {
-            uri,
-            version,
-            full_document_diagnostic_report: FullDocumentDiagnosticReport {
-                result_id: Some(result_id),
-                items: view.diagnostics(),
-            },
-        }),
+    match report(view, known) {
+        DocumentDiagnosticReport::Unchanged(report) => {
+            WorkspaceDocumentDiagnosticReport::Unchanged(WorkspaceUnchangedDocumentDiagnosticReport {
+                uri,
+                version,
+                unchanged_document_diagnostic_report: report.unchanged_document_diagnostic_report,
+            })
+        }
+        DocumentDiagnosticReport::Full(report) => {
+            WorkspaceDocumentDiagnosticReport::Full(WorkspaceFullDocumentDiagnosticReport {
+                uri,
+                version,
+                full_document_diagnostic_report: report.full_document_diagnostic_report,
+            })
+        }
     }
 }

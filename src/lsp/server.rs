@@ -192,29 +192,14 @@ impl LanguageServer for Server {
     }
 
     async fn diagnostic(&self, params: DocumentDiagnosticParams) -> Result<DocumentDiagnosticReportResult> {
-        let state = Arc::clone(&self.state);
-        let previous = params.previous_result_id;
+        let known = params.previous_result_id;
         let answer = self.state.ask(&params.text_document.uri, move |view| {
-            let (id, same) = state.name_findings(view.analysis.path(), &view.analysis, previous.as_deref());
-            Ok(DocumentDiagnosticReportResult::Report(match same {
-                true => DocumentDiagnosticReport::Unchanged(RelatedUnchangedDocumentDiagnosticReport {
-                    related_documents: None,
-                    unchanged_document_diagnostic_report: UnchangedDocumentDiagnosticReport { result_id: id },
-                }),
-                false => DocumentDiagnosticReport::Full(RelatedFullDocumentDiagnosticReport {
-                    related_documents: None,
-                    full_document_diagnostic_report: FullDocumentDiagnosticReport {
-                        result_id: Some(id),
-                        items: view.diagnostics(),
-                    },
-                }),
-            }))
+            Ok(DocumentDiagnosticReportResult::Report(answers::report(view, known.as_deref())))
         });
         answer.await
     }
 
     async fn workspace_diagnostic(&self, params: WorkspaceDiagnosticParams) -> Result<WorkspaceDiagnosticReportResult> {
-        let state = Arc::clone(&self.state);
         let previous = params.previous_result_ids;
         let token = params.partial_result_params.partial_result_token;
         let answer = self.in_parts(
@@ -229,8 +214,7 @@ impl LanguageServer for Server {
                     };
                     let Some(uri) = asked.uri(&path) else { continue };
                     let before = previous.iter().find(|one| one.uri == uri).map(|one| one.value.as_str());
-                    let (id, same) = state.name_findings(&path, &view.analysis, before);
-                    take(vec![answers::workspace_report(&view, uri, &path, id, same)]);
+                    take(vec![answers::workspace_report(&view, uri, &path, before)]);
                 }
                 Ok(())
             },

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ use super::protocol::{
     TextDocumentContentChangeEvent, Uri,
 };
 use super::settings;
-use crate::ide::{Analysis, Cancel, Unavailable, Workspace, World};
+use crate::ide::{Cancel, Unavailable, Workspace, World};
 use crate::syntax::{LineColumn, LineIndex, Unit};
 
 /// All that a connection knows.
@@ -61,7 +61,6 @@ struct Inner {
     /// Requests under way, by document.
     running: HashMap<PathBuf, Vec<Cancel>>,
     tokens: HashMap<PathBuf, (u64, Arc<Vec<SemanticToken>>)>,
-    reported: HashMap<PathBuf, (u64, Weak<Analysis>)>,
     results: u64,
     jobs: HashMap<ProgressToken, Arc<AtomicBool>>,
 }
@@ -161,7 +160,6 @@ impl State {
         let was_open = inner.documents.remove(&path).is_some();
         inner.workspace.close(&path);
         inner.tokens.remove(&path);
-        inner.reported.remove(&path);
         inner.stop(&path);
         inner.documents_changed();
         self.changed.notify_one();
@@ -285,22 +283,6 @@ impl State {
         let before = inner.tokens.insert(path.to_owned(), (id, Arc::clone(tokens)));
         let before = before.filter(|(id, _)| previous == Some(id.to_string().as_str())).map(|(_, tokens)| tokens);
         (id.to_string(), before)
-    }
-
-    /// The name of the findings of an analysis, and whether they were reported under that name before.
-    pub fn name_findings(&self, path: &Path, analysis: &Arc<Analysis>, previous: Option<&str>) -> (String, bool) {
-        let mut inner = self.lock();
-        if let Some((id, known)) = inner.reported.get(path)
-            && std::ptr::eq(known.as_ptr(), Arc::as_ptr(analysis))
-        {
-            let id = id.to_string();
-            let same = previous == Some(id.as_str());
-            return (id, same);
-        }
-        inner.results += 1;
-        let id = inner.results;
-        inner.reported.insert(path.to_owned(), (id, Arc::downgrade(analysis)));
-        (id.to_string(), false)
     }
 
     /// Keeps the flag that stops a job, under the name of its progress.

@@ -41,8 +41,10 @@ const STRETCH: usize = 256;
 pub fn parse(text: &str) -> Parse {
     let tokens = lex(text);
     let outline = outline(text, &tokens);
-    let stretches: Vec<Stretch> =
-        outline.pieces.par_chunks(STRETCH).map(|pieces| Stretch::read(text, &outline, pieces)).collect();
+    let stretches: Vec<Stretch> = match outline.pieces.len() <= STRETCH {
+        true => vec![Stretch::read(text, &outline, &outline.pieces)],
+        false => outline.pieces.par_chunks(STRETCH).map(|pieces| Stretch::read(text, &outline, pieces)).collect(),
+    };
     let mut errors = Errors::default();
     let mut file = File { statements: Vec::with_capacity(outline.pieces.len()) };
     let mut broken = Vec::with_capacity(outline.pieces.len());

@@ -12,6 +12,7 @@ mod plan;
 mod prompt;
 mod repl;
 mod run;
+mod screen;
 mod streams;
 mod watch;
 mod world;

@@ -9,3 +9,4 @@ mod hostile;
 mod order;
 mod schema;
 mod session;
+mod sweep;

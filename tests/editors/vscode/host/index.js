@@ -148,6 +148,20 @@ const TESTS = {
     await until('the page', () => /affine-block-divides/.test(page()?.getText() ?? ''));
   },
 
+  async 'fixes all on save, where the user wants that'() {
+    const editor = await open();
+    const settings = vscode.workspace.getConfiguration('editor');
+    await settings.update('codeActionsOnSave', { 'source.fixAll': 'explicit' }, vscode.ConfigurationTarget.Global);
+    try {
+      await replace(editor, 'linear =>', 'linaer =>');
+      await until('a finding', () => findings().some(finding => editor.document.getText(finding.range) === 'linaer'));
+      await editor.document.save();
+      await until('the word', () => editor.document.getText().includes('linear =>') && !editor.document.isDirty);
+    } finally {
+      await settings.update('codeActionsOnSave', undefined, vscode.ConfigurationTarget.Global);
+    }
+  },
+
   async 'runs the recipe'() {
     const editor = await open();
     await replace(editor, WRONG, 'per-group(32)');
