@@ -159,12 +159,24 @@ pub struct Report<'a> {
     rule: &'static Rule,
     recipe: &'a Recipe,
     findings: Vec<Finding>,
+    /// Findings beyond [`MOST_FINDINGS`]: how many, the place of the first, and the last of them while it is written.
+    more: usize,
+    beyond: Option<Place>,
+    spare: Option<Finding>,
 }
+
+/// Findings of one rule that are listed; one more says how many are not.
+pub const MOST_FINDINGS: usize = 1000;
 
 impl<'a> Report<'a> {
     /// An empty report of a rule.
     pub fn new(rule: &'static Rule, recipe: &'a Recipe) -> Self {
-        Self { rule, recipe, findings: Vec::new() }
+        Self { rule, recipe, findings: Vec::new(), more: 0, beyond: None, spare: None }
+    }
+
+    /// Whether further findings are only counted, so that their explanations are in vain.
+    pub fn is_full(&self) -> bool {
+        self.findings.len() >= MOST_FINDINGS
     }
 
     /// Reports a finding with the rule's own severity.
@@ -177,8 +189,7 @@ impl<'a> Report<'a> {
     pub fn add_as(&mut self, severity: Severity, place: Place, message: impl Into<String>) -> &mut Finding {
         let deployment = !matches!(self.rule.binds, Binds::Language | Binds::Model);
         let severity = if deployment && self.recipe.is_experiment() { Severity::Hint } else { severity };
-        let index = self.findings.len();
-        self.findings.push(Finding {
+        let finding = Finding {
             code: self.rule.code,
             severity,
             message: message.into(),
@@ -189,13 +200,32 @@ impl<'a> Report<'a> {
             upstream: None,
             fixes: Vec::new(),
             weights: Vec::new(),
-        });
+        };
+        if self.is_full() {
+            self.more += 1;
+            self.beyond.get_or_insert(place);
+            return self.spare.insert(finding);
+        }
+        let index = self.findings.len();
+        self.findings.push(finding);
         &mut self.findings[index]
     }
 
     /// The findings, seen as a reader of the recipe sees them: what is found inside an expanded preset is shown
     /// at its `extend` statement, and edits of text that nobody can see are dropped.
-    pub fn into_findings(self) -> Vec<Finding> {
+    pub fn into_findings(mut self) -> Vec<Finding> {
+        if let (Some(place), more) = (self.beyond, self.more) {
+            let severity = self.findings.iter().map(|finding| finding.severity).max().unwrap_or(self.rule.severity);
+            let message = format!("the same is found {more} times more from here on, which are not listed");
+            let rest = Finding { severity, message, place, ..self.findings[0].clone() };
+            self.findings.push(Finding {
+                here: None,
+                labels: Vec::new(),
+                fixes: Vec::new(),
+                weights: Vec::new(),
+                ..rest
+            });
+        }
         let recipe = self.recipe;
         let visible = |mut finding: Finding| {
             finding.fixes.retain(|fix| fix.edits.iter().all(|edit| recipe.visible(edit.place) == edit.place));

@@ -34,7 +34,7 @@ pub enum When {
 /// As [`Terminal::line`].
 pub fn heading(terminal: &mut Terminal, text: &str) -> io::Result<()> {
     let text = terminal.paint.put(Style::Bold, text);
-    terminal.line(text)
+    terminal.prose(text)
 }
 
 /// A sentence, wrapped to the terminal where that has a width.
@@ -42,15 +42,6 @@ pub fn heading(terminal: &mut Terminal, text: &str) -> io::Result<()> {
 /// # Errors
 /// As [`Terminal::line`].
 pub fn sentence(terminal: &mut Terminal, style: Style, text: &str) -> io::Result<()> {
-    let Some(width) = terminal.width else {
-        let line = terminal.paint.put(style, text);
-        return terminal.line(line);
-    };
-    // Words of the language have hyphens in them.
-    let options = textwrap::Options::new(width.max(30)).word_splitter(textwrap::WordSplitter::NoHyphenation);
-    for line in textwrap::wrap(text, options.subsequent_indent("  ")) {
-        let line = terminal.paint.put(style, line);
-        terminal.line(line)?;
-    }
-    Ok(())
+    let text = terminal.paint.put(style, text);
+    terminal.prose(text)
 }

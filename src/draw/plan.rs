@@ -32,13 +32,13 @@ pub fn show(
     let texts = Texts::new(recipe);
     let head = format!("{} for {}", path.display(), model.path.display());
     heading(terminal, &clean(&head))?;
-    terminal.line("")?;
+    terminal.prose("")?;
     let listed: Vec<usize> =
         (0..model.weights.len()).filter(|&i| all || plan.decisions[i].is_telling(&model.weights[i])).collect();
     let table = weights_table(all, recipe, &texts, model, plan, &listed);
     if !table.is_empty() {
         terminal.text(&table.draw(terminal.width, terminal.paint))?;
-        terminal.line("")?;
+        terminal.prose("")?;
     }
     if listed.len() < model.weights.len() {
         let rest = (0..model.weights.len()).filter(|i| listed.binary_search(i).is_err());
@@ -137,9 +137,9 @@ fn show_rest<'a>(rest: impl Iterator<Item = (&'a Weight, &'a Decision)>, termina
     for (reason, (tensors, bytes)) in sums {
         let line = format!("  and {} ({}): {reason}", count(tensors, "tensor"), size(bytes));
         let line = terminal.paint.put(Style::Dim, line);
-        terminal.line(line)?;
+        terminal.prose(line)?;
     }
-    terminal.line("")
+    terminal.prose("")
 }
 
 fn show_rules(recipe: &Recipe, texts: &Texts, plan: &Plan, terminal: &mut Terminal) -> io::Result<()> {
@@ -168,9 +168,9 @@ fn show_rules(recipe: &Recipe, texts: &Texts, plan: &Plan, terminal: &mut Termin
     if !table.is_empty() {
         terminal.text(&table.draw(terminal.width, terminal.paint))?;
         if recipe.rules.len() > MOST {
-            terminal.line(format!("  and {} more", count(recipe.rules.len() - MOST, "rule")))?;
+            terminal.prose(format!("  and {} more", count(recipe.rules.len() - MOST, "rule")))?;
         }
-        terminal.line("")?;
+        terminal.prose("")?;
     }
     Ok(())
 }
@@ -178,14 +178,14 @@ fn show_rules(recipe: &Recipe, texts: &Texts, plan: &Plan, terminal: &mut Termin
 fn show_totals(recipe: &Recipe, model: &Model, plan: &Plan, terminal: &mut Terminal) -> io::Result<()> {
     let totals = plan.totals(model, |_| true);
     let paint = terminal.paint;
-    terminal.line(words::coverage(&totals))?;
+    terminal.prose(words::coverage(&totals))?;
     let sizes = format!("{} → {}", size(totals.before), size(totals.after));
-    terminal.line(format!("{} ({})", paint.put(Style::Bold, sizes), percent(totals.share())))?;
+    terminal.prose(format!("{} ({})", paint.put(Style::Bold, sizes), percent(totals.share())))?;
     if let Some(line) = words::misfits(plan) {
-        terminal.line(paint.put(Style::Error, line))?;
+        terminal.prose(paint.put(Style::Error, line))?;
     }
-    terminal.line(paint.put(Style::Dim, words::arithmetic(recipe)))?;
-    terminal.line(paint.put(Style::Dim, format!("kinds are known {}", model.kinds_known())))
+    terminal.prose(paint.put(Style::Dim, words::arithmetic(recipe)))?;
+    terminal.prose(paint.put(Style::Dim, format!("kinds are known {}", model.kinds_known())))
 }
 
 /// A difference of two plans: what it was, what it is now.
@@ -236,21 +236,21 @@ fn show_target(alike: &[ForTarget], texts: &Texts, terminal: &mut Terminal) -> i
     for target in alike {
         let here = if target.current { paint.put(Style::Hint, "  <- the recipe's target") } else { String::new() };
         let systems = paint.put(Style::Bold, target.set.systems());
-        terminal.line(format!("{systems} ({}){here}", target.set.name))?;
+        terminal.prose(format!("{systems} ({}){here}", target.set.name))?;
     }
     let errors = &alike[0].errors;
     if errors.is_empty() {
-        terminal.line(format!("  {}", paint.put(Style::Good, "as it is")))?;
+        terminal.prose(format!("  {}", paint.put(Style::Good, "as it is")))?;
     }
     for finding in errors {
         let place = texts.location(finding.place);
         let code = paint.put(Style::Dim, format!("[{}]", finding.code));
         let line = format!("{}: {} {code}", paint.put(Style::Error, place), clean(&finding.message));
-        terminal.line(format!("  {line}"))?;
+        terminal.prose(format!("  {line}"))?;
         let fixes = finding.fixes.iter().filter(|fix| fix.kind != FixKind::Target);
         for title in fixes.map(|fix| &fix.title).chain(&finding.help).take(1) {
-            terminal.line(format!("    {}", paint.put(Style::Dim, clean(title))))?;
+            terminal.prose(format!("    {}", paint.put(Style::Dim, clean(title))))?;
         }
     }
-    terminal.line("")
+    terminal.prose("")
 }

@@ -54,24 +54,24 @@ pub fn show(
         terminal.text(&table.draw(terminal.width, paint))?;
     }
     worst(most, report, terminal)?;
-    terminal.line(format!("\n{}", outcome::summary(report)))?;
+    terminal.prose(format!("\n{}", outcome::summary(report)))?;
     for finding in &after.findings {
         let artist = Artist::new(&recipe.sources, terminal, paint);
         terminal.text(&artist.draw(finding))?;
     }
     if let Some(line) = expectation::summary(recipe, &after.verdicts) {
-        terminal.line(clean(&line))?;
+        terminal.prose(clean(&line))?;
     }
     // A recipe may say where, and a stranger may have written it.
     let wrote = if time { outcome::written(report) } else { outcome::wrote(report) };
-    terminal.line(clean(&wrote))
+    terminal.prose(clean(&wrote))
 }
 
 fn worst(most: usize, report: &Report, terminal: &mut Terminal) -> io::Result<()> {
     if most == 0 || report.weights.is_empty() {
         return Ok(());
     }
-    terminal.line("")?;
+    terminal.prose("")?;
     heading(terminal, "worst weights")?;
     let mut table = Table::new(&[
         Column::text("weight", 0),

@@ -138,6 +138,29 @@ impl Terminal {
         writeln!(self.out, "{line}")
     }
 
+    /// Writes a line for people: one that is wider than the terminal goes on below, between words and further in.
+    ///
+    /// # Errors
+    /// As [`Terminal::line`].
+    pub fn prose(&mut self, line: impl Display) -> io::Result<()> {
+        let text = line.to_string();
+        for line in text.split('\n') {
+            match self.width {
+                Some(width) if textwrap::core::display_width(line) > width => {
+                    let text = line.trim_start_matches(' ');
+                    let indent = " ".repeat(line.len() - text.len());
+                    let further = format!("{indent}  ");
+                    // Words of the language have hyphens in them, and paths are copied.
+                    let options = textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation);
+                    let options = options.initial_indent(&indent).subsequent_indent(&further).break_words(false);
+                    textwrap::wrap(text, options).iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
+                }
+                _ => writeln!(self.out, "{line}")?,
+            }
+        }
+        Ok(())
+    }
+
     /// Writes text to standard output as it is.
     ///
     /// # Errors

@@ -34,11 +34,11 @@ fn show_weight(weight: &Weight, terminal: &mut Terminal) -> io::Result<()> {
     heading(terminal, &clean(&weight.name))?;
     let known = terminal.paint.put(Style::Dim, format!("({})", weight.known_by.phrase()));
     let facts = format!("{}, {}, {}", shape(&weight.shape), weight.dtype, size(weight.bytes));
-    terminal.line(format!("  {} {known}, {facts}", weight.kind))?;
+    terminal.prose(format!("  {} {known}, {facts}", weight.kind))?;
     if !weight.tied.is_empty() {
-        terminal.line(clean(&format!("  the same tensor as {}", words::list(&weight.tied, 5))))?;
+        terminal.prose(clean(&format!("  the same tensor as {}", words::list(&weight.tied, 5))))?;
     }
-    terminal.line("")
+    terminal.prose("")
 }
 
 fn show_rules(recipe: &Recipe, texts: &Texts, decision: &Decision, terminal: &mut Terminal) -> io::Result<()> {
@@ -58,7 +58,7 @@ fn show_rules(recipe: &Recipe, texts: &Texts, decision: &Decision, terminal: &mu
     }
     if !table.is_empty() {
         terminal.text(&table.draw(terminal.width, terminal.paint))?;
-        terminal.line("")?;
+        terminal.prose("")?;
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ fn show_outcome(recipe: &Recipe, weight: &Weight, decision: &Decision, terminal:
         Outcome::Keep(reason) => format!("{}: {reason}", paint.put(Style::Warning, "stays as it is")),
         Outcome::Misfit(misfit) => format!("{}: {misfit}", paint.put(Style::Error, format!("{scheme} does not fit"))),
     };
-    terminal.line(format!("  {line}"))
+    terminal.prose(format!("  {line}"))
 }
 
 fn show_alternatives(
@@ -106,7 +106,7 @@ fn show_alternatives(
             Cell::styled(style, says),
         ]);
     }
-    terminal.line("")?;
+    terminal.prose("")?;
     terminal.text(&table.draw(terminal.width, terminal.paint))
 }
 

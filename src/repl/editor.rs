@@ -25,7 +25,8 @@ const HISTORY: usize = 10_000;
 /// When the terminal takes no more.
 pub fn run(state: State, terminal: &mut Terminal) -> io::Result<Ended> {
     let interrupted = Arc::new(AtomicBool::new(false));
-    stop_on_interrupt(&interrupted)?;
+    let quiet = Quiet::new();
+    stop_on_interrupt(&interrupted, &quiet)?;
     let state = Arc::new(Mutex::new(state));
     let mut editor = editor(&state, terminal)?;
     let place = history::place();
@@ -168,15 +169,60 @@ fn show(state: &Mutex<State>, answer: Answer, terminal: &mut Terminal) -> io::Re
     terminal.flush()
 }
 
+/// As long as it lives, the terminal does not echo Ctrl-C as `^C`: behind a bar that fills its line, that would be the
+/// beginning of another line, and the bar would stay.
+struct Quiet {
+    #[cfg(unix)]
+    before: Option<nix::sys::termios::Termios>,
+}
+
+#[cfg(unix)]
+impl Quiet {
+    fn new() -> Quiet {
+        use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+        let before = tcgetattr(io::stdin()).ok();
+        if let Some(before) = &before {
+            let mut quiet = before.clone();
+            quiet.local_flags.remove(LocalFlags::ECHOCTL);
+            // A terminal that refuses looks less well.
+            tcsetattr(io::stdin(), SetArg::TCSANOW, &quiet).ok();
+        }
+        Quiet { before }
+    }
+
+    fn copy(&self) -> Quiet {
+        Quiet { before: self.before.clone() }
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        use nix::sys::termios::{SetArg, tcsetattr};
+        if let Some(before) = &self.before {
+            tcsetattr(io::stdin(), SetArg::TCSANOW, before).ok();
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Quiet {
+    fn new() -> Quiet {
+        Quiet {}
+    }
+}
+
 /// Lets Ctrl-C set a flag instead of ending the process. What else ends it leaves nothing half written behind.
-fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) -> io::Result<()> {
+fn stop_on_interrupt(interrupted: &Arc<AtomicBool>, quiet: &Quiet) -> io::Result<()> {
     #[cfg(unix)]
     {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
         signal_hook::flag::register(SIGINT, Arc::clone(interrupted))?;
         let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGTERM])?;
+        let quiet = quiet.copy();
         std::thread::spawn(move || {
             if signals.forever().next().is_some() {
+                drop(quiet);
                 crate::formats::output::remove_partials();
                 std::process::exit(130);
             }
@@ -185,6 +231,7 @@ fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) -> io::Result<()> {
     }
     #[cfg(not(unix))]
     {
+        let _ = quiet;
         let flag = Arc::clone(interrupted);
         ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).map_err(io::Error::other)
     }

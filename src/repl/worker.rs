@@ -104,10 +104,17 @@ impl Bar {
     }
 }
 
+/// Columns of a bar with the counts behind it, and with what Ctrl-C is echoed as: a line that is full would break there,
+/// and then another one than the bar's would be cleared.
+const BAR_COLUMNS: usize = 30;
+const BESIDE_BAR: usize = 44;
+
 impl Progress for Bar {
     fn begin(&self, bytes: u64) {
-        let template = "{bar:30} {bytes}/{total_bytes}  {wide_msg}  Ctrl-C stops";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let columns = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+        let bar = BAR_COLUMNS.min(columns.saturating_sub(BESIDE_BAR)).max(4);
+        let template = format!("{{bar:{bar}}} {{bytes}}/{{total_bytes}}  Ctrl-C stops  {{msg}}");
+        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let style = style.progress_chars(if self.unicode { "█▌ " } else { "=> " });
         let mut slot = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         match &*slot {
@@ -120,9 +127,11 @@ impl Progress for Bar {
     }
 
     fn done(&self, name: &str, bytes: u64) {
+        let columns = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+        let room = columns.saturating_sub(BAR_COLUMNS + BESIDE_BAR);
         self.with(|bar| {
             bar.inc(bytes);
-            bar.set_message(clean(name).into_owned());
+            bar.set_message(clean(name).chars().take(room).collect::<String>());
         });
     }
 }

@@ -141,16 +141,19 @@ pub fn is_unfinished(finding: &Finding) -> bool {
     UNFINISHED.contains(&finding.code)
 }
 
-/// What tells a finding from others in a text that grows: its rule, and the statement that it is about.
-fn key<'a>(analysis: &'a Analysis, finding: &'a Finding) -> (&'static str, &'a str) {
+/// What tells a finding from others in a text that grows: its rule, and the statement that it is about. Of a long
+/// statement its beginning and length, since there may be as many findings about it as it has letters.
+fn key<'a>(analysis: &'a Analysis, finding: &'a Finding) -> (&'static str, usize, &'a str) {
+    const ENOUGH: usize = 1024;
     let own = analysis.own_place(finding.place).unwrap_or(finding.place);
     let statement = words::statement_at(analysis.recipe(), own);
-    (finding.code, statement.map_or("", |statement| analysis.text_at(statement.span)))
+    let text = statement.map_or("", |statement| analysis.text_at(statement.span));
+    (finding.code, text.len(), &text[..text.floor_char_boundary(ENOUGH)])
 }
 
 /// Findings of a later analysis that an earlier one did not have.
 pub fn new_findings<'a>(before: &Analysis, after: &'a Analysis) -> Vec<&'a Finding> {
-    let mut known: HashMap<(&'static str, &str), usize> = HashMap::new();
+    let mut known: HashMap<(&'static str, usize, &str), usize> = HashMap::new();
     for finding in before.findings() {
         *known.entry(key(before, finding)).or_default() += 1;
     }

@@ -213,6 +213,8 @@ fn selectors_and_conditions_go_on() {
 
 #[test]
 fn parts_are_judged_for_target_and_weights() {
+    // A word may be cut at its hyphen.
+    assert_eq!(first(&rule("linear => int4 per-$0\n"), 40), first(&rule("linear => int4 per$0\n"), 40));
     assert_snapshot!(first(&rule("linear => $0\n"), 40), @"
     keep | leave the weight as it is, byte for byte
     int8 | 8.23 bits, 197 kB to 101 kB: signed integers of 8 bits with scales

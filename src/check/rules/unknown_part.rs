@@ -85,7 +85,6 @@ fn check(context: &Context, report: &mut Report) {
         let ProblemKind::UnknownPart { word, defined_below, schemes } = &problem.kind else {
             continue;
         };
-        let schemes = names_above(context.recipe, *schemes);
         let place = problem.place;
         if let Some(below) = defined_below {
             let message = format!("scheme `{word}` is used before it is defined");
@@ -94,10 +93,12 @@ fn check(context: &Context, report: &mut Report) {
             continue;
         }
         let message = format!("`{word}` is no part of a scheme, and no scheme has that name");
+        let is_listed = !report.is_full();
         let finding = report.add(place, message);
-        if width(finding, place, word) {
+        if !is_listed || width(finding, place, word) {
             continue;
         }
+        let schemes = names_above(context.recipe, *schemes);
         let folded = word.to_lowercase();
         let operand = operand_of(&folded).map(|part| format!("{part} {folded}"));
         let other = OTHER_NAMES.iter().find(|(name, _)| *name == folded);

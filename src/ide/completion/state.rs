@@ -181,6 +181,14 @@ fn cursor(text: &str, tokens: &[Token], at: u32) -> Result<Cursor, Box<State>> {
     let is_inside = !(is_closed && token.span.end - token.span.start > 1);
     let is_open = matches!(token.flaw, Some(Flaw::Unterminated | Flaw::Unquoted));
     let inner = || Span::new(token.span.start + 1, token.span.end.saturating_sub(u32::from(!is_open)).max(at));
+    // `per-`: a word that goes on, once the next letter is there.
+    let word = behind.checked_sub(1).and_then(|at| tokens.get(at)).filter(|word| word.kind == TokenKind::Word);
+    if let Some(word) =
+        word.filter(|word| word.span.end == token.span.start && text.get(token.span.range()) == Some("-"))
+    {
+        let span = Span::new(word.span.start, token.span.end);
+        return Ok(Cursor { span, in_text: false, before: behind - 1 });
+    }
     match token.kind {
         TokenKind::Comment => {
             let nothing = Cursor { span: between, in_text: false, before: behind };

@@ -20,17 +20,17 @@ pub fn draw(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
         Cause::Typed { replaced } => {
             for gone in replaced {
                 let line = dim(&format!("in place of: {}", one_line(gone)));
-                terminal.line(line)?;
+                terminal.prose(line)?;
             }
         }
-        Cause::Undone => terminal.line(dim("taken back"))?,
-        Cause::Redone => terminal.line(dim("made again"))?,
-        Cause::Reset => terminal.line(dim("the recipe begins anew; `:undo` brings the old one back"))?,
-        Cause::Loaded(path) => terminal.line(dim(&format!("loaded {}", path.display())))?,
-        Cause::TakenOver(path) => terminal.line(dim(&format!("{} or its model has changed", path.display())))?,
+        Cause::Undone => terminal.prose(dim("taken back"))?,
+        Cause::Redone => terminal.prose(dim("made again"))?,
+        Cause::Reset => terminal.prose(dim("the recipe begins anew; `:undo` brings the old one back"))?,
+        Cause::Loaded(path) => terminal.prose(dim(&format!("loaded {}", path.display())))?,
+        Cause::TakenOver(path) => terminal.prose(dim(&format!("{} or its model has changed", path.display())))?,
         Cause::Fixed(titles) => {
             for title in titles {
-                terminal.line(format!("fixed: {}", paint.put(Style::Good, clean(title))))?;
+                terminal.prose(format!("fixed: {}", paint.put(Style::Good, clean(title))))?;
             }
         }
         Cause::Model => {}
@@ -40,7 +40,7 @@ pub fn draw(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
     }
     let is_bare = change.totals.is_none() && change.findings.findings.is_empty() && change.expectations.is_empty();
     if is_bare && matches!(change.cause, Cause::Typed { .. }) {
-        terminal.line(dim("taken; without a model no weights can be counted"))?;
+        terminal.prose(dim("taken; without a model no weights can be counted"))?;
     }
     moves(change, terminal)?;
     totals(change, terminal)?;
@@ -50,17 +50,17 @@ pub fn draw(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
             "failed" => Style::Error,
             _ => Style::Dim,
         };
-        terminal.line(format!("{}: {}", clean(claim), paint.put(style, verdict)))?;
+        terminal.prose(format!("{}: {}", clean(claim), paint.put(style, verdict)))?;
     }
     if !change.findings.findings.is_empty() {
-        terminal.line("")?;
+        terminal.prose("")?;
         findings(&change.findings, IN_RECIPE, terminal)?;
     }
     if !change.mended.is_empty() {
         let codes: Vec<String> = change.mended.iter().take(5).map(ToString::to_string).collect();
         let more = change.mended.len().saturating_sub(5);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        terminal.line(format!("{}: {}{more}", paint.put(Style::Good, "gone"), codes.join(", ")))?;
+        terminal.prose(format!("{}: {}{more}", paint.put(Style::Good, "gone"), codes.join(", ")))?;
     }
     for (code, message) in &change.lacks {
         sentence(terminal, Style::Dim, &clean(&format!("still missing: {message} [{code}]")))?;
@@ -95,7 +95,7 @@ fn moves(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
     terminal.text(&table.draw(terminal.width, terminal.paint))?;
     match change.moves.len().saturating_sub(MOST_MOVES) {
         0 => Ok(()),
-        more => terminal.line(format!("  and {} more; `:plan` has them all", count(more, "row"))),
+        more => terminal.prose(format!("  and {} more; `:plan` has them all", count(more, "row"))),
     }
 }
 
@@ -109,7 +109,7 @@ fn totals(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
             // Whoever types a rule wants to know that it does nothing; a setting need not say so.
             Cause::Typed { .. } if change.moves.is_empty() => {
                 let line = terminal.paint.put(Style::Dim, "no weight changes");
-                terminal.line(line)
+                terminal.prose(line)
             }
             _ => Ok(()),
         };

@@ -64,9 +64,9 @@ fn listed(attempt: &Attempt, many: usize, display: Display, terminal: &mut Termi
     }
     terminal.text(&table.draw(terminal.width, terminal.paint))?;
     if attempt.tried.len() > many {
-        terminal.line(format!("  and {} better", count(attempt.tried.len() - many, "weight")))?;
+        terminal.prose(format!("  and {} better", count(attempt.tried.len() - many, "weight")))?;
     }
-    terminal.line("")?;
+    terminal.prose("")?;
     let error = attempt.error();
     let line = format!(
         "{}: {}, {:.2} bits per weight, {}",
@@ -143,7 +143,7 @@ pub fn sweep(sweep: &Sweep, terminal: &mut Terminal) -> io::Result<()> {
         }
     }
     plot(&sweep.points, terminal)?;
-    terminal.line("")?;
+    terminal.prose("")?;
     let many = sweep.points.iter().filter(|point| point.is_best).count();
     let mut line = format!("{}, {} before", count(sweep.weights, "weight"), size(sweep.before));
     if many > 0 {
@@ -196,7 +196,7 @@ fn plot(points: &[Point], terminal: &mut Terminal) -> io::Result<()> {
         rows[PLOT_ROWS - 1 - row][column] = (letter(*nth), point.is_best);
     }
     let [axis, corner, line] = if terminal.unicode { ["│", "└", "─"] } else { ["|", "+", "-"] };
-    terminal.line("")?;
+    terminal.prose("")?;
     for (nth, row) in rows.iter().enumerate() {
         let head = match nth {
             0 => decibels(high),
@@ -210,12 +210,12 @@ fn plot(points: &[Point], terminal: &mut Terminal) -> io::Result<()> {
                 false => text.push(*letter),
             }
         }
-        terminal.line(format!("  {head:>label$} {axis}{}", text.trim_end()))?;
+        terminal.prose(format!("  {head:>label$} {axis}{}", text.trim_end()))?;
     }
-    terminal.line(format!("  {:>label$} {corner}{}", "", line.repeat(columns)))?;
+    terminal.prose(format!("  {:>label$} {corner}{}", "", line.repeat(columns)))?;
     let (left, right) = (size(least as u64), size(most as u64));
     let gap = columns.saturating_sub(left.len() + right.len());
-    terminal.line(format!("  {:>label$}  {left}{}{right}", "", " ".repeat(gap)))
+    terminal.prose(format!("  {:>label$}  {left}{}{right}", "", " ".repeat(gap)))
 }
 
 /// Rows of a histogram.
@@ -233,26 +233,26 @@ pub fn histogram(histogram: &Histogram, terminal: &mut Terminal) -> io::Result<(
             .map(|n| cell(*n as f64 / highest * ROWS as f64 - row as f64, *n > 0 && row == 0, terminal.unicode))
             .collect();
         let line = terminal.paint.put(Style::Code, line.trim_end());
-        terminal.line(format!("  {line}"))?;
+        terminal.prose(format!("  {line}"))?;
     }
     if let Some(Ok(levels)) = &histogram.levels {
         let marks = if terminal.unicode { [' ', '╵', '┃', '█'] } else { [' ', '\'', '|', '#'] };
         let mark = |n: &u64| marks[(*n).min(3) as usize];
         let line: String = merged(&levels.bars, columns).iter().map(mark).collect();
         let line = terminal.paint.put(Style::Good, line.trim_end());
-        terminal.line(format!("  {line}"))?;
+        terminal.prose(format!("  {line}"))?;
     }
     let values = &histogram.values;
     let (low, high) = (number(values.min), number(values.max));
     let gap = counts.len().saturating_sub(low.len() + high.len()).max(1);
-    terminal.line(format!("  {low}{}{high}", " ".repeat(gap)))?;
-    terminal.line(format!("  mean {}, deviation {}", number(values.mean), number(values.std)))?;
+    terminal.prose(format!("  {low}{}{high}", " ".repeat(gap)))?;
+    terminal.prose(format!("  mean {}, deviation {}", number(values.mean), number(values.std)))?;
     for (many, word) in [(values.nan, "NaN"), (values.infinite, "infinite")].iter().filter(|(many, _)| *many > 0) {
-        terminal.line(format!("  {} {word}", thousands(*many)))?;
+        terminal.prose(format!("  {} {word}", thousands(*many)))?;
     }
     match &histogram.levels {
         None => Ok(()),
-        Some(Err(why)) => terminal.line(format!("  stays as it is: {}", clean(why))),
+        Some(Err(why)) => terminal.prose(format!("  stays as it is: {}", clean(why))),
         Some(Ok(levels)) => sentence(
             terminal,
             Style::Plain,
@@ -320,10 +320,10 @@ pub fn sensitivity(found: &Sensitivity, attempt: &Attempt, terminal: &mut Termin
     }
     terminal.text(&table.draw(terminal.width, terminal.paint))?;
     if found.shares.len() > MOST_ROWS {
-        terminal.line(format!("  and {} less sensitive", thousands((found.shares.len() - MOST_ROWS) as u64)))?;
+        terminal.prose(format!("  and {} less sensitive", thousands((found.shares.len() - MOST_ROWS) as u64)))?;
     }
-    terminal.line("")?;
+    terminal.prose("")?;
     let all = attempt.error();
-    terminal.line(format!("all together: {}, {}", decibels(all.sqnr()), sizes(attempt.before(), attempt.after())))?;
+    terminal.prose(format!("all together: {}, {}", decibels(all.sqnr()), sizes(attempt.before(), attempt.after())))?;
     left(&attempt.left, terminal)
 }

@@ -32,11 +32,11 @@ pub fn outcome(outcome: &Outcome, display: Display, terminal: &mut Terminal) -> 
         Outcome::Refused(judged) => {
             findings(judged, IN_LINE, terminal)?;
             let line = terminal.paint.put(Style::Error, "not taken: the recipe is as it was");
-            terminal.line(line)
+            terminal.prose(line)
         }
         Outcome::Findings(judged) if judged.findings.is_empty() => {
             let line = terminal.paint.put(Style::Good, "no findings");
-            terminal.line(line)
+            terminal.prose(line)
         }
         Outcome::Findings(judged) => {
             let is_line = judged.texts.sources.first().is_some_and(|source| source.tree.statements.is_empty());
@@ -62,7 +62,7 @@ pub fn outcome(outcome: &Outcome, display: Display, terminal: &mut Terminal) -> 
             let Some(planned) = analysis.planned() else { return Ok(()) };
             for (nth, (index, summary)) in weights.iter().enumerate() {
                 if nth > 0 {
-                    terminal.line("")?;
+                    terminal.prose("")?;
                 }
                 why::show(analysis.recipe(), planned, *index, terminal)?;
                 if let Some(summary) = summary {
@@ -81,7 +81,7 @@ pub fn outcome(outcome: &Outcome, display: Display, terminal: &mut Terminal) -> 
         }
         Outcome::Recipe(text) if text.is_empty() => {
             let line = terminal.paint.put(Style::Dim, "the recipe is empty");
-            terminal.line(line)
+            terminal.prose(line)
         }
         Outcome::Recipe(text) => terminal.text(&clean(text)),
         Outcome::Difference(since) => difference(since, terminal),
@@ -91,11 +91,11 @@ pub fn outcome(outcome: &Outcome, display: Display, terminal: &mut Terminal) -> 
             terminal.text(&text)
         }
         Outcome::Help => help(terminal),
-        Outcome::Said(text) => terminal.line(clean(text)),
+        Outcome::Said(text) => terminal.prose(clean(text)),
         Outcome::Failed(failure) => failed(failure, terminal),
         Outcome::Stopped => {
             let line = terminal.paint.put(Style::Warning, "stopped");
-            terminal.line(line)
+            terminal.prose(line)
         }
     }
 }
@@ -103,9 +103,9 @@ pub fn outcome(outcome: &Outcome, display: Display, terminal: &mut Terminal) -> 
 /// What went wrong, and what to do.
 pub fn failed(failure: &Failure, terminal: &mut Terminal) -> io::Result<()> {
     let paint = terminal.paint;
-    terminal.line(format!("{} {}", paint.put(Style::Error, "error:"), clean(&failure.message)))?;
+    terminal.prose(format!("{} {}", paint.put(Style::Error, "error:"), clean(&failure.message)))?;
     match &failure.help {
-        Some(help) => terminal.line(format!("  {} {}", paint.put(Style::Hint, "help:"), clean(help))),
+        Some(help) => terminal.prose(format!("  {} {}", paint.put(Style::Hint, "help:"), clean(help))),
         None => Ok(()),
     }
 }
@@ -126,7 +126,7 @@ fn findings(judged: &Judged, ways: Ways, terminal: &mut Terminal) -> io::Result<
     }
     match judged.findings.len().saturating_sub(MOST_DRAWN) {
         0 => Ok(()),
-        more => terminal.line(format!("… and {more} more")),
+        more => terminal.prose(format!("… and {more} more")),
     }
 }
 
@@ -140,7 +140,7 @@ fn short(judged: &Judged, terminal: &mut Terminal) -> io::Result<()> {
         };
         let code = terminal.paint.put(Style::Dim, format!("[{}]", finding.code));
         let word = terminal.paint.put(style, finding.severity.word());
-        terminal.line(format!("{word}: {} {code}", clean(&finding.message)))?;
+        terminal.prose(format!("{word}: {} {code}", clean(&finding.message)))?;
     }
     Ok(())
 }
@@ -148,8 +148,8 @@ fn short(judged: &Judged, terminal: &mut Terminal) -> io::Result<()> {
 fn matches(found: &Matches, terminal: &mut Terminal) -> io::Result<()> {
     let Some(planned) = found.analysis.planned() else { return Ok(()) };
     plan::weights(found.analysis.recipe(), planned, &found.weights, false, terminal)?;
-    terminal.line("")?;
-    terminal.line(format!("{}, {}", count(found.weights.len(), "weight"), size(found.bytes)))
+    terminal.prose("")?;
+    terminal.prose(format!("{}, {}", count(found.weights.len(), "weight"), size(found.bytes)))
 }
 
 fn scheme(facts: &SchemeFacts, terminal: &mut Terminal) -> io::Result<()> {
@@ -197,45 +197,45 @@ fn scheme(facts: &SchemeFacts, terminal: &mut Terminal) -> io::Result<()> {
                 0 => format!("  {}  ", terminal.paint.put(Style::Dim, format!("{head:width$}"))),
                 _ => indent.clone(),
             };
-            terminal.line(format!("{before}{line}"))?;
+            terminal.prose(format!("{before}{line}"))?;
         }
     }
     Ok(())
 }
 
 fn values(values: &Values, terminal: &mut Terminal) -> io::Result<()> {
-    terminal.line("")?;
+    terminal.prose("")?;
     let shown = [("min", values.min), ("max", values.max), ("mean", values.mean), ("std", values.std)];
     let shown: Vec<String> = shown.iter().map(|(word, value)| format!("{word} {}", number(*value))).collect();
     let elements = total(values.histogram).saturating_add(values.nan).saturating_add(values.infinite);
     let zeros = percent(values.zeros as f64 / elements.max(1) as f64);
-    terminal.line(format!("  {}, zeros {zeros}", shown.join(", ")))?;
+    terminal.prose(format!("  {}, zeros {zeros}", shown.join(", ")))?;
     for (many, word) in [(values.nan, "NaN"), (values.infinite, "infinite")].iter().filter(|(many, _)| *many > 0) {
         let line = terminal.paint.put(Style::Error, format!("  {} {word}", thousands(*many)));
-        terminal.line(line)?;
+        terminal.prose(line)?;
     }
     let line = terminal.paint.put(Style::Code, bars(&values.histogram, terminal.unicode));
-    terminal.line(format!("  {line}  from min to max"))
+    terminal.prose(format!("  {line}  from min to max"))
 }
 
 fn difference(since: &Since, terminal: &mut Terminal) -> io::Result<()> {
     if since.old == since.new && since.weights.is_empty() {
-        return terminal.line("nothing has changed since the recipe was loaded or saved");
+        return terminal.prose("nothing has changed since the recipe was loaded or saved");
     }
     if since.old != since.new {
         let text = unified(&since.path, &since.old, &since.new, terminal.paint);
         terminal.text(&clean(&text))?;
     }
     if !since.weights.is_empty() {
-        terminal.line("")?;
+        terminal.prose("")?;
     }
     for one in &since.weights {
         let text = plan::difference(one, terminal.paint);
-        terminal.line(text)?;
+        terminal.prose(text)?;
     }
     match &since.totals {
         Some((old, new)) if old != new => {
-            terminal.line("")?;
+            terminal.prose("")?;
             sentence(terminal, Style::Plain, &format!("the model: {new}; it was {old}"))
         }
         _ => Ok(()),
@@ -249,7 +249,7 @@ fn model(summary: &ModelSummary, terminal: &mut Terminal) -> io::Result<()> {
     facts.extend(summary.architecture.iter().map(|name| clean(name).into_owned()));
     facts.push(count(summary.tensors, "tensor"));
     facts.push(size(summary.bytes));
-    terminal.line(format!("  {}", facts.join(", ")))?;
+    terminal.prose(format!("  {}", facts.join(", ")))?;
     let mut table = Table::new(&[Column::text("kind", 0), Column::number("weights", 0), Column::number("size", 0)]);
     for (kind, many, bytes) in &summary.kinds {
         table.row([Cell::from(kind), Cell::from(thousands(*many as u64)), Cell::from(size(*bytes))]);
@@ -261,7 +261,7 @@ fn help(terminal: &mut Terminal) -> io::Result<()> {
     let said = "Lines of the language: a statement is taken into the recipe, a selector lists what it matches, a scheme \
                 tells what it is. Commands:";
     sentence(terminal, Style::Plain, said)?;
-    terminal.line("")?;
+    terminal.prose("")?;
     let column = COMMANDS.iter().map(|entry| entry.form.chars().count()).max().unwrap_or(0) + 4;
     let width = terminal.prose_width();
     // Where there is no room for two columns, what a command does stands under it.
@@ -272,13 +272,13 @@ fn help(terminal: &mut Terminal) -> io::Result<()> {
         let blank = " ".repeat(column.saturating_sub(entry.form.chars().count() + 2));
         for (nth, line) in textwrap::wrap(entry.meaning, &options).iter().enumerate() {
             match (nth, is_under) {
-                (0, true) => terminal.line(format!("  {form}\n{}{line}", " ".repeat(column)))?,
-                (0, false) => terminal.line(format!("  {form}{blank}{line}"))?,
-                _ => terminal.line(format!("{}{line}", " ".repeat(column)))?,
+                (0, true) => terminal.prose(format!("  {form}\n{}{line}", " ".repeat(column)))?,
+                (0, false) => terminal.prose(format!("  {form}{blank}{line}"))?,
+                _ => terminal.prose(format!("{}{line}", " ".repeat(column)))?,
             }
         }
     }
-    terminal.line("")?;
+    terminal.prose("")?;
     let topics: Vec<&str> = TOPICS.iter().map(|(topic, _)| *topic).collect();
     terminal
         .line(format!("`:help TOPIC` tells more: a command, {}, or a word of the language", words::list(&topics, 9)))
