@@ -108,6 +108,7 @@ impl Screen {
     /// Leaves by Ctrl-D, and gives the exit status.
     fn leave(&self) -> String {
         self.until(|shown| {
+            self.key("C-u");
             self.key("C-d");
             shown.contains("Pane is dead")
         });
