@@ -31,8 +31,7 @@ impl Screen {
         command.args(["-L", &screen.socket, "-f", "/dev/null", "new-session", "-d"]);
         command.args(["-x", &size.0.to_string(), "-y", &size.1.to_string()]).current_dir(world.path("."));
         let home = world.path("home");
-        let mut line =
-            format!("exec env -u NO_COLOR LC_ALL=C.UTF-8 HOME={0} XDG_STATE_HOME={0} PAGER=cat", home.display());
+        let mut line = format!("env -u NO_COLOR LC_ALL=C.UTF-8 HOME={0} XDG_STATE_HOME={0} PAGER=cat", home.display());
         for (name, value) in environment {
             line.push_str(&format!(" {name}={value}"));
         }
