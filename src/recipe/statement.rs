@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::glob::Pattern;
 use super::preset::{ParameterKind, ParameterValue, Preset};
 use super::problem::ProblemKind;
-use super::resolve::Resolver;
+use super::resolve::{Meaning, Resolver};
 use super::selector::{Condition, Fact, NumberTerm, Selector};
 use super::source::{FileId, Place, Placed};
 use super::{
@@ -49,17 +49,23 @@ impl Reader<'_, '_> {
     pub fn statement(&mut self, statement: &Statement) {
         let place = self.place(statement.span);
         match &statement.kind {
-            StatementKind::Model(Some(path)) if self.setting("model", place) => {
-                self.resolver.recipe.model = Some(self.placed(path));
+            StatementKind::Model(Some(path)) => {
+                let path = self.placed(path);
+                if self.setting("model", place, vec![self.resolver.named(&path)]) {
+                    self.resolver.recipe.model = Some(path);
+                }
             }
-            StatementKind::Output(Some(path)) if self.setting("output", place) => {
-                self.resolver.recipe.output = Some(self.placed(path));
+            StatementKind::Output(Some(path)) => {
+                let path = self.placed(path);
+                if self.setting("output", place, vec![self.resolver.named(&path)]) {
+                    self.resolver.recipe.output = Some(path);
+                }
             }
             StatementKind::Target(words) => self.target(words, place),
             StatementKind::Compute(Some(word)) => {
                 let units = ComputeUnits::ALL.iter().map(|(units, word, ..)| (*units, *word));
                 if let Some(units) = self.choose("compute", word, units)
-                    && self.setting("compute", place)
+                    && self.setting("compute", place, vec![word.value.clone()])
                 {
                     self.resolver.recipe.compute = Some(Placed::new(units, place));
                 }
@@ -67,7 +73,7 @@ impl Reader<'_, '_> {
             StatementKind::Precision(Some(word)) => {
                 let floats = [(FloatType::Fp16, "fp16"), (FloatType::Fp32, "fp32")];
                 if let Some(float) = self.choose("precision", word, floats.into_iter())
-                    && self.setting("precision", place)
+                    && self.setting("precision", place, vec![word.value.clone()])
                 {
                     self.resolver.recipe.precision = Some(Placed::new(float, place));
                 }
@@ -75,13 +81,13 @@ impl Reader<'_, '_> {
             StatementKind::Arithmetic(Some(word)) => {
                 let tools = Arithmetic::ALL.iter().map(|(tool, word, _)| (*tool, *word));
                 if let Some(tool) = self.choose("arithmetic", word, tools)
-                    && self.setting("arithmetic", place)
+                    && self.setting("arithmetic", place, vec![word.value.clone()])
                 {
                     self.resolver.recipe.arithmetic = Some(Placed::new(tool, place));
                 }
             }
             StatementKind::Threshold(Some(number)) => match quantity::count(number) {
-                Some(elements) if self.setting("threshold", place) => {
+                Some(elements) if self.setting("threshold", place, vec![elements.to_string()]) => {
                     self.resolver.recipe.threshold = Some(Placed::new(elements, place));
                 }
                 Some(_) => {}
@@ -105,8 +111,8 @@ impl Reader<'_, '_> {
     }
 
     /// Whether a setting of this file takes effect: the first in a file, and no outer file has set it.
-    fn setting(&mut self, name: &'static str, place: Place) -> bool {
-        self.resolver.setting(name, place)
+    fn setting(&mut self, name: &'static str, place: Place, means: Meaning) -> bool {
+        self.resolver.setting(name, place, means)
     }
 
     fn bad(&mut self, owner: &str, must: &'static str, span: Span, instead: Option<String>) {
@@ -131,7 +137,7 @@ impl Reader<'_, '_> {
         let mut systems = Vec::new();
         for word in words {
             if word.value == "none" && words.len() == 1 {
-                if self.setting("target", place) {
+                if self.setting("target", place, vec!["none".to_owned()]) {
                     self.resolver.recipe.target = Some(TargetChoice::None(place));
                 }
                 return;
@@ -141,7 +147,9 @@ impl Reader<'_, '_> {
                 Err(why) => self.problem(word.span, ProblemKind::UnknownTarget { word: word.value.clone(), why }),
             }
         }
-        if !words.is_empty() && self.setting("target", place) {
+        let mut means: Meaning = words.iter().map(|word| word.value.clone()).collect();
+        means.sort();
+        if !words.is_empty() && self.setting("target", place, means) {
             // A target that cannot be read still is one: no rule should say that none is given.
             self.resolver.recipe.target = Some(TargetChoice::Systems(systems));
         }
@@ -184,7 +192,14 @@ impl Reader<'_, '_> {
                 }
             }
         }
-        if self.setting("calibrate", place) {
+        let means = vec![
+            read.path.as_ref().map(|path| self.resolver.named(path)).unwrap_or_default(),
+            format!("{:?}", read.samples.map(|samples| samples.value)),
+            format!("{:?}", read.observer.map(|observer| observer.value)),
+            format!("{:?}", read.averaging.map(|averaging| averaging.value)),
+            read.observe_float.to_string(),
+        ];
+        if self.setting("calibrate", place, means) {
             self.resolver.recipe.calibrate = Some(read);
         }
     }
