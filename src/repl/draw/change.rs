@@ -28,9 +28,12 @@ pub fn draw(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
         Cause::Reset => terminal.line(dim("the recipe begins anew; `:undo` brings the old one back"))?,
         Cause::Loaded(path) => terminal.line(dim(&format!("loaded {}", path.display())))?,
         Cause::TakenOver(path) => terminal.line(dim(&format!("{} or its model has changed", path.display())))?,
-        Cause::Fixed(titles) => {
+        Cause::Fixed(titles, unfinished) => {
             for title in titles {
                 terminal.line(format!("fixed: {}", paint.put(Style::Good, clean(title))))?;
+            }
+            if let Some(why) = unfinished {
+                terminal.line(why.words())?;
             }
         }
         Cause::Model => {}
