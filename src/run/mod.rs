@@ -33,7 +33,7 @@ use crate::formats::coreml::PackageWriteError;
 use crate::formats::output::OutputError;
 use crate::graph::function::Opset;
 use crate::graph::half::is_beyond;
-use crate::lower::Content;
+use crate::lower::Holds;
 use crate::lower::encode::EncodeError;
 use crate::lower::precision;
 use crate::lower::rewrite::RewriteError;
@@ -324,7 +324,7 @@ fn pass<'l>(
         Ok(tensors)
     };
     // What is copied passes through without being held; what is packed in the input and written as floats does not.
-    let held = |item: &Item| match item.parts.iter().all(|part| part.content == Content::Copy) {
+    let held = |item: &Item| match item.parts.iter().all(|part| part.holds == Holds::Copy) {
         true => 0,
         false => job.model.weights[item.weight].elements(),
     };
