@@ -2,26 +2,20 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use super::glob::Pattern;
 use super::preset::{ParameterKind, ParameterValue, Preset};
 use super::problem::ProblemKind;
 use super::resolve::{Meaning, Resolver};
-use super::selector::{Condition, Fact, NumberTerm, Selector};
 use super::source::{FileId, Place, Placed};
 use super::{
     Bound, Calibration, Claim, ComputeUnits, Expect, Extend, Metric, NamedScheme, Observer, Rule, TargetChoice,
     quantity, scheme,
 };
 use crate::coreml::target::Target;
-use crate::dtype::DType;
-use crate::kind::KindWord;
 use crate::scheme::{Arithmetic, FloatType};
 use crate::syntax::keywords::CALIBRATION;
 use crate::syntax::tree::{
-    self, Comparison, Expectation, Number, OptionEntry, Options, Spanned, Statement, StatementKind, Term, Text, Value,
-    Word,
+    self, Expectation, Number, OptionEntry, Options, Statement, StatementKind, Text, Value, Word,
 };
 use crate::syntax::{self, Span};
 
@@ -32,11 +26,11 @@ pub(super) struct Reader<'r, 'a> {
 }
 
 impl Reader<'_, '_> {
-    fn place(&self, span: Span) -> Place {
+    pub(super) fn place(&self, span: Span) -> Place {
         Place::new(self.file, span)
     }
 
-    fn problem(&mut self, span: Span, kind: ProblemKind) {
+    pub(super) fn problem(&mut self, span: Span, kind: ProblemKind) {
         let place = self.place(span);
         self.resolver.problem(place, kind);
     }
@@ -115,11 +109,11 @@ impl Reader<'_, '_> {
         self.resolver.setting(name, place, means)
     }
 
-    fn bad(&mut self, owner: &str, must: &'static str, span: Span, instead: Option<String>) {
+    pub(super) fn bad(&mut self, owner: &str, must: &'static str, span: Span, instead: Option<String>) {
         self.problem(span, ProblemKind::BadValue { owner: owner.to_string(), must, instead });
     }
 
-    fn choose<T>(
+    pub(super) fn choose<T>(
         &mut self,
         setting: &'static str,
         word: &Word,
@@ -346,144 +340,6 @@ impl Reader<'_, '_> {
             self.problem(number.span, ProblemKind::BadUnit { metric: name, unit, may_be });
         }
         Some((metric, bound?))
-    }
-
-    /// Reads a selector; what cannot be read is reported and matches nothing.
-    fn selector(&mut self, written: &tree::Selector) -> Selector {
-        match written {
-            tree::Selector::Or(a, b) => Selector::Or(Box::new(self.selector(a)), Box::new(self.selector(b))),
-            tree::Selector::And(a, b) => Selector::And(Box::new(self.selector(a)), Box::new(self.selector(b))),
-            tree::Selector::Not(inner) => match self.selector(&inner.value) {
-                // The opposite of what is not known is not known either, and not everything.
-                inner if !inner.is_readable() => Selector::Unreadable,
-                inner => Selector::Not(Box::new(inner)),
-            },
-            tree::Selector::Parens(inner) => self.selector(&inner.value),
-            tree::Selector::Where(inner, condition) => {
-                Selector::Where(Box::new(self.selector(inner)), self.condition(condition))
-            }
-            tree::Selector::Kind(word) => match KindWord::from_word(&word.value) {
-                Some(kind) => Selector::Kind(kind, self.place(word.span)),
-                None => {
-                    self.problem(word.span, ProblemKind::UnknownKind { word: word.value.clone() });
-                    Selector::Unreadable
-                }
-            },
-            tree::Selector::Glob(text) => match Pattern::glob(&text.value) {
-                Ok(pattern) => Selector::Name(Arc::new(pattern), text.value.clone(), self.place(text.span)),
-                Err(why) => {
-                    self.problem(text.span, ProblemKind::BadGlob { why });
-                    Selector::Unreadable
-                }
-            },
-            tree::Selector::Regex(text) => match Pattern::regex(&text.value) {
-                Ok(pattern) => Selector::Name(Arc::new(pattern), text.value.clone(), self.place(text.span)),
-                Err(why) => {
-                    self.problem(text.span, ProblemKind::BadRegex { why });
-                    Selector::Unreadable
-                }
-            },
-            tree::Selector::Missing(_) => Selector::Unreadable,
-        }
-    }
-
-    fn condition(&mut self, written: &tree::Condition) -> Condition {
-        match written {
-            tree::Condition::Or(a, b) => Condition::Or(Box::new(self.condition(a)), Box::new(self.condition(b))),
-            tree::Condition::And(a, b) => Condition::And(Box::new(self.condition(a)), Box::new(self.condition(b))),
-            tree::Condition::Not(inner) => Condition::Not(Box::new(self.condition(&inner.value))),
-            tree::Condition::Parens(inner) => self.condition(&inner.value),
-            tree::Condition::Compare { left, operator, right } => self.comparison(left, operator, right),
-            tree::Condition::Missing(_) => Condition::Unreadable,
-        }
-    }
-
-    fn comparison(&mut self, left: &Term, operator: &Spanned<Comparison>, right: &Term) -> Condition {
-        let is_word =
-            |term: &Term| matches!(term, Term::Word(w) if Fact::WORDS.iter().any(|(word, _)| *word == w.value));
-        if is_word(right) && !is_word(left) {
-            return self.word_comparison(right, operator, left);
-        }
-        if is_word(left) {
-            return self.word_comparison(left, operator, right);
-        }
-        let (left, right) = (self.number_term(left), self.number_term(right));
-        match (left, right) {
-            (Some(left), Some(right)) => Condition::Number(left, operator.value, right),
-            _ => Condition::Unreadable,
-        }
-    }
-
-    /// `dtype == fp16`, `ops != linear`
-    fn word_comparison(&mut self, field: &Term, operator: &Spanned<Comparison>, value: &Term) -> Condition {
-        let equal = match operator.value {
-            Comparison::Equal => true,
-            Comparison::NotEqual => false,
-            _ => {
-                let name = match field {
-                    Term::Word(word) => word.value.as_str(),
-                    _ => "this",
-                };
-                let why = format!("`{name}` is a word, which only `==` and `!=` compare");
-                self.problem(operator.span, ProblemKind::BadComparison { why });
-                return Condition::Unreadable;
-            }
-        };
-        let (Term::Word(field), Term::Word(word) | Term::Text(word)) = (field, value) else {
-            if !matches!(value, Term::Missing(_)) {
-                let why = "a word is compared with a word: `dtype == fp16` or `ops == linear`".to_string();
-                self.problem(value.span(), ProblemKind::BadComparison { why });
-            }
-            return Condition::Unreadable;
-        };
-        if field.value == "dtype" {
-            let dtypes = DType::NAMES.iter().map(|(dtype, _, name)| (*dtype, *name));
-            let dtype = self.choose("dtype", word, dtypes);
-            return dtype.map_or(Condition::Unreadable, |dtype| Condition::DType(dtype, equal));
-        }
-        match KindWord::from_word(&word.value) {
-            Some(kind) => Condition::Uses(kind, equal),
-            None => {
-                self.problem(word.span, ProblemKind::UnknownKind { word: word.value.clone() });
-                Condition::Unreadable
-            }
-        }
-    }
-
-    fn number_term(&mut self, term: &Term) -> Option<NumberTerm> {
-        match term {
-            Term::Word(word) => match Fact::ALL.iter().find(|(_, w, _)| *w == word.value) {
-                Some((fact, ..)) => Some(NumberTerm::Fact(*fact)),
-                None => {
-                    self.problem(word.span, ProblemKind::UnknownField { word: word.value.clone() });
-                    None
-                }
-            },
-            Term::Number(number) => {
-                let read = quantity::condition(number);
-                if read.is_none() {
-                    self.bad("the comparison", "a number such as 64, 2k, 1.5M or 12 MB", number.span, None);
-                }
-                read.map(NumberTerm::Constant)
-            }
-            Term::Text(text) => {
-                let why = "names are matched outside of `where`, and compared with nothing".to_string();
-                self.problem(text.span, ProblemKind::BadComparison { why });
-                None
-            }
-            Term::Remainder(a, b) => {
-                let (left, right) = (self.number_term(a), self.number_term(b));
-                if let Some(NumberTerm::Constant(divisor)) = right
-                    && divisor <= 0.0
-                {
-                    let why = "a remainder needs a divisor above 0".to_string();
-                    self.problem(b.span(), ProblemKind::BadComparison { why });
-                    return None;
-                }
-                Some(NumberTerm::Remainder(Box::new(left?), Box::new(right?)))
-            }
-            Term::Missing(_) => None,
-        }
     }
 }
 
