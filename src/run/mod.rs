@@ -209,10 +209,11 @@ fn misnamed(model: &Model, format: OutputFormat, output: &Path) -> Option<&'stat
     let ends_in = |wanted: &str| output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
     let becomes_package = model.export.is_some() && format == OutputFormat::MlPackage;
     match model.program {
-        Some(_) if ends_in("safetensors") => {
+        // Core ML and its tools take no other name.
+        Some(_) if !ends_in("mlpackage") => {
             Some("a Core ML package becomes a package: name an output that ends in `.mlpackage`")
         }
-        None if becomes_package && ends_in("safetensors") => {
+        None if becomes_package && !ends_in("mlpackage") => {
             Some("a package is to be written: name an output that ends in `.mlpackage`")
         }
         None if becomes_package => None,
