@@ -9,7 +9,7 @@ use bitmill::element::ElementType;
 use bitmill::exec::constexpr::{Constant, evaluate};
 use bitmill::graph::Opset;
 use bitmill::lower::encode::Shaped;
-use bitmill::lower::{Content, Data, Operand, encode};
+use bitmill::lower::{Data, Holds, Operand, encode};
 use bitmill::plan::Fitted;
 use bitmill::quant::pack;
 use bitmill::scheme::{Arithmetic, FloatType, Mapping, PaletteFit, ScaleSearch, Sparsity};
@@ -254,12 +254,12 @@ fn schemes() -> impl Strategy<Value = (Vec<usize>, Fitted)> {
 
 /// What of a weight each kind of stored tensor holds, made up. Masks and what they leave belong together.
 fn made_up(data: &Data, shape: &[usize], mask: &Tensor, seed: u64) -> Tensor {
-    let seed = seed ^ data.content as u64;
-    match data.content {
-        Content::Mask => mask.clone(),
+    let seed = seed ^ data.holds as u64;
+    match data.holds {
+        Holds::Mask => mask.clone(),
         _ if data.element.is_integer() => codes(data.element, seed, &data.shape),
         _ => {
-            assert!(data.content != Content::Values || data.shape != shape);
+            assert!(data.holds != Holds::Values || data.shape != shape);
             Tensor::new(data.element, &data.shape, floats(seed, data.shape.iter().product()))
         }
     }
@@ -274,7 +274,7 @@ proptest! {
         let survivors = mask.values.iter().filter(|bit| **bit == 1.0).count();
         let weight = Shaped { shape: &shape, element: ElementType::Fp16, survivors };
         let chain = encode(weight, &fitted, set).unwrap();
-        let mut stored: HashMap<Content, Tensor> = HashMap::new();
+        let mut stored: HashMap<Holds, Tensor> = HashMap::new();
         let mut outputs: Vec<Vec<Constant>> = Vec::new();
         for step in &chain.steps {
             let mut bound: HashMap<&str, Constant> = HashMap::new();
@@ -282,7 +282,7 @@ proptest! {
                 let constant = match operand {
                     Operand::Data(data) => {
                         let tensor = made_up(data, &shape, &mask, seed);
-                        stored.insert(data.content, tensor.clone());
+                        stored.insert(data.holds, tensor.clone());
                         tensor.constant()
                     }
                     Operand::Result(step, output) => outputs[*step][*output].clone(),
@@ -303,9 +303,9 @@ proptest! {
 }
 
 /// The values of a scheme, element by element.
-fn values(shape: &[usize], fitted: &Fitted, stored: &HashMap<Content, Tensor>, after: bool) -> Vec<f32> {
+fn values(shape: &[usize], fitted: &Fitted, stored: &HashMap<Holds, Tensor>, after: bool) -> Vec<f32> {
     let half = |value: f32| f16::from_f32(value).to_f32();
-    let mask = stored.get(&Content::Mask);
+    let mask = stored.get(&Holds::Mask);
     let mut kept = 0;
     let all = indices(shape).into_iter().map(|index| {
         let stays = mask.is_none_or(|mask| mask.at(&index) == 1.0);
@@ -313,9 +313,9 @@ fn values(shape: &[usize], fitted: &Fitted, stored: &HashMap<Content, Tensor>, a
             // Pruned elements have no code; the next one's is the next.
             Some(_) => {
                 kept += 1;
-                stored[&Content::Codes].values[kept - 1]
+                stored[&Holds::Codes].values[kept - 1]
             }
-            None => stored[&Content::Codes].at(place),
+            None => stored[&Holds::Codes].at(place),
         };
         if !stays {
             return 0.0;
@@ -323,8 +323,8 @@ fn values(shape: &[usize], fitted: &Fitted, stored: &HashMap<Content, Tensor>, a
         match fitted {
             Fitted::Affine { block: extents, .. } => {
                 let at: Vec<usize> = index.iter().zip(extents).map(|(i, extent)| i / extent).collect();
-                let zero = stored.get(&Content::ZeroPoints).map_or(0.0, |zeros| zeros.at(&at));
-                half((code(&index) - zero) * stored[&Content::Scales].at(&at))
+                let zero = stored.get(&Holds::ZeroPoints).map_or(0.0, |zeros| zeros.at(&at));
+                half((code(&index) - zero) * stored[&Holds::Scales].at(&at))
             }
             Fitted::Palette { block: extents, vector, axis, .. } => {
                 let vector = *vector as usize;
@@ -332,11 +332,11 @@ fn values(shape: &[usize], fitted: &Fitted, stored: &HashMap<Content, Tensor>, a
                 place[*axis] /= vector;
                 let mut at: Vec<usize> = index.iter().zip(extents).map(|(i, extent)| i / extent).collect();
                 at.extend([code(&place) as usize, index[*axis] % vector]);
-                let mut value = match stored.get(&Content::Int8Tables) {
-                    Some(table) => half(table.at(&at) * stored[&Content::TableScale].values[0]),
-                    None => stored[&Content::Tables].at(&at),
+                let mut value = match stored.get(&Holds::Int8Tables) {
+                    Some(table) => half(table.at(&at) * stored[&Holds::TableScale].values[0]),
+                    None => stored[&Holds::Tables].at(&at),
                 };
-                if let Some(scales) = stored.get(&Content::ChannelScales) {
+                if let Some(scales) = stored.get(&Holds::ChannelScales) {
                     value = half(value * scales.values[index[*axis]]);
                 }
                 value

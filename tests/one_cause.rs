@@ -81,6 +81,15 @@ fn no_edit_leaves_a_scheme_empty() {
     }
 }
 
+#[test]
+fn tables_for_single_elements_are_told_for_their_size() {
+    let model = "fc.weight  linear  2048x64  fp16\n";
+    let told = severities("target iOS18\nlinear => lut8 block[1, 1]\n", model);
+    assert_eq!(told, [("lut-many-tables", Severity::Hint), ("weight-grows", Severity::Warning)]);
+    let told = severities("target iOS18\nlinear => lut4 per-grouped-channel(2)\n", model);
+    assert_eq!(told, [("lut-many-tables", Severity::Hint)]);
+}
+
 fn severities(text: &'static str, model: &'static str) -> Vec<(&'static str, Severity)> {
     let example = Example::with_model(model, text, "");
     analyze(&example, text).findings.iter().map(|finding| (finding.code, finding.severity)).collect()
@@ -206,7 +215,9 @@ fn weights_that_hardly_shrink() {
         (findings.len(), findings[0].code, &findings[0].weights[..]),
         (1, "lut-table-size", &["a.weight".to_string()][..])
     );
-    assert_eq!(codes("target iOS18\nlinear => lut8 per-channel\n", small), ["lut-many-tables"]);
+    // Tables that make weights grow are another matter than many small ones.
+    assert_eq!(codes("target iOS18\nlinear => lut8 per-channel\n", small), ["lut-many-tables", "weight-grows"]);
+    assert_eq!(codes("target iOS18\nlinear => lut4 per-channel\n", small), ["lut-many-tables"]);
     assert_eq!(codes("target iOS18\nlinear => int8 per-group(1)\n", small), ["weight-grows"]);
 }
 

@@ -235,7 +235,7 @@ impl<'a> Report<'a> {
             }
             let place = finding.place;
             finding.labels.retain(|label| label.place != place);
-            finding.shorten();
+            finding.make_readable();
             finding
         };
         self.findings.into_iter().map(visible).collect()
@@ -243,12 +243,17 @@ impl<'a> Report<'a> {
 }
 
 impl Finding {
-    /// Cuts sentences that quote megabytes: a recipe may hold a word of any length.
-    fn shorten(&mut self) {
+    /// Cuts sentences that quote megabytes, and escapes what is no character to read: recipes hold words and models
+    /// names of any length, with line ends in them too.
+    fn make_readable(&mut self) {
         let labels = self.labels.iter_mut().map(|label| &mut label.text);
         let titles = self.fixes.iter_mut().map(|fix| &mut fix.title);
         let more = [&mut self.here, &mut self.help, &mut self.upstream].into_iter().flatten();
         for text in labels.chain(titles).chain(more).chain([&mut self.message]) {
+            if text.contains(char::is_control) {
+                let escaped = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
+                *text = text.chars().map(escaped).collect();
+            }
             if text.len() > LONGEST_SENTENCE {
                 let boundary = |at: usize| (at..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
                 let (head, tail) = (boundary(LONGEST_SENTENCE / 2), boundary(text.len() - LONGEST_SENTENCE / 4));

@@ -11,7 +11,7 @@ use crate::check::report::{self, Checked, Failed};
 use crate::check::{Finding, words};
 use crate::draw::difference;
 use crate::draw::findings::{Artist, summary};
-use crate::draw::terminal::{Painter, Style, Terminal};
+use crate::draw::terminal::{Painter, Style, Terminal, clean};
 use crate::project::{Counts, Disk, Mended, Project, mend_all};
 use crate::recipe::Loader;
 
@@ -117,10 +117,7 @@ impl Round {
             self.fail(path, failure);
             return Ok(false);
         }
-        if mended.is_unfinished {
-            let why = "fixes bring each other back, so mending was given up; apply those that are left by hand";
-            terminal.note(super::terminal::clean(&format!("{}: {why}", shown.display())));
-        }
+        note_unfinished(shown, mended, terminal);
         if !mended.applied.is_empty() {
             self.mended.push((shown.to_path_buf(), mended.applied.clone()));
         }
@@ -217,6 +214,13 @@ impl Round {
     }
 }
 
+/// Says of a recipe that fixes are left, where mending was given up.
+fn note_unfinished(shown: &Path, mended: &Mended, terminal: &mut Terminal) {
+    if let Some(why) = mended.unfinished {
+        terminal.note(clean(&format!("{}: {}", shown.display(), why.words())));
+    }
+}
+
 /// `--diff`: what `--fix` would change. Exits with 1 if something would, or if errors would remain.
 fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> Result<Exit, Failure> {
     let round = Round::new(args, paths, terminal, false)?;
@@ -232,6 +236,7 @@ fn show_diffs(args: &CheckArgs, paths: &[PathBuf], terminal: &mut Terminal) -> R
     })?;
     let mut changes = 0;
     for ((path, _), (before, mended)) in texts.iter().zip(diffs.iter().flatten()) {
+        note_unfinished(path, mended, terminal);
         if mended.text != *before {
             changes += mended.applied.len();
             terminal.text(&difference::unified(path, before, &mended.text, terminal.paint))?;

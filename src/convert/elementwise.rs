@@ -59,30 +59,12 @@ pub(super) static OPERATORS: &[Entry] = &[
     entry("abs", SELF, |b, args| kept(b, args, "abs")),
     entry("sign", SELF, |b, args| kept(b, args, "sign")),
     entry("square", SELF, |b, args| kept(b, args, "square")),
-    entry("floor", SELF, |b, args| of_float(b, args, "floor")),
-    entry("ceil", SELF, |b, args| of_float(b, args, "ceil")),
-    entry("round", SELF, |b, args| of_float(b, args, "round")),
-    entry("sqrt", SELF, |b, args| of_float(b, args, "sqrt")),
-    entry("rsqrt", SELF, |b, args| of_float(b, args, "rsqrt")),
-    entry("exp", SELF, |b, args| of_float(b, args, "exp")),
-    entry("exp2", SELF, |b, args| of_float(b, args, "exp2")),
-    entry("log", SELF, |b, args| of_float(b, args, "log")),
     entry("log1p", SELF, |b, args| {
         let x = b.tensor(args, "self")?;
         let x = b.cast(&x, ElementType::Fp32)?;
         let more = with_number(b, "add", &x, 1.0)?;
         Ok(vec![unary(b, "log", &more)?])
     }),
-    entry("sin", SELF, |b, args| of_float(b, args, "sin")),
-    entry("cos", SELF, |b, args| of_float(b, args, "cos")),
-    entry("tan", SELF, |b, args| of_float(b, args, "tan")),
-    entry("asin", SELF, |b, args| of_float(b, args, "asin")),
-    entry("acos", SELF, |b, args| of_float(b, args, "acos")),
-    entry("atan", SELF, |b, args| of_float(b, args, "atan")),
-    entry("sinh", SELF, |b, args| of_float(b, args, "sinh")),
-    entry("cosh", SELF, |b, args| of_float(b, args, "cosh")),
-    entry("atanh", SELF, |b, args| of_float(b, args, "atanh")),
-    entry("erf", SELF, |b, args| of_float(b, args, "erf")),
     entry("reciprocal", SELF, |b, args| {
         let x = b.tensor(args, "self")?;
         let x = b.cast(&x, ElementType::Fp32)?;
@@ -90,6 +72,16 @@ pub(super) static OPERATORS: &[Entry] = &[
         Ok(vec![arithmetic(b, "real_div", &one, &x)?])
     }),
 ];
+
+/// Operators of floats that have the same name in both languages.
+macro_rules! of_floats {
+    ($($name:literal),+) => { &[$(entry($name, SELF, |b, args| of_float(b, args, $name))),+] };
+}
+
+pub(super) static FLOATS: &[Entry] = of_floats!(
+    "floor", "ceil", "round", "sqrt", "rsqrt", "exp", "exp2", "log", "sin", "cos", "tan", "asin", "acos", "atan",
+    "sinh", "cosh", "atanh", "erf"
+);
 
 /// The type that an operation on two tensors has.
 fn wider(a: ElementType, b: ElementType) -> ElementType {

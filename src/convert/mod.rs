@@ -27,6 +27,7 @@ mod reduction;
 mod shape;
 mod slices;
 mod table;
+mod value;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

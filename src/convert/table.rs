@@ -36,13 +36,14 @@ pub(super) const fn entry(name: &'static str, arguments: &'static [&'static str]
 }
 
 /// The families, each of which is a file.
-pub(super) fn families() -> [&'static [Entry]; 12] {
+pub(super) fn families() -> [&'static [Entry]; 13] {
     [
         activation::OPERATORS,
         attention::OPERATORS,
         conv::OPERATORS,
         create::OPERATORS,
         elementwise::OPERATORS,
+        elementwise::FLOATS,
         image::OPERATORS,
         linear::OPERATORS,
         normalization::OPERATORS,

@@ -6,6 +6,7 @@ pub mod program;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::model::{Model, ModelError, Weight};
 use crate::values;
@@ -53,7 +54,7 @@ impl Sum {
 pub const BARS: usize = 24;
 
 /// What the values of a tensor are like. NaN and infinities are counted and left out of everything else.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Values {
     /// The smallest finite value; 0 when there is none.
     pub min: f64,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::program::{EntryShape, FeatureShape};
+use super::program::{EntryShape, FeatureShape, FeaturesShape};
 use crate::inspect::export::{ExportSummary, ProgramOfExport};
 
 /// What an export holds around its weights.
@@ -26,12 +26,9 @@ pub struct ExportedShape<'a> {
     pub name: &'a str,
     /// Whether it was decomposed.
     pub decomposed: bool,
-    /// What the user gives.
-    pub inputs: Vec<FeatureShape<'a>>,
-    /// What the user gets.
-    pub outputs: Vec<FeatureShape<'a>>,
-    /// Buffers that it changes.
-    pub states: Vec<FeatureShape<'a>>,
+    /// What it takes, gives and keeps.
+    #[serde(flatten)]
+    pub features: FeaturesShape<'a>,
     /// What sizes its symbols may have: `2..64`.
     pub ranges: Vec<EntryShape<'a>>,
     /// Its operations.
@@ -72,9 +69,11 @@ impl<'a> ExportedShape<'a> {
         ExportedShape {
             name: &program.name,
             decomposed: program.decomposed,
-            inputs: features(&program.inputs),
-            outputs: features(&program.outputs),
-            states: features(&program.states),
+            features: FeaturesShape {
+                inputs: features(&program.inputs),
+                outputs: features(&program.outputs),
+                states: features(&program.states),
+            },
             ranges: program.ranges.iter().map(|(key, value)| EntryShape { key, value }).collect(),
             operations: program.operations,
         }

@@ -105,7 +105,7 @@ pub struct InspectedTensor<'a> {
     pub compression: Option<CompressionShape>,
     /// What its values are like.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub values: Option<ValuesShape>,
+    pub values: Option<&'a Values>,
 }
 
 /// How a tensor is compressed.
@@ -142,27 +142,6 @@ impl CompressionShape {
     }
 }
 
-/// What the values of a tensor are like; NaN and infinities count only as such.
-#[derive(Debug, Serialize)]
-pub struct ValuesShape {
-    /// The smallest finite value.
-    pub min: f64,
-    /// The largest finite value.
-    pub max: f64,
-    /// The mean of the finite values.
-    pub mean: f64,
-    /// Their standard deviation.
-    pub std: f64,
-    /// Values that are zero.
-    pub zeros: u64,
-    /// Values that are NaN.
-    pub nan: u64,
-    /// Values that are infinite.
-    pub infinite: u64,
-    /// How many finite values lie in each of equal parts of the range from `min` to `max`.
-    pub histogram: Vec<u64>,
-}
-
 /// Sums over tensors.
 #[derive(Debug, Serialize)]
 pub struct SumShape {
@@ -181,21 +160,12 @@ impl<'a> ModelShape<'a> {
         program: Option<&'a ProgramSummary>,
         export: Option<&'a ExportSummary>,
         weights: &[&'a Weight],
-        values: &[Option<Values>],
+        values: &'a [Option<Values>],
     ) -> Self {
         let tensor = |(index, weight): (usize, &&'a Weight)| InspectedTensor {
             tensor: Tensor::new(weight),
             compression: model.compressed(weight).as_ref().map(CompressionShape::new),
-            values: values.get(index).and_then(Option::as_ref).map(|values| ValuesShape {
-                min: values.min,
-                max: values.max,
-                mean: values.mean,
-                std: values.std,
-                zeros: values.zeros,
-                nan: values.nan,
-                infinite: values.infinite,
-                histogram: values.histogram.to_vec(),
-            }),
+            values: values.get(index).and_then(Option::as_ref),
         };
         let sum = Sum::of(weights.iter().copied());
         ModelShape {

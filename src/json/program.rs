@@ -28,14 +28,22 @@ pub struct FunctionShape<'a> {
     pub name: &'a str,
     /// Its operator set: `CoreML8`.
     pub operator_set: &'a str,
-    /// What it takes.
-    pub inputs: Vec<FeatureShape<'a>>,
-    /// What it gives.
-    pub outputs: Vec<FeatureShape<'a>>,
-    /// What it keeps from one call to the next.
-    pub states: Vec<FeatureShape<'a>>,
+    /// What it takes, gives and keeps.
+    #[serde(flatten)]
+    pub features: FeaturesShape<'a>,
     /// Its operations, those of nested blocks too.
     pub operations: usize,
+}
+
+/// What a function takes and gives.
+#[derive(Debug, Serialize)]
+pub struct FeaturesShape<'a> {
+    /// What the user gives.
+    pub inputs: Vec<FeatureShape<'a>>,
+    /// What the user gets.
+    pub outputs: Vec<FeatureShape<'a>>,
+    /// What it keeps from one call to the next: states of packages, buffers of exports.
+    pub states: Vec<FeatureShape<'a>>,
 }
 
 /// An input, output or state.
@@ -85,9 +93,7 @@ impl<'a> FunctionShape<'a> {
         FunctionShape {
             name: &function.name,
             operator_set: &function.opset,
-            inputs: of(Side::Input),
-            outputs: of(Side::Output),
-            states: of(Side::State),
+            features: FeaturesShape { inputs: of(Side::Input), outputs: of(Side::Output), states: of(Side::State) },
             operations: function.operations,
         }
     }

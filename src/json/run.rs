@@ -57,11 +57,9 @@ pub struct RunExpectationShape {
     pub why: Option<String>,
 }
 
-/// Sums of a run.
+/// What a weight, or several, had and have.
 #[derive(Debug, Serialize)]
-pub struct RunSumShape {
-    /// Weights.
-    pub weights: usize,
+pub struct RunFiguresShape {
     /// Elements.
     pub elements: u64,
     /// Average bits per element.
@@ -74,6 +72,16 @@ pub struct RunSumShape {
     /// is no number, or there was no signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sqnr: Option<Option<f64>>,
+}
+
+/// Sums of a run.
+#[derive(Debug, Serialize)]
+pub struct RunSumShape {
+    /// Weights.
+    pub weights: usize,
+    /// Sizes and loss.
+    #[serde(flatten)]
+    pub figures: RunFiguresShape,
 }
 
 /// What one rule did.
@@ -95,18 +103,9 @@ pub struct RunWeightShape {
     pub name: String,
     /// The scheme.
     pub scheme: String,
-    /// Elements.
-    pub elements: u64,
-    /// Bits per element.
-    pub bits: f64,
-    /// Bytes before.
-    pub before: u64,
-    /// Bytes after.
-    pub after: u64,
-    /// Signal to noise ratio in dB; absent where nothing is lost, null where values are destroyed: where the error
-    /// is no number, or there was no signal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sqnr: Option<Option<f64>>,
+    /// Sizes and loss.
+    #[serde(flatten)]
+    pub figures: RunFiguresShape,
     /// The largest absolute error; null where it is infinite or no number.
     pub max_error: Option<f64>,
 }
@@ -134,11 +133,13 @@ impl RunSumShape {
     fn new(sum: &crate::run::Sum) -> Self {
         RunSumShape {
             weights: sum.weights,
-            elements: sum.elements,
-            bits: sum.bits(),
-            before: sum.before,
-            after: sum.after,
-            sqnr: ratio(sum.error.sqnr()),
+            figures: RunFiguresShape {
+                elements: sum.elements,
+                bits: sum.bits(),
+                before: sum.before,
+                after: sum.after,
+                sqnr: ratio(sum.error.sqnr()),
+            },
         }
     }
 }
@@ -150,11 +151,13 @@ impl RunShape {
         let weight = |weight: &crate::run::WeightReport| RunWeightShape {
             name: weight.name.clone(),
             scheme: weight.scheme.clone(),
-            elements: weight.elements,
-            bits: weight.bits(),
-            before: weight.before,
-            after: weight.after,
-            sqnr: ratio(weight.error.sqnr()),
+            figures: RunFiguresShape {
+                elements: weight.elements,
+                bits: weight.bits(),
+                before: weight.before,
+                after: weight.after,
+                sqnr: ratio(weight.error.sqnr()),
+            },
             max_error: weight.max_error.is_finite().then_some(weight.max_error),
         };
         let finding = |finding: &crate::check::Finding| RunFindingShape {

@@ -41,7 +41,7 @@ pub enum Operand {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Data {
     /// What of the weight it holds.
-    pub content: Content,
+    pub holds: Holds,
     /// Its element type as the program declares it.
     pub element: ElementType,
     /// Its dimensions, outermost first. For types narrower than a byte the elements are one packed stream.
@@ -50,7 +50,7 @@ pub struct Data {
 
 /// What a stored tensor holds of a weight, in a package or a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Content {
+pub enum Holds {
     /// The input's bytes, untouched.
     Copy,
     /// Codes of integers, or indices, packed to their width; those of the elements that pruning left.
@@ -63,7 +63,7 @@ pub enum Content {
     ZeroPoints,
     /// Zero points, one byte each.
     ByteZeroPoints,
-    /// Zero points moved up by 128, as [`Content::RaisedCodes`].
+    /// Zero points moved up by 128, as [`Holds::RaisedCodes`].
     RaisedZeroPoints,
     /// Scales.
     Scales,

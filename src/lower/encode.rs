@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::chain::{Chain, Content, Data, Operand, Step};
+use super::chain::{Chain, Data, Holds, Operand, Step};
 use crate::element::ElementType;
 use crate::graph::function::Opset;
 use crate::plan::fit::{Fitted, storage_bits};
@@ -83,7 +83,7 @@ pub fn encode(weight: Shaped, fitted: &Fitted, set: Opset) -> Result<Chain, Enco
 /// The weight as a plain constant.
 pub fn plain(weight: Shaped) -> Chain {
     let shape = weight.shape.to_vec();
-    let values = data(Content::Plain, weight.element, shape.clone());
+    let values = data(Holds::Plain, weight.element, shape.clone());
     let step = Step { operator: "const", parameters: vec![("val", values)], outputs: vec![(weight.element, shape)] };
     Chain { steps: vec![step] }
 }
@@ -137,8 +137,8 @@ struct Encoder<'a> {
     steps: Vec<Step>,
 }
 
-fn data(content: Content, element: ElementType, shape: Vec<usize>) -> Operand {
-    Operand::Data(Data { content, element, shape })
+fn data(holds: Holds, element: ElementType, shape: Vec<usize>) -> Operand {
+    Operand::Data(Data { holds, element, shape })
 }
 
 /// Blocks along each axis.
@@ -192,19 +192,19 @@ impl Encoder<'_> {
             _ => return self.missing("integer weights of other than 4 and 8 bits"),
         };
         let grid = groups(self.weight.shape, affine.block);
-        let mut parameters = vec![("scale", data(Content::Scales, affine.scale, grid.clone()))];
+        let mut parameters = vec![("scale", data(Holds::Scales, affine.scale, grid.clone()))];
         if affine.offset {
-            parameters.push(("offset", data(Content::ZeroPoints, code, grid)));
+            parameters.push(("offset", data(Holds::ZeroPoints, code, grid)));
         }
         if !affine.sparse {
-            parameters.insert(0, ("data", data(Content::Codes, code, self.shape())));
+            parameters.insert(0, ("data", data(Holds::Codes, code, self.shape())));
             let output = (affine.scale, self.shape());
             self.step("constexpr_blockwise_shift_scale", parameters, vec![output]);
             return self.done();
         }
         let kept = vec![self.weight.survivors];
-        parameters.insert(0, ("data_mask", data(Content::Mask, ElementType::Uint1, self.shape())));
-        parameters.insert(1, ("nonzero_data", data(Content::Codes, code, kept.clone())));
+        parameters.insert(0, ("data_mask", data(Holds::Mask, ElementType::Uint1, self.shape())));
+        parameters.insert(1, ("nonzero_data", data(Holds::Codes, code, kept.clone())));
         let outputs = vec![(ElementType::Uint1, self.shape()), (affine.scale, kept)];
         self.step("constexpr_sparse_blockwise_shift_scale", parameters, outputs);
         self.dense_of_sparse(affine.scale);
@@ -229,13 +229,13 @@ impl Encoder<'_> {
             _ => return self.missing("scales per block"),
         };
         let (codes, zero_points) = match affine.signed {
-            true => (Content::RaisedCodes, Content::RaisedZeroPoints),
-            false => (Content::Codes, Content::ZeroPoints),
+            true => (Holds::RaisedCodes, Holds::RaisedZeroPoints),
+            false => (Holds::Codes, Holds::ZeroPoints),
         };
         let parameters = vec![
             ("quantized_data", data(codes, ElementType::Uint8, self.shape())),
             ("zero_point", data(zero_points, ElementType::Uint8, grid.clone())),
-            ("scale", data(Content::Scales, affine.scale, grid)),
+            ("scale", data(Holds::Scales, affine.scale, grid)),
             ("axis", Operand::Int(i32::try_from(axis).unwrap_or(0))),
         ];
         let output = (affine.scale, self.shape());
@@ -251,23 +251,23 @@ impl Encoder<'_> {
         let mut table_shape = groups(self.weight.shape, palette.block);
         table_shape.extend([entries, palette.vector]);
         let rank = table_shape.len();
-        let stored = data(Content::Int8Tables, ElementType::Int8, table_shape.clone());
+        let stored = data(Holds::Int8Tables, ElementType::Int8, table_shape.clone());
         // CoreML9 scales after the look-up, which keeps the weight in int8 until then; CoreML8 only knows how to
         // scale the table.
         let after = palette.int8 && self.set >= Opset::CoreML9;
         let (table, looked_up) = match palette.int8 {
             true if after => (stored, ElementType::Int8),
             true => {
-                let scale = data(Content::TableScale, palette.entry, vec![1; rank]);
+                let scale = data(Holds::TableScale, palette.entry, vec![1; rank]);
                 let parameters = vec![("data", stored), ("scale", scale)];
                 let scaled = (palette.entry, table_shape);
                 (self.step("constexpr_blockwise_shift_scale", parameters, vec![scaled]), palette.entry)
             }
-            false => (data(Content::Tables, palette.entry, table_shape), palette.entry),
+            false => (data(Holds::Tables, palette.entry, table_shape), palette.entry),
         };
         let mut weight = self.look_up(palette, table, looked_up);
         if after {
-            let scale = data(Content::TableScale, palette.entry, vec![1; self.weight.shape.len()]);
+            let scale = data(Holds::TableScale, palette.entry, vec![1; self.weight.shape.len()]);
             weight = self.scale(weight, scale, palette.entry);
         }
         if palette.scaled {
@@ -275,7 +275,7 @@ impl Encoder<'_> {
             if let Some(extent) = shape.get_mut(palette.axis) {
                 *extent = self.weight.shape[palette.axis];
             }
-            let scale = data(Content::ChannelScales, palette.entry, shape);
+            let scale = data(Holds::ChannelScales, palette.entry, shape);
             self.scale(weight, scale, palette.entry);
         }
         self.done()
@@ -289,8 +289,8 @@ impl Encoder<'_> {
         }
         if palette.sparse {
             let kept = vec![self.weight.survivors];
-            parameters.insert(0, ("indices_mask", data(Content::Mask, ElementType::Uint1, self.shape())));
-            parameters.insert(1, ("indices_nonzero_data", data(Content::Codes, index, kept.clone())));
+            parameters.insert(0, ("indices_mask", data(Holds::Mask, ElementType::Uint1, self.shape())));
+            parameters.insert(1, ("indices_nonzero_data", data(Holds::Codes, index, kept.clone())));
             let outputs = vec![(ElementType::Uint1, self.shape()), (element, kept)];
             self.step("constexpr_lut_to_sparse", parameters, outputs);
             return self.dense_of_sparse(element);
@@ -299,7 +299,7 @@ impl Encoder<'_> {
         if let Some(length) = shape.get_mut(palette.axis) {
             *length /= palette.vector;
         }
-        parameters.insert(0, ("indices", data(Content::Codes, index, shape)));
+        parameters.insert(0, ("indices", data(Holds::Codes, index, shape)));
         let output = (element, self.shape());
         self.step("constexpr_lut_to_dense", parameters, vec![output])
     }
@@ -326,8 +326,8 @@ impl Encoder<'_> {
         let count: usize = self.weight.shape.iter().product();
         let bytes = index_type(palette.bits).bytes_for(count as u64).unwrap_or(u64::MAX) as usize;
         let parameters = vec![
-            ("indices", data(Content::Codes, ElementType::Uint8, vec![bytes])),
-            ("lut", data(Content::Tables, palette.entry, vec![1 << palette.bits])),
+            ("indices", data(Holds::Codes, ElementType::Uint8, vec![bytes])),
+            ("lut", data(Holds::Tables, palette.entry, vec![1 << palette.bits])),
             ("shape", self.sizes()),
         ];
         let output = (palette.entry, self.shape());
@@ -353,16 +353,16 @@ impl Encoder<'_> {
         if is_cast && self.set < Opset::CoreML8 {
             return self.missing("pruned fp16 weights in a program of fp32");
         }
-        let values = data(Content::Values, element, vec![self.weight.survivors]);
+        let values = data(Holds::Values, element, vec![self.weight.survivors]);
         let mut parameters = vec![("nonzero_data", values)];
         match self.set {
             Opset::CoreML5 => return self.missing("compressed weights"),
             Opset::CoreML6 | Opset::CoreML7 => {
                 let count: usize = self.weight.shape.iter().product();
-                parameters.push(("mask", data(Content::Mask, ElementType::Uint8, vec![count.div_ceil(8)])));
+                parameters.push(("mask", data(Holds::Mask, ElementType::Uint8, vec![count.div_ceil(8)])));
                 parameters.push(("shape", self.sizes()));
             }
-            _ => parameters.push(("mask", data(Content::Mask, ElementType::Uint1, self.shape()))),
+            _ => parameters.push(("mask", data(Holds::Mask, ElementType::Uint1, self.shape()))),
         }
         let output = (element, self.shape());
         let dense = self.step("constexpr_sparse_to_dense", parameters, vec![output]);
@@ -386,7 +386,7 @@ impl Encoder<'_> {
         if self.set < Opset::CoreML6 {
             return self.missing("compressed weights");
         }
-        let values = data(Content::Values, ElementType::Fp16, self.shape());
+        let values = data(Holds::Values, ElementType::Fp16, self.shape());
         let parameters = vec![("source_val", values), ("output_dtype", Operand::Word("fp32"))];
         let output = (ElementType::Fp32, self.shape());
         self.step("constexpr_cast", parameters, vec![output]);

@@ -13,5 +13,5 @@ mod upgrade;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Chain, Content, Data, Operand, Step};
+pub use chain::{Chain, Data, Holds, Operand, Step};
 pub use encode::{EncodeError, encode};

@@ -13,6 +13,7 @@ mod edit;
 use std::collections::{HashMap, HashSet};
 
 use super::message;
+use super::rewrite::drop_hidden;
 use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     Binding, BindingKind, Block, Kept, Model, ModelKind, NamedValueType, Operation, ValueType, ValueTypeKind,
@@ -30,6 +31,7 @@ pub type Stored<'a> = &'a dyn Fn(&str, u64) -> Option<Vec<f32>>;
 /// converts them. The constants at the places `chosen` become fp16 under their own names whoever takes them, for
 /// something of fp16 to be put there. Gives the new places of these: casts move what stands behind them.
 pub fn to_fp16(model: &mut Kept<Model>, chosen: &HashSet<Path>, stored: Stored) -> HashMap<Path, Path> {
+    drop_hidden(model);
     let halving = Halving::of(model.specification_version);
     let mut moved = HashMap::new();
     let Some(ModelKind::MlProgram(program)) = &mut model.kind else { return moved };

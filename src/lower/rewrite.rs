@@ -64,6 +64,7 @@ pub type Immediates = HashMap<(usize, usize), Vec<u8>>;
 /// # Errors
 /// See [`RewriteError`].
 pub fn rewrite(model: &mut Kept<Model>, edits: &Edits, immediates: &Immediates) -> Result<Layout, RewriteError> {
+    drop_hidden(model);
     let Some(ModelKind::MlProgram(program)) = &mut model.kind else { return Err(RewriteError::NoProgram) };
     let mut editor = Editor { edits, immediates, layout: Layout::default(), names: HashSet::new() };
     for entry in &mut program.functions {
@@ -80,6 +81,24 @@ pub fn rewrite(model: &mut Kept<Model>, edits: &Edits, immediates: &Immediates) 
         model.specification_version = set.specification();
     }
     Ok(layout)
+}
+
+/// Takes away functions and blocks behind which there is another one under the same key: protobuf lets the last count,
+/// and paths lead into that one.
+pub(super) fn drop_hidden(model: &mut Kept<Model>) {
+    fn keep_last<E>(entries: &mut Vec<E>, key: impl Fn(&E) -> &String) {
+        let mut last: HashMap<String, usize> = HashMap::new();
+        last.extend(entries.iter().enumerate().map(|(index, entry)| (key(entry).clone(), index)));
+        if last.len() < entries.len() {
+            let mut index = 0..;
+            entries.retain(|entry| index.next() == last.get(key(entry)).copied());
+        }
+    }
+    let Some(ModelKind::MlProgram(program)) = &mut model.kind else { return };
+    keep_last(&mut program.functions, |entry| &entry.key);
+    for function in program.functions.iter_mut().filter_map(|entry| entry.value.as_mut()) {
+        keep_last(&mut function.block_specializations, |entry| &entry.key);
+    }
 }
 
 struct Editor<'a> {

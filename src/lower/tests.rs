@@ -16,7 +16,7 @@ const SHAPE: [usize; 2] = [64, 48];
 fn text(chain: &Chain) -> String {
     let step = |step: &super::Step| {
         let operand = |(name, operand): &(&str, Operand)| match operand {
-            Operand::Data(data) => format!("{name}: {:?} {}{:?}", data.content, data.element, data.shape),
+            Operand::Data(data) => format!("{name}: {:?} {}{:?}", data.holds, data.element, data.shape),
             Operand::Result(step, output) => format!("{name}: {step}.{output}"),
             Operand::Int(number) => format!("{name}: {number}"),
             Operand::Sizes(sizes) => format!("{name}: {sizes:?}"),
@@ -138,6 +138,31 @@ fn what_a_set_does_not_have_is_an_error() {
     CoreML5 has no compressed weights
     the weight would become fp32, where the program has fp16
     ");
+}
+
+/// Of two entries of one key the last counts, for readers and for whoever edits.
+#[test]
+fn hidden_entries_go() {
+    let block = |output: &str| Block { outputs: vec![output.into()], ..Block::default() };
+    let entry = |set: Opset, output| BlockEntry::entry(set.name().into(), block(output).into()).into();
+    let blocks = [(Opset::CoreML6, "hidden"), (Opset::CoreML7, "other"), (Opset::CoreML6, "counts")];
+    let function = |blocks: &[(Opset, &'static str)]| Function {
+        opset: Opset::CoreML6.name().into(),
+        block_specializations: blocks.iter().map(|&(set, output)| entry(set, output)).collect(),
+        ..Function::default()
+    };
+    let functions = vec![
+        FunctionEntry::entry("main".into(), function(&[(Opset::CoreML6, "hidden too")]).into()).into(),
+        FunctionEntry::entry("main".into(), function(&blocks).into()).into(),
+    ];
+    let program = Program { version: 1, functions, ..Program::default() };
+    let mut model = Kept::from(Model { kind: Some(ModelKind::MlProgram(program.into())), ..Model::default() });
+    rewrite(&mut model, &Edits::default(), &Immediates::new()).unwrap();
+    let Some(ModelKind::MlProgram(program)) = &model.kind else { panic!() };
+    let [main] = &program.functions[..] else { panic!("{:?}", program.functions) };
+    let blocks = main.value.as_ref().unwrap().block_specializations.iter();
+    let outputs: Vec<&str> = blocks.map(|entry| entry.value.as_ref().unwrap().outputs[0].as_str()).collect();
+    assert_eq!(outputs, ["other", "counts"]);
 }
 
 /// A function has one block for each operator set: what was there for the set that is written makes way.

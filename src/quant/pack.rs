@@ -175,11 +175,13 @@ fn pack_width<C: Code, const N: usize>(codes: &[C], bytes: &mut [u8]) -> bool {
     let (words, rest) = codes.as_chunks::<8>();
     let (out, out_rest) = bytes.as_chunks_mut::<N>();
     for (word, out) in words.iter().zip(&mut *out) {
-        let word = word.map(C::to_byte);
-        for byte in word {
+        // A loop: what maps arrays is not compiled along.
+        let mut eight = [0; 8];
+        for (byte, code) in eight.iter_mut().zip(word) {
+            *byte = code.to_byte();
             seen |= byte.wrapping_add(bias);
         }
-        let packed = squeeze(u64::from_le_bytes(word), N as u32).to_le_bytes();
+        let packed = squeeze(u64::from_le_bytes(eight), N as u32).to_le_bytes();
         out.copy_from_slice(&packed[..N]);
     }
     if !rest.is_empty() {
@@ -198,28 +200,33 @@ fn pack_width<C: Code, const N: usize>(codes: &[C], bytes: &mut [u8]) -> bool {
     u32::from(seen) >> N == 0
 }
 
+/// Eight codes of one width, a byte each.
 #[inline(always)]
-fn unpack_width<C: Code, const N: usize>(bytes: &[u8], codes: &mut [C]) {
+fn eight<C: Code, const N: usize>(packed: [u8; 8]) -> [u8; 8] {
     let sign = if C::SIGNED { half(N as u8) } else { 0 };
     // What a set sign bit adds above it; a product with 0 or 1 in every byte.
     let extension = u64::from(0xff00u16.wrapping_shr(8 - N as u32) as u8);
+    let word = spread(u64::from_le_bytes(packed), N as u32);
+    let negative = (word & repeat(sign)) >> (N - 1);
+    (word | (negative * extension)).to_le_bytes()
+}
+
+#[inline(always)]
+fn unpack_width<C: Code, const N: usize>(bytes: &[u8], codes: &mut [C]) {
     let (words, rest) = bytes.as_chunks::<N>();
     let (out, out_rest) = codes.as_chunks_mut::<8>();
-    let eight = |packed: [u8; 8]| {
-        let word = spread(u64::from_le_bytes(packed), N as u32);
-        let negative = (word & repeat(sign)) >> (N - 1);
-        (word | (negative * extension)).to_le_bytes()
-    };
     for (word, out) in words.iter().zip(&mut *out) {
         let mut packed = [0; 8];
         packed[..N].copy_from_slice(word);
-        *out = eight(packed).map(C::from_byte);
+        for (code, byte) in out.iter_mut().zip(eight::<C, N>(packed)) {
+            *code = C::from_byte(byte);
+        }
     }
     if !out_rest.is_empty() {
         let last = words.get(out.len()).map_or(rest, |word| word.as_slice());
         let mut packed = [0; 8];
         packed[..last.len()].copy_from_slice(last);
-        for (code, byte) in out_rest.iter_mut().zip(eight(packed)) {
+        for (code, byte) in out_rest.iter_mut().zip(eight::<C, N>(packed)) {
             *code = C::from_byte(byte);
         }
     }

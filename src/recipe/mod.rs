@@ -9,6 +9,7 @@ pub mod problem;
 mod quantity;
 mod resolve;
 mod scheme;
+mod selection;
 pub mod selector;
 pub mod source;
 pub mod starter;

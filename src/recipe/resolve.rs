@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::draft::Draft;
 use super::preset::Preset;
 use super::problem::{Problem, ProblemKind};
-use super::source::{FileId, Loader, Place, Source};
+use super::source::{FileId, Loader, Place, Placed, Source};
 use super::statement::Reader;
 use super::{NamedScheme, Overridden, Recipe};
 use crate::syntax;
@@ -40,6 +40,16 @@ pub fn resolve(path: &Path, text: &str, loader: &dyn Loader) -> Recipe {
     resolver.recipe
 }
 
+/// What a setting means, word by word: equal for two statements that say the same in different words.
+pub(super) type Meaning = Vec<String>;
+
+/// A setting that a file makes.
+struct Made {
+    name: &'static str,
+    place: Place,
+    means: Meaning,
+}
+
 pub(super) struct Resolver<'a> {
     loader: &'a dyn Loader,
     pub recipe: Recipe,
@@ -51,8 +61,8 @@ pub(super) struct Resolver<'a> {
     definitions: HashMap<(FileId, String), Place>,
     /// Where each setting was made, and how deep in imports.
     settings: HashMap<&'static str, (Place, usize)>,
-    /// Every setting that was made, whether it holds or not.
-    made: Vec<(&'static str, Place)>,
+    /// Every setting that was made and what it means, whether it holds or not.
+    made: Vec<Made>,
     depth: usize,
     /// Bytes of all texts so far.
     bytes: usize,
@@ -121,6 +131,11 @@ impl Resolver<'_> {
         }
     }
 
+    /// The file that a path in a statement means, which counts from the file that names it.
+    pub fn named(&self, path: &Placed<String>) -> String {
+        self.loader.canonical(&self.recipe.path(path)).to_string_lossy().into_owned()
+    }
+
     /// Reads the expansion of a preset as if it stood at the `extend` statement.
     pub fn expand(&mut self, preset: &Preset, text: String, statement: Place) -> FileId {
         self.depth += 1;
@@ -131,18 +146,18 @@ impl Resolver<'_> {
 
     /// Whether a setting takes effect. Within a file the first holds and a second is a problem; an importing
     /// file has the last word over what it imports or extends, wherever it says it.
-    pub fn setting(&mut self, name: &'static str, place: Place) -> bool {
+    pub fn setting(&mut self, name: &'static str, place: Place, means: Meaning) -> bool {
         match self.settings.get(name).copied() {
             Some((first, _)) if first.file == place.file => {
                 self.problem(place, ProblemKind::Duplicate { what: format!("`{name}`"), first });
                 false
             }
             Some((_, depth)) if depth < self.depth => {
-                self.made.push((name, place));
+                self.made.push(Made { name, place, means });
                 false
             }
             _ => {
-                self.made.push((name, place));
+                self.made.push(Made { name, place, means });
                 self.settings.insert(name, (place, self.depth));
                 true
             }
@@ -154,23 +169,18 @@ impl Resolver<'_> {
         let sources = &self.recipe.sources;
         let outwards = |file: &FileId| Some(sources.get(file.0 as usize)?.included_at?.file);
         let is_inside = |file: FileId, of: FileId| std::iter::successors(Some(file), outwards).any(|outer| outer == of);
-        let said = |place: Place| {
-            let words: Vec<&str> = self.recipe.text(place).split_whitespace().collect();
-            let named = sources.get(place.file.0 as usize).and_then(|source| source.path.parent());
-            (words, named)
-        };
-        let made: HashSet<(&str, FileId)> = self.made.iter().map(|(setting, place)| (*setting, place.file)).collect();
+        let made: HashSet<(&str, FileId)> = self.made.iter().map(|one| (one.name, one.place.file)).collect();
         // What takes a file over has the last word over it, so that one is told of.
         let has_outer = |setting: &'static str, file: FileId| {
             std::iter::successors(outwards(&file), outwards).any(|outer| made.contains(&(setting, outer)))
         };
-        let other = |&(setting, lost): &(&'static str, Place)| {
-            let (holds, _) = *self.settings.get(setting)?;
-            let is_path = matches!(setting, "model" | "output" | "calibrate");
-            let ((words, from), (lost_words, lost_from)) = (said(holds), said(lost));
-            let differs = words != lost_words || is_path && from != lost_from;
-            let is_apart = !is_inside(lost.file, holds.file) && !has_outer(setting, lost.file);
-            (differs && is_apart).then_some(Overridden { setting, holds, lost })
+        let holds = |one: &&Made| self.settings.get(one.name).is_some_and(|(place, _)| *place == one.place);
+        let holding: HashMap<&str, &Made> = self.made.iter().filter(holds).map(|one| (one.name, one)).collect();
+        let other = |one: &Made| {
+            let (setting, lost) = (one.name, one.place);
+            let holds = holding.get(setting)?;
+            let is_apart = !is_inside(lost.file, holds.place.file) && !has_outer(setting, lost.file);
+            (holds.means != one.means && is_apart).then_some(Overridden { setting, holds: holds.place, lost })
         };
         self.made.iter().filter_map(other).collect()
     }
@@ -224,6 +234,14 @@ mod tests {
                 Some("18") => Ok("target  iOS18\n".into()),
                 Some("also18") => Ok("target iOS18\n".into()),
                 Some("outer16") => Ok("import \"17\"\ntarget iOS16\n".into()),
+                Some("18 and 15") => Ok("target iOS18 macOS15\n".into()),
+                Some("15 and 18") => Ok("target macOS15 iOS18 # the same\n".into()),
+                Some("2k") => Ok("threshold 2k\nmodel \"../m.mlpackage\"\n".into()),
+                Some("2048") => Ok("threshold 2048\nmodel \"../m.mlpackage\"\n".into()),
+                Some("away/2000") => Ok("threshold 2000\nmodel \"../m.mlpackage\"\n".into()),
+                Some("few") => Ok("calibrate \"a\" {\n  samples 1k\n  observer minmax\n}\n".into()),
+                Some("thousand") => Ok("calibrate \"a\" { observer minmax samples 1000 }\n".into()),
+                Some("more") => Ok("calibrate \"a\" { observer minmax samples 2000 }\n".into()),
                 Some("both") => Ok("import \"17\"\nimport \"18\"\n".into()),
                 _ => Err(ErrorKind::NotFound.into()),
             }

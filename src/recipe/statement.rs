@@ -2,26 +2,20 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use super::glob::Pattern;
 use super::preset::{ParameterKind, ParameterValue, Preset};
 use super::problem::ProblemKind;
-use super::resolve::Resolver;
-use super::selector::{Condition, Fact, NumberTerm, Selector};
+use super::resolve::{Meaning, Resolver};
 use super::source::{FileId, Place, Placed};
 use super::{
     Bound, Calibration, Claim, ComputeUnits, Expect, Extend, Metric, NamedScheme, Observer, Rule, TargetChoice,
     quantity, scheme,
 };
 use crate::coreml::target::Target;
-use crate::dtype::DType;
-use crate::kind::KindWord;
 use crate::scheme::{Arithmetic, FloatType};
 use crate::syntax::keywords::CALIBRATION;
 use crate::syntax::tree::{
-    self, Comparison, Expectation, Number, OptionEntry, Options, Spanned, Statement, StatementKind, Term, Text, Value,
-    Word,
+    self, Expectation, Number, OptionEntry, Options, Statement, StatementKind, Text, Value, Word,
 };
 use crate::syntax::{self, Span};
 
@@ -32,11 +26,11 @@ pub(super) struct Reader<'r, 'a> {
 }
 
 impl Reader<'_, '_> {
-    fn place(&self, span: Span) -> Place {
+    pub(super) fn place(&self, span: Span) -> Place {
         Place::new(self.file, span)
     }
 
-    fn problem(&mut self, span: Span, kind: ProblemKind) {
+    pub(super) fn problem(&mut self, span: Span, kind: ProblemKind) {
         let place = self.place(span);
         self.resolver.problem(place, kind);
     }
@@ -49,17 +43,23 @@ impl Reader<'_, '_> {
     pub fn statement(&mut self, statement: &Statement) {
         let place = self.place(statement.span);
         match &statement.kind {
-            StatementKind::Model(Some(path)) if self.setting("model", place) => {
-                self.resolver.recipe.model = Some(self.placed(path));
+            StatementKind::Model(Some(path)) => {
+                let path = self.placed(path);
+                if self.setting("model", place, vec![self.resolver.named(&path)]) {
+                    self.resolver.recipe.model = Some(path);
+                }
             }
-            StatementKind::Output(Some(path)) if self.setting("output", place) => {
-                self.resolver.recipe.output = Some(self.placed(path));
+            StatementKind::Output(Some(path)) => {
+                let path = self.placed(path);
+                if self.setting("output", place, vec![self.resolver.named(&path)]) {
+                    self.resolver.recipe.output = Some(path);
+                }
             }
             StatementKind::Target(words) => self.target(words, place),
             StatementKind::Compute(Some(word)) => {
                 let units = ComputeUnits::ALL.iter().map(|(units, word, ..)| (*units, *word));
                 if let Some(units) = self.choose("compute", word, units)
-                    && self.setting("compute", place)
+                    && self.setting("compute", place, vec![word.value.clone()])
                 {
                     self.resolver.recipe.compute = Some(Placed::new(units, place));
                 }
@@ -67,7 +67,7 @@ impl Reader<'_, '_> {
             StatementKind::Precision(Some(word)) => {
                 let floats = [(FloatType::Fp16, "fp16"), (FloatType::Fp32, "fp32")];
                 if let Some(float) = self.choose("precision", word, floats.into_iter())
-                    && self.setting("precision", place)
+                    && self.setting("precision", place, vec![word.value.clone()])
                 {
                     self.resolver.recipe.precision = Some(Placed::new(float, place));
                 }
@@ -75,13 +75,13 @@ impl Reader<'_, '_> {
             StatementKind::Arithmetic(Some(word)) => {
                 let tools = Arithmetic::ALL.iter().map(|(tool, word, _)| (*tool, *word));
                 if let Some(tool) = self.choose("arithmetic", word, tools)
-                    && self.setting("arithmetic", place)
+                    && self.setting("arithmetic", place, vec![word.value.clone()])
                 {
                     self.resolver.recipe.arithmetic = Some(Placed::new(tool, place));
                 }
             }
             StatementKind::Threshold(Some(number)) => match quantity::count(number) {
-                Some(elements) if self.setting("threshold", place) => {
+                Some(elements) if self.setting("threshold", place, vec![elements.to_string()]) => {
                     self.resolver.recipe.threshold = Some(Placed::new(elements, place));
                 }
                 Some(_) => {}
@@ -105,15 +105,15 @@ impl Reader<'_, '_> {
     }
 
     /// Whether a setting of this file takes effect: the first in a file, and no outer file has set it.
-    fn setting(&mut self, name: &'static str, place: Place) -> bool {
-        self.resolver.setting(name, place)
+    fn setting(&mut self, name: &'static str, place: Place, means: Meaning) -> bool {
+        self.resolver.setting(name, place, means)
     }
 
-    fn bad(&mut self, owner: &str, must: &'static str, span: Span, instead: Option<String>) {
+    pub(super) fn bad(&mut self, owner: &str, must: &'static str, span: Span, instead: Option<String>) {
         self.problem(span, ProblemKind::BadValue { owner: owner.to_string(), must, instead });
     }
 
-    fn choose<T>(
+    pub(super) fn choose<T>(
         &mut self,
         setting: &'static str,
         word: &Word,
@@ -131,7 +131,7 @@ impl Reader<'_, '_> {
         let mut systems = Vec::new();
         for word in words {
             if word.value == "none" && words.len() == 1 {
-                if self.setting("target", place) {
+                if self.setting("target", place, vec!["none".to_owned()]) {
                     self.resolver.recipe.target = Some(TargetChoice::None(place));
                 }
                 return;
@@ -141,7 +141,9 @@ impl Reader<'_, '_> {
                 Err(why) => self.problem(word.span, ProblemKind::UnknownTarget { word: word.value.clone(), why }),
             }
         }
-        if !words.is_empty() && self.setting("target", place) {
+        let mut means: Meaning = words.iter().map(|word| word.value.clone()).collect();
+        means.sort();
+        if !words.is_empty() && self.setting("target", place, means) {
             // A target that cannot be read still is one: no rule should say that none is given.
             self.resolver.recipe.target = Some(TargetChoice::Systems(systems));
         }
@@ -184,7 +186,14 @@ impl Reader<'_, '_> {
                 }
             }
         }
-        if self.setting("calibrate", place) {
+        let means = vec![
+            read.path.as_ref().map(|path| self.resolver.named(path)).unwrap_or_default(),
+            format!("{:?}", read.samples.map(|samples| samples.value)),
+            format!("{:?}", read.observer.map(|observer| observer.value)),
+            format!("{:?}", read.averaging.map(|averaging| averaging.value)),
+            read.observe_float.to_string(),
+        ];
+        if self.setting("calibrate", place, means) {
             self.resolver.recipe.calibrate = Some(read);
         }
     }
@@ -331,144 +340,6 @@ impl Reader<'_, '_> {
             self.problem(number.span, ProblemKind::BadUnit { metric: name, unit, may_be });
         }
         Some((metric, bound?))
-    }
-
-    /// Reads a selector; what cannot be read is reported and matches nothing.
-    fn selector(&mut self, written: &tree::Selector) -> Selector {
-        match written {
-            tree::Selector::Or(a, b) => Selector::Or(Box::new(self.selector(a)), Box::new(self.selector(b))),
-            tree::Selector::And(a, b) => Selector::And(Box::new(self.selector(a)), Box::new(self.selector(b))),
-            tree::Selector::Not(inner) => match self.selector(&inner.value) {
-                // The opposite of what is not known is not known either, and not everything.
-                inner if !inner.is_readable() => Selector::Unreadable,
-                inner => Selector::Not(Box::new(inner)),
-            },
-            tree::Selector::Parens(inner) => self.selector(&inner.value),
-            tree::Selector::Where(inner, condition) => {
-                Selector::Where(Box::new(self.selector(inner)), self.condition(condition))
-            }
-            tree::Selector::Kind(word) => match KindWord::from_word(&word.value) {
-                Some(kind) => Selector::Kind(kind, self.place(word.span)),
-                None => {
-                    self.problem(word.span, ProblemKind::UnknownKind { word: word.value.clone() });
-                    Selector::Unreadable
-                }
-            },
-            tree::Selector::Glob(text) => match Pattern::glob(&text.value) {
-                Ok(pattern) => Selector::Name(Arc::new(pattern), text.value.clone(), self.place(text.span)),
-                Err(why) => {
-                    self.problem(text.span, ProblemKind::BadGlob { why });
-                    Selector::Unreadable
-                }
-            },
-            tree::Selector::Regex(text) => match Pattern::regex(&text.value) {
-                Ok(pattern) => Selector::Name(Arc::new(pattern), text.value.clone(), self.place(text.span)),
-                Err(why) => {
-                    self.problem(text.span, ProblemKind::BadRegex { why });
-                    Selector::Unreadable
-                }
-            },
-            tree::Selector::Missing(_) => Selector::Unreadable,
-        }
-    }
-
-    fn condition(&mut self, written: &tree::Condition) -> Condition {
-        match written {
-            tree::Condition::Or(a, b) => Condition::Or(Box::new(self.condition(a)), Box::new(self.condition(b))),
-            tree::Condition::And(a, b) => Condition::And(Box::new(self.condition(a)), Box::new(self.condition(b))),
-            tree::Condition::Not(inner) => Condition::Not(Box::new(self.condition(&inner.value))),
-            tree::Condition::Parens(inner) => self.condition(&inner.value),
-            tree::Condition::Compare { left, operator, right } => self.comparison(left, operator, right),
-            tree::Condition::Missing(_) => Condition::Unreadable,
-        }
-    }
-
-    fn comparison(&mut self, left: &Term, operator: &Spanned<Comparison>, right: &Term) -> Condition {
-        let is_word =
-            |term: &Term| matches!(term, Term::Word(w) if Fact::WORDS.iter().any(|(word, _)| *word == w.value));
-        if is_word(right) && !is_word(left) {
-            return self.word_comparison(right, operator, left);
-        }
-        if is_word(left) {
-            return self.word_comparison(left, operator, right);
-        }
-        let (left, right) = (self.number_term(left), self.number_term(right));
-        match (left, right) {
-            (Some(left), Some(right)) => Condition::Number(left, operator.value, right),
-            _ => Condition::Unreadable,
-        }
-    }
-
-    /// `dtype == fp16`, `ops != linear`
-    fn word_comparison(&mut self, field: &Term, operator: &Spanned<Comparison>, value: &Term) -> Condition {
-        let equal = match operator.value {
-            Comparison::Equal => true,
-            Comparison::NotEqual => false,
-            _ => {
-                let name = match field {
-                    Term::Word(word) => word.value.as_str(),
-                    _ => "this",
-                };
-                let why = format!("`{name}` is a word, which only `==` and `!=` compare");
-                self.problem(operator.span, ProblemKind::BadComparison { why });
-                return Condition::Unreadable;
-            }
-        };
-        let (Term::Word(field), Term::Word(word) | Term::Text(word)) = (field, value) else {
-            if !matches!(value, Term::Missing(_)) {
-                let why = "a word is compared with a word: `dtype == fp16` or `ops == linear`".to_string();
-                self.problem(value.span(), ProblemKind::BadComparison { why });
-            }
-            return Condition::Unreadable;
-        };
-        if field.value == "dtype" {
-            let dtypes = DType::NAMES.iter().map(|(dtype, _, name)| (*dtype, *name));
-            let dtype = self.choose("dtype", word, dtypes);
-            return dtype.map_or(Condition::Unreadable, |dtype| Condition::DType(dtype, equal));
-        }
-        match KindWord::from_word(&word.value) {
-            Some(kind) => Condition::Uses(kind, equal),
-            None => {
-                self.problem(word.span, ProblemKind::UnknownKind { word: word.value.clone() });
-                Condition::Unreadable
-            }
-        }
-    }
-
-    fn number_term(&mut self, term: &Term) -> Option<NumberTerm> {
-        match term {
-            Term::Word(word) => match Fact::ALL.iter().find(|(_, w, _)| *w == word.value) {
-                Some((fact, ..)) => Some(NumberTerm::Fact(*fact)),
-                None => {
-                    self.problem(word.span, ProblemKind::UnknownField { word: word.value.clone() });
-                    None
-                }
-            },
-            Term::Number(number) => {
-                let read = quantity::condition(number);
-                if read.is_none() {
-                    self.bad("the comparison", "a number such as 64, 2k, 1.5M or 12 MB", number.span, None);
-                }
-                read.map(NumberTerm::Constant)
-            }
-            Term::Text(text) => {
-                let why = "names are matched outside of `where`, and compared with nothing".to_string();
-                self.problem(text.span, ProblemKind::BadComparison { why });
-                None
-            }
-            Term::Remainder(a, b) => {
-                let (left, right) = (self.number_term(a), self.number_term(b));
-                if let Some(NumberTerm::Constant(divisor)) = right
-                    && divisor <= 0.0
-                {
-                    let why = "a remainder needs a divisor above 0".to_string();
-                    self.problem(b.span(), ProblemKind::BadComparison { why });
-                    return None;
-                }
-                Some(NumberTerm::Remainder(Box::new(left?), Box::new(right?)))
-            }
-            Term::Missing(_) => None,
-        }
     }
 }
 

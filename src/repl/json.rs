@@ -196,7 +196,7 @@ fn change(change: &Change) -> Value {
         Cause::Reset => ("reset", json!([])),
         Cause::Loaded(path) => ("loaded", json!([path.to_string_lossy()])),
         Cause::TakenOver(path) => ("taken-over", json!([path.to_string_lossy()])),
-        Cause::Fixed(titles) => ("fixed", json!(titles)),
+        Cause::Fixed(titles, _) => ("fixed", json!(titles)),
         Cause::Model => ("model", json!([])),
     };
     let moves: Vec<Value> = change
@@ -210,12 +210,16 @@ fn change(change: &Change) -> Value {
         change.expectations.iter().map(|(claim, verdict)| json!({ "claim": claim, "verdict": verdict })).collect();
     let lacks: Vec<Value> =
         change.lacks.iter().map(|(code, message)| json!({ "code": code, "message": message })).collect();
-    json!({
+    let mut fields = json!({
         "cause": cause, "details": details, "moves": moves, "model": change.model.as_ref().map(model),
         "totals": change.totals.as_ref().map(|(now, _)| totals(now)),
         "totals_before": change.totals.as_ref().and_then(|(_, was)| was.as_ref()).map(totals),
         "expectations": expectations, "findings": findings(&change.findings), "mended": change.mended, "lacks": lacks,
-    })
+    });
+    if let Cause::Fixed(_, Some(why)) = &change.cause {
+        fields["unfinished"] = json!(why.words());
+    }
+    fields
 }
 
 fn totals(totals: &Totals) -> Value {

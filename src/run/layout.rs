@@ -9,7 +9,7 @@ use super::parts::{self, OutputFormat, Part};
 use super::{Job, RunError, work};
 use crate::check::Fact;
 use crate::formats::safetensors::TensorInfo;
-use crate::lower::Content;
+use crate::lower::Holds;
 use crate::model::packed::{self, Encoding, PackedWeight};
 use crate::model::{ModelData, Weight};
 use crate::plan::Outcome;
@@ -24,7 +24,7 @@ pub struct Item {
     pub weight: usize,
     /// The scheme that changes it; `None` for a copy.
     pub change: Option<Fitted>,
-    /// The stored tensors; one of [`Content::Copy`] for a copy.
+    /// The stored tensors; one of [`Holds::Copy`] for a copy.
     pub parts: Vec<Part>,
     /// Elements that pruning leaves, where the stored tensors depend on it.
     pub survivors: Option<usize>,
@@ -83,7 +83,7 @@ fn copy(job: &Job, data: &ModelData, weight: &Weight) -> Vec<Part> {
     }
     let stored = data.stored(weight).into_iter();
     let part = |info: &TensorInfo| Part {
-        content: Content::Copy,
+        holds: Holds::Copy,
         name: info.name.clone(),
         dtype: info.dtype.clone(),
         shape: info.shape.clone(),

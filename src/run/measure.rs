@@ -58,14 +58,8 @@ impl Subject<'_> {
         fitted: &Fitted,
         cancel: &AtomicBool,
     ) -> Result<Result<Measured, Fact>, RunError> {
-        let begun = Instant::now();
-        let made = self.make(index, fitted, OutputFormat::default_for(self.model), cancel)?;
-        Ok(made.map(|(weight, made, _)| Measured {
-            bytes: size::bytes_with(&weight, fitted, made.survivors),
-            error: made.error,
-            facts: made.facts.clone(),
-            elapsed: begun.elapsed(),
-        }))
+        let tried = self.make(index, fitted, OutputFormat::default_for(self.model), cancel)?;
+        Ok(tried.map(|tried| tried.measured))
     }
 
     /// The values that a scheme would leave of a weight. The inner error is why it would stay as it is.
@@ -78,38 +72,44 @@ impl Subject<'_> {
         fitted: &Fitted,
         cancel: &AtomicBool,
     ) -> Result<Result<(Vec<f32>, Measured), Fact>, RunError> {
-        let begun = Instant::now();
-        let made = self.make(index, fitted, OutputFormat::Dequantized, cancel)?;
-        Ok(made.map(|(weight, mut made, width)| {
-            let measured = Measured {
-                bytes: size::bytes_with(&weight, fitted, made.survivors),
-                error: made.error,
-                facts: made.facts.clone(),
-                elapsed: begun.elapsed(),
-            };
-            (width.read(&made.decoded()), measured)
-        }))
+        let tried = self.make(index, fitted, OutputFormat::Dequantized, cancel)?;
+        Ok(tried.map(|mut tried| (tried.width.read(&tried.made.decoded()), tried.measured)))
     }
 
-    #[allow(clippy::type_complexity)]
     fn make(
         &self,
         index: usize,
         fitted: &Fitted,
         format: OutputFormat,
         cancel: &AtomicBool,
-    ) -> Result<Result<(crate::model::Weight, work::Made, Width), Fact>, RunError> {
+    ) -> Result<Result<Tried, Fact>, RunError> {
+        let begun = Instant::now();
         let beyond = beyond_fp16(self.recipe, self.model, self.data, index)?;
         if beyond > 0 {
             return Ok(Err(Fact::BeyondFp16(beyond)));
         }
         let (weight, values) = worked(self.recipe, self.model, self.data, index)?;
         match work::make(&weight, &values, fitted, format, cancel) {
-            Ok(made) => Ok(Ok((weight.into_owned(), made, Width::of(&values)))),
+            Ok(made) => {
+                let measured = Measured {
+                    bytes: size::bytes_with(&weight, fitted, made.survivors),
+                    error: made.error,
+                    facts: made.facts.clone(),
+                    elapsed: begun.elapsed(),
+                };
+                Ok(Ok(Tried { made, width: Width::of(&values), measured }))
+            }
             Err(Stop::Keep(fact)) => Ok(Err(fact)),
             Err(Stop::Error(error)) => Err(error),
         }
     }
+}
+
+/// What a kernel has made, and what was measured of it.
+struct Tried {
+    made: work::Made,
+    width: Width,
+    measured: Measured,
 }
 
 /// The type in which values were worked on, and are decoded.

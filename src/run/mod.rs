@@ -33,7 +33,7 @@ use crate::formats::coreml::PackageWriteError;
 use crate::formats::output::OutputError;
 use crate::graph::function::Opset;
 use crate::graph::half::is_beyond;
-use crate::lower::Content;
+use crate::lower::Holds;
 use crate::lower::encode::EncodeError;
 use crate::lower::precision;
 use crate::lower::rewrite::RewriteError;
@@ -209,10 +209,11 @@ fn misnamed(model: &Model, format: OutputFormat, output: &Path) -> Option<&'stat
     let ends_in = |wanted: &str| output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
     let becomes_package = model.export.is_some() && format == OutputFormat::MlPackage;
     match model.program {
-        Some(_) if ends_in("safetensors") => {
+        // Core ML and its tools take no other name.
+        Some(_) if !ends_in("mlpackage") => {
             Some("a Core ML package becomes a package: name an output that ends in `.mlpackage`")
         }
-        None if becomes_package && ends_in("safetensors") => {
+        None if becomes_package && !ends_in("mlpackage") => {
             Some("a package is to be written: name an output that ends in `.mlpackage`")
         }
         None if becomes_package => None,
@@ -324,7 +325,7 @@ fn pass<'l>(
         Ok(tensors)
     };
     // What is copied passes through without being held; what is packed in the input and written as floats does not.
-    let held = |item: &Item| match item.parts.iter().all(|part| part.content == Content::Copy) {
+    let held = |item: &Item| match item.parts.iter().all(|part| part.holds == Holds::Copy) {
         true => 0,
         false => job.model.weights[item.weight].elements(),
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::dtype::{DType, packed_bytes};
 use crate::formats::safetensors::DtypeName;
-use crate::lower::Content;
+use crate::lower::Holds;
 use crate::model::packed::groups;
 use crate::model::{Model, Weight};
 use crate::plan::fit::{Fitted, storage_bits, working_type};
@@ -60,7 +60,7 @@ impl OutputFormat {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// What it holds.
-    pub content: Content,
+    pub holds: Holds,
     /// Its name in the file.
     pub name: String,
     /// Its element type, as headers name it.
@@ -72,14 +72,14 @@ pub struct Part {
 }
 
 impl Part {
-    fn new(content: Content, name: String, dtype: DType, shape: Vec<usize>) -> Part {
+    fn new(holds: Holds, name: String, dtype: DType, shape: Vec<usize>) -> Part {
         let elements: u64 = shape.iter().map(|&d| d as u64).product();
-        Part { content, name, dtype: dtype.into(), shape, bytes: elements * (dtype.bits() as u64 / 8) }
+        Part { holds, name, dtype: dtype.into(), shape, bytes: elements * (dtype.bits() as u64 / 8) }
     }
 
     /// The values of a weight under its own name and in the type it is worked on.
     pub fn values(weight: &Weight) -> Part {
-        Part::new(Content::Values, weight.name.clone(), dtype(working_type(weight.dtype)), weight.shape.clone())
+        Part::new(Holds::Values, weight.name.clone(), dtype(working_type(weight.dtype)), weight.shape.clone())
     }
 }
 
@@ -110,7 +110,7 @@ fn dense(weight: &Weight, fitted: &Fitted) -> Part {
         Fitted::Float(float) | Fitted::Sparse { float, .. } => *float,
         _ => working_type(weight.dtype),
     };
-    Part::new(Content::Values, weight.name.clone(), dtype(float), weight.shape.clone())
+    Part::new(Holds::Values, weight.name.clone(), dtype(float), weight.shape.clone())
 }
 
 /// Whether pruned elements are left out of the stored codes, or marked beside them. Vectors cannot be pruned in
@@ -142,30 +142,30 @@ fn torchao(weight: &Weight, fitted: &Fitted) -> Vec<Part> {
         "" => format!("_{}_", weight.parameter()),
         module => format!("{module}._{}_", weight.parameter()),
     };
-    let part = |content, suffix: &str, dtype, shape| Part::new(content, format!("{prefix}{suffix}"), dtype, shape);
+    let part = |holds, suffix: &str, dtype, shape| Part::new(holds, format!("{prefix}{suffix}"), dtype, shape);
     match fitted {
         Fitted::Float(_) | Fitted::Sparse { .. } => vec![dense(weight, fitted)],
         Fitted::Affine { block, scale, .. } => {
             let groups = groups(&weight.shape, block);
             vec![
-                part(Content::ByteCodes, "qdata", DType::I8, weight.shape.clone()),
-                part(Content::Scales, "scale", dtype(*scale), groups.clone()),
-                part(Content::ByteZeroPoints, "zero_point", DType::I8, groups),
+                part(Holds::ByteCodes, "qdata", DType::I8, weight.shape.clone()),
+                part(Holds::Scales, "scale", dtype(*scale), groups.clone()),
+                part(Holds::ByteZeroPoints, "zero_point", DType::I8, groups),
             ]
         }
         Fitted::Palette { block, bits, vector, axis, scaled, entry, .. } => {
             // Integers hold zero; palettes need not, so what is pruned must be told.
             let masked = is_masked(fitted);
             let mut parts = vec![
-                part(Content::ByteCodes, "codes", DType::U8, index_shape(weight, *axis, *vector)),
-                part(Content::Tables, "codebook", dtype(*entry), table_shape(weight, block, *bits, *vector)),
+                part(Holds::ByteCodes, "codes", DType::U8, index_shape(weight, *axis, *vector)),
+                part(Holds::Tables, "codebook", dtype(*entry), table_shape(weight, block, *bits, *vector)),
             ];
             if *scaled {
                 let channels = weight.shape.get(*axis).copied().unwrap_or(1);
-                parts.push(part(Content::ChannelScales, "channel_scale", dtype(*entry), vec![channels]));
+                parts.push(part(Holds::ChannelScales, "channel_scale", dtype(*entry), vec![channels]));
             }
             if masked {
-                parts.push(part(Content::ByteMask, "mask", DType::Bool, weight.shape.clone()));
+                parts.push(part(Holds::ByteMask, "mask", DType::Bool, weight.shape.clone()));
             }
             parts
         }
@@ -174,27 +174,26 @@ fn torchao(weight: &Weight, fitted: &Fitted) -> Vec<Part> {
 
 /// `NAME:codes` and the like. A colon stands in no module's name, so these collide with nothing.
 fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Part> {
-    let part =
-        |content, suffix: &str, dtype, shape| Part::new(content, format!("{}:{suffix}", weight.name), dtype, shape);
+    let part = |holds, suffix: &str, dtype, shape| Part::new(holds, format!("{}:{suffix}", weight.name), dtype, shape);
     let elements = weight.shape.iter().product::<usize>();
     let stream = |count: usize, bits| vec![usize::try_from(packed_bytes(count as u64, bits)).unwrap_or(usize::MAX)];
-    let mask = || part(Content::Mask, "mask", DType::U8, stream(elements, 1));
+    let mask = || part(Holds::Mask, "mask", DType::U8, stream(elements, 1));
     let mut parts = Vec::new();
     match fitted {
         Fitted::Float(_) => parts.push(dense(weight, fitted)),
         Fitted::Sparse { float, .. } => {
             let kept = survivors.unwrap_or(elements);
-            parts.push(part(Content::Values, "values", dtype(*float), vec![kept]));
+            parts.push(part(Holds::Values, "values", dtype(*float), vec![kept]));
             parts.push(mask());
         }
         Fitted::Affine { block, bits, signed, mapping, scale, sparse, .. } => {
             let groups = groups(&weight.shape, block);
             let count: usize = groups.iter().product();
             let kept = if sparse.is_some() { survivors.unwrap_or(elements) } else { elements };
-            parts.push(part(Content::Codes, "codes", DType::U8, stream(kept, *bits)));
-            parts.push(part(Content::Scales, "scale", dtype(*scale), groups));
+            parts.push(part(Holds::Codes, "codes", DType::U8, stream(kept, *bits)));
+            parts.push(part(Holds::Scales, "scale", dtype(*scale), groups));
             if *mapping == Mapping::Asymmetric || !signed {
-                parts.push(part(Content::ZeroPoints, "zero_point", DType::U8, stream(count, *bits)));
+                parts.push(part(Holds::ZeroPoints, "zero_point", DType::U8, stream(count, *bits)));
             }
             if sparse.is_some() {
                 parts.push(mask());
@@ -206,16 +205,16 @@ fn packed(weight: &Weight, fitted: &Fitted, survivors: Option<usize>) -> Vec<Par
             let kept = if masked { survivors.unwrap_or(indices) } else { indices };
             let stored = storage_bits(*bits);
             let tables = table_shape(weight, block, stored, *vector);
-            parts.push(part(Content::Codes, "codes", DType::U8, stream(kept, stored)));
+            parts.push(part(Holds::Codes, "codes", DType::U8, stream(kept, stored)));
             if *int8_entries {
-                parts.push(part(Content::Int8Tables, "table", DType::I8, tables));
-                parts.push(part(Content::TableScale, "table_scale", dtype(*entry), vec![1]));
+                parts.push(part(Holds::Int8Tables, "table", DType::I8, tables));
+                parts.push(part(Holds::TableScale, "table_scale", dtype(*entry), vec![1]));
             } else {
-                parts.push(part(Content::Tables, "table", dtype(*entry), tables));
+                parts.push(part(Holds::Tables, "table", dtype(*entry), tables));
             }
             if *scaled {
                 let channels = weight.shape.get(*axis).copied().unwrap_or(1);
-                parts.push(part(Content::ChannelScales, "channel_scale", dtype(*entry), vec![channels]));
+                parts.push(part(Holds::ChannelScales, "channel_scale", dtype(*entry), vec![channels]));
             }
             if masked {
                 parts.push(mask());

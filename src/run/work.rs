@@ -13,7 +13,7 @@ use crate::check::Fact;
 use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::formats::fp8;
-use crate::lower::{Content, Data};
+use crate::lower::{Data, Holds};
 use crate::model::Weight;
 use crate::plan::fit::{Fitted, storage_bits};
 use crate::quant::affine::{self, AffineSpec, Quantized};
@@ -306,7 +306,7 @@ impl Made {
     /// As [`Made::bytes`].
     pub fn data(&mut self, data: &Data) -> Result<Vec<u8>, QuantError> {
         let entry = if data.element == ElementType::Fp32 { FloatType::Fp32 } else { FloatType::Fp16 };
-        self.bytes(Wanted { content: data.content, entry, elements: data.shape.iter().product() })
+        self.bytes(Wanted { holds: data.holds, entry, elements: data.shape.iter().product() })
     }
 
     /// The bytes of one of the stored tensors of a checkpoint.
@@ -315,7 +315,7 @@ impl Made {
     /// As [`Made::bytes`].
     pub fn part(&mut self, part: &Part) -> Result<Vec<u8>, QuantError> {
         let entry = if part.dtype.dtype() == DType::F32 { FloatType::Fp32 } else { FloatType::Fp16 };
-        self.bytes(Wanted { content: part.content, entry, elements: part.shape.iter().product() })
+        self.bytes(Wanted { holds: part.holds, entry, elements: part.shape.iter().product() })
     }
 
     /// The bytes of one of the stored tensors that the weight turns into. What is stored as it was made is handed over
@@ -324,11 +324,11 @@ impl Made {
     /// # Errors
     /// If a code does not fit its width, which no kernel makes, or there is no such tensor.
     fn bytes(&mut self, wanted: Wanted) -> Result<Vec<u8>, QuantError> {
-        match (wanted.content, &self.mask) {
-            (Content::Plain, _) => return Ok(self.decoded()),
-            (Content::Mask, Some(mask)) => return Ok(mask.bytes().to_vec()),
-            (Content::ByteMask, Some(mask)) => return pack::unpack(mask.bytes(), mask.len(), 1),
-            (Content::Values, _) if !self.decoded.is_empty() && self.is_quantized() => return Ok(self.decoded()),
+        match (wanted.holds, &self.mask) {
+            (Holds::Plain, _) => return Ok(self.decoded()),
+            (Holds::Mask, Some(mask)) => return Ok(mask.bytes().to_vec()),
+            (Holds::ByteMask, Some(mask)) => return pack::unpack(mask.bytes(), mask.len(), 1),
+            (Holds::Values, _) if !self.decoded.is_empty() && self.is_quantized() => return Ok(self.decoded()),
             _ => {}
         }
         let mask = self.mask.as_ref();
@@ -341,7 +341,7 @@ impl Made {
                 }
                 _ => Ok(mem::take(bytes)),
             },
-            Kind::Affine(quantized) => integers(quantized, mask, wanted.content),
+            Kind::Affine(quantized) => integers(quantized, mask, wanted.holds),
             Kind::Palette(palettized) => palette(palettized, mask, wanted),
         }
     }
@@ -350,7 +350,7 @@ impl Made {
 /// A stored tensor that is asked for.
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
-    content: Content,
+    holds: Holds,
     /// The type of the entries and scales of palettes.
     entry: FloatType,
     elements: usize,
@@ -372,7 +372,7 @@ fn moved(mut codes: Vec<u8>, by: u8) -> Vec<u8> {
     codes
 }
 
-fn integers(quantized: &mut Quantized, mask: Option<&prune::Mask>, content: Content) -> Result<Vec<u8>, QuantError> {
+fn integers(quantized: &mut Quantized, mask: Option<&prune::Mask>, holds: Holds) -> Result<Vec<u8>, QuantError> {
     let (bits, is_signed) = (quantized.bits, quantized.signed);
     // torchao's tensors are signed: unsigned codes and zero points move down together, and the values stay.
     let down = if is_signed { 0 } else { (1u8 << (bits - 1)).wrapping_neg() };
@@ -380,34 +380,32 @@ fn integers(quantized: &mut Quantized, mask: Option<&prune::Mask>, content: Cont
         true => pack::pack(codes, bits),
         false => pack::pack::<u8>(bytemuck::cast_slice(codes), bits),
     };
-    Ok(match content {
-        Content::ByteCodes => moved(bytemuck::allocation::cast_vec(mem::take(&mut quantized.codes)), down),
-        Content::ByteZeroPoints => moved(bytemuck::allocation::cast_vec(mem::take(&mut quantized.zero_points)), down),
+    Ok(match holds {
+        Holds::ByteCodes => moved(bytemuck::allocation::cast_vec(mem::take(&mut quantized.codes)), down),
+        Holds::ByteZeroPoints => moved(bytemuck::allocation::cast_vec(mem::take(&mut quantized.zero_points)), down),
         // Codes of 8 bits are their own bytes.
-        Content::Codes if bits == 8 && mask.is_none() => {
-            bytemuck::allocation::cast_vec(mem::take(&mut quantized.codes))
-        }
-        Content::Codes => packed(&stored(&quantized.codes, mask)?)?,
-        Content::RaisedCodes => moved(integers(quantized, mask, Content::Codes)?, 128),
-        Content::ZeroPoints => packed(&quantized.zero_points)?,
-        Content::RaisedZeroPoints => moved(packed(&quantized.zero_points)?, 128),
-        Content::Scales => encode(&quantized.scales, quantized.scale_type),
-        Content::Copy
-        | Content::Plain
-        | Content::Values
-        | Content::Tables
-        | Content::Int8Tables
-        | Content::TableScale
-        | Content::ChannelScales
-        | Content::Mask
-        | Content::ByteMask => return Err(QuantError::NotMade),
+        Holds::Codes if bits == 8 && mask.is_none() => bytemuck::allocation::cast_vec(mem::take(&mut quantized.codes)),
+        Holds::Codes => packed(&stored(&quantized.codes, mask)?)?,
+        Holds::RaisedCodes => moved(integers(quantized, mask, Holds::Codes)?, 128),
+        Holds::ZeroPoints => packed(&quantized.zero_points)?,
+        Holds::RaisedZeroPoints => moved(packed(&quantized.zero_points)?, 128),
+        Holds::Scales => encode(&quantized.scales, quantized.scale_type),
+        Holds::Copy
+        | Holds::Plain
+        | Holds::Values
+        | Holds::Tables
+        | Holds::Int8Tables
+        | Holds::TableScale
+        | Holds::ChannelScales
+        | Holds::Mask
+        | Holds::ByteMask => return Err(QuantError::NotMade),
     })
 }
 
 fn palette(
     palettized: &mut Palettized,
     mask: Option<&prune::Mask>,
-    Wanted { content, entry, elements }: Wanted,
+    Wanted { holds, entry, elements }: Wanted,
 ) -> Result<Vec<u8>, QuantError> {
     let width = storage_bits(palettized.bits);
     let table = palettized.entries() * palettized.vector_size();
@@ -415,32 +413,30 @@ fn palette(
     let wide = if elements == palettized.tables.len() { table } else { palettized.vector_size() << width };
     // Vectors are not pruned in part: their indices are all stored.
     let mask = mask.filter(|_| palettized.vector.is_none());
-    Ok(match content {
-        Content::ByteCodes => mem::take(&mut palettized.codes),
-        Content::Codes if width == 8 && mask.is_none() => mem::take(&mut palettized.codes),
-        Content::Codes => pack::pack::<u8>(&stored(&palettized.codes, mask)?, width)?,
-        Content::Tables => {
+    Ok(match holds {
+        Holds::ByteCodes => mem::take(&mut palettized.codes),
+        Holds::Codes if width == 8 && mask.is_none() => mem::take(&mut palettized.codes),
+        Holds::Codes => pack::pack::<u8>(&stored(&palettized.codes, mask)?, width)?,
+        Holds::Tables => {
             let tables = palettized.tables.chunks(table).flat_map(|entries| fill(entries, 0.0, wide));
             encode(&tables.collect::<Vec<f32>>(), entry)
         }
-        Content::Int8Tables => {
+        Holds::Int8Tables => {
             let values = palettized.int8_tables.as_ref().map_or(&[][..], |tables| &tables.values);
             values.chunks(table).flat_map(|entries| fill(entries, 0, wide)).map(i8::cast_unsigned).collect()
         }
-        Content::TableScale => encode(&[palettized.int8_tables.as_ref().map_or(1.0, |tables| tables.scale)], entry),
-        Content::ChannelScales => {
-            encode(palettized.channel_scale.as_ref().map_or(&[][..], |scale| &scale.scales), entry)
-        }
-        Content::Copy
-        | Content::Plain
-        | Content::Values
-        | Content::Scales
-        | Content::RaisedCodes
-        | Content::ZeroPoints
-        | Content::ByteZeroPoints
-        | Content::RaisedZeroPoints
-        | Content::Mask
-        | Content::ByteMask => return Err(QuantError::NotMade),
+        Holds::TableScale => encode(&[palettized.int8_tables.as_ref().map_or(1.0, |tables| tables.scale)], entry),
+        Holds::ChannelScales => encode(palettized.channel_scale.as_ref().map_or(&[][..], |scale| &scale.scales), entry),
+        Holds::Copy
+        | Holds::Plain
+        | Holds::Values
+        | Holds::Scales
+        | Holds::RaisedCodes
+        | Holds::ZeroPoints
+        | Holds::ByteZeroPoints
+        | Holds::RaisedZeroPoints
+        | Holds::Mask
+        | Holds::ByteMask => return Err(QuantError::NotMade),
     })
 }
 
@@ -470,15 +466,15 @@ mod tests {
     #[test]
     fn what_is_not_made_is_an_error() {
         let values = Values::F32((0..256).map(|at| at as f32 / 100.0).collect());
-        let wanted = |content| Wanted { content, entry: FloatType::Fp16, elements: 256 };
-        for (scheme, missing) in [("int8 per-channel", Content::Tables), ("lut4", Content::ByteZeroPoints)] {
+        let wanted = |holds| Wanted { holds, entry: FloatType::Fp16, elements: 256 };
+        for (scheme, missing) in [("int8 per-channel", Holds::Tables), ("lut4", Holds::ByteZeroPoints)] {
             let mut packed = made(scheme, &values, OutputFormat::Packed).unwrap();
-            assert!(packed.bytes(wanted(Content::Codes)).is_ok(), "{scheme}");
-            for content in [missing, Content::Values, Content::Mask] {
-                assert!(matches!(packed.bytes(wanted(content)), Err(QuantError::NotMade)), "{scheme} {content:?}");
+            assert!(packed.bytes(wanted(Holds::Codes)).is_ok(), "{scheme}");
+            for holds in [missing, Holds::Values, Holds::Mask] {
+                assert!(matches!(packed.bytes(wanted(holds)), Err(QuantError::NotMade)), "{scheme} {holds:?}");
             }
             let mut floats = made(scheme, &values, OutputFormat::Dequantized).unwrap();
-            assert_eq!(floats.bytes(wanted(Content::Values)).unwrap().len(), 16 * 16 * 4, "{scheme}");
+            assert_eq!(floats.bytes(wanted(Holds::Values)).unwrap().len(), 16 * 16 * 4, "{scheme}");
         }
     }
 

@@ -12,7 +12,7 @@ use super::work::Made;
 use super::{Job, RunError};
 use crate::formats::output::{Destination, OutputError, PartialDirectory, PartialFile};
 use crate::formats::safetensors::{TensorSpec, Writer};
-use crate::lower::Content;
+use crate::lower::Holds;
 use crate::model::{Model, ModelData, ModelError};
 use crate::values;
 
@@ -81,7 +81,7 @@ impl Writers {
     pub fn copy(&self, job: &Job, data: &ModelData, item: &Item) -> Result<(), RunError> {
         let weight = &job.model.weights[item.weight];
         for part in &item.parts {
-            if part.content == Content::Copy {
+            if part.holds == Holds::Copy {
                 self.put(&part.name, &data.tensor_in(weight.location.file, &part.name)?)?;
             } else {
                 self.put(&part.name, &values::read(data, job.model, weight)?.to_bytes())?;

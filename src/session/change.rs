@@ -10,6 +10,7 @@ use crate::inspect::Sum;
 use crate::model::Model;
 use crate::plan::words::becomes;
 use crate::plan::{Decision, Totals};
+use crate::project::Unfinished;
 use crate::recipe::Recipe;
 
 /// A change of the recipe or of the model.
@@ -51,8 +52,8 @@ pub enum Cause {
     Loaded(PathBuf),
     /// A file was changed elsewhere.
     TakenOver(PathBuf),
-    /// `:fix`; what was done.
-    Fixed(Vec<String>),
+    /// `:fix`; what was done, and why fixes are left, where it was given up.
+    Fixed(Vec<String>, Option<Unfinished>),
     /// `:model`
     Model,
 }

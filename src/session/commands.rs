@@ -359,11 +359,11 @@ fn fix(state: &State, call: &Call, work: Work) -> Result<Answer, Halt> {
         Ok(analysis.findings().to_vec())
     };
     let mended = mend_with(state.text(), unsafe_too, findings)?;
-    if mended.applied.is_empty() {
+    if mended.applied.is_empty() && mended.unfinished.is_none() {
         let more = if unsafe_too { "" } else { "; `:fix all` also applies the first of several choices" };
         return Ok(Answer::told(Outcome::Said(format!("there is nothing to fix{more}"))));
     }
-    changed(state, &mended.text, Cause::Fixed(mended.applied), work)
+    changed(state, &mended.text, Cause::Fixed(mended.applied, mended.unfinished), work)
 }
 
 /// Another text of the recipe, whatever is wrong with it.

@@ -90,3 +90,40 @@ fn checkpoints_are_compared() {
     let world = world.file("broken.safetensors", "nothing");
     assert_eq!(world.run("diff digits.safetensors broken.safetensors").status, Some(3));
 }
+
+/// Nothing is written into a package that is read, and no package under a name that Core ML does not take.
+#[test]
+fn outputs_lie_beside_packages_and_are_called_so() {
+    let world = with_package("tiny-lm--int4-group32-asymmetric--iOS18").file("a.bitmill", "target iOS18\nall => keep\n");
+    for output in ["model.mlpackage/Data/out.mlpackage", "model.mlpackage/out.mlpackage"] {
+        for line in
+            [format!("run a.bitmill -m model.mlpackage -o {output}"), format!("decompress model.mlpackage -o {output}")]
+        {
+            let ran = world.run(&line);
+            assert_eq!(ran.status, Some(3), "{}", ran.all());
+            let told = format!("error: {output}: the output would lie in the input model.mlpackage\n");
+            assert!(ran.stderr.contains(&told), "{}", ran.all());
+            assert!(!world.path(output).exists());
+        }
+    }
+    for line in ["run a.bitmill -m model.mlpackage -o out", "decompress model.mlpackage -o out.bin"] {
+        let ran = world.run(line);
+        assert_eq!(ran.status, Some(2), "{}", ran.all());
+        assert!(ran.stderr.contains("name an output that ends in `.mlpackage`"), "{}", ran.all());
+    }
+    assert_eq!(world.files(), ["a.bitmill", "model.mlpackage"]);
+}
+
+#[test]
+fn files_of_a_package_are_known_as_such() {
+    let world = with_package("tiny-lm--int4-group32-asymmetric--iOS18");
+    for file in ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin"] {
+        let ran = world.run(&format!("inspect model.mlpackage/{file}"));
+        assert_eq!(ran.status, Some(3));
+        assert!(
+            ran.stderr.contains("is a file in the package") && ran.stderr.contains("name the package itself"),
+            "{}",
+            ran.all()
+        );
+    }
+}

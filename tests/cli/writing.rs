@@ -50,6 +50,39 @@ fn one_file_that_cannot_be_read_does_not_stop_the_others() {
     assert_eq!((ran.status, world.read("a.bitmill").as_str()), (Some(3), NEAT), "{}", ran.all());
 }
 
+/// What cannot be written leaves the recipe as it was, nothing beside it, and is told with the name.
+#[cfg(target_os = "linux")]
+#[test]
+fn recipes_that_cannot_be_written_stay_as_they_were() {
+    const FIXABLE: &str = "target iOS18\nlinear => int4 per-group(32) symetric\n";
+    // A file may have no byte: as on a full disk, what is written aside comes to nothing.
+    let full = |world: &World, line: &str| {
+        let script = format!("trap '' XFSZ; ulimit -f 0; exec {} {line}", env!("CARGO_BIN_EXE_bitmill"));
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script]).current_dir(world.path("")).stdin(std::process::Stdio::null());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (line, text) in [("fmt a.bitmill b.bitmill", UGLY), ("check --fix a.bitmill b.bitmill", FIXABLE)] {
+        let world = World::new().file("a.bitmill", text).file("b.bitmill", text);
+        let (status, told) = full(&world, line);
+        assert_eq!(status, Some(3), "{told}");
+        assert!(told.contains("error: a.bitmill: cannot be written: "), "{told}");
+        assert!(told.contains("error: b.bitmill: cannot be written: "), "{told}");
+        assert_eq!((world.read("a.bitmill").as_str(), world.read("b.bitmill").as_str()), (text, text));
+        assert_eq!(world.files(), ["a.bitmill", "b.bitmill"]);
+        // A file that is write-protected, beside one that is not.
+        let mut permissions = std::fs::metadata(world.path("a.bitmill")).unwrap().permissions();
+        permissions.set_readonly(true);
+        std::fs::set_permissions(world.path("a.bitmill"), permissions).unwrap();
+        let ran = world.run(line);
+        assert_eq!(ran.status, Some(3), "{}", ran.all());
+        assert!(ran.stderr.contains("error: a.bitmill: cannot be written: it is write-protected"), "{}", ran.all());
+        assert_eq!(world.read("a.bitmill"), text);
+        assert_ne!(world.read("b.bitmill"), text);
+    }
+}
+
 #[test]
 fn new_recipes_are_formatted_and_without_findings() {
     let world = World::new();

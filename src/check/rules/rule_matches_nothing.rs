@@ -34,6 +34,11 @@ names of its modules; `bitmill plan` shows it.
         ),
         Example::with_model(
             "layers.{0..3}.q_proj.weight  linear  64x64  fp16\n",
+            "target iOS18\nlinear => int4 per-group(32)\n\"*.layers.{0,1}.*\" => int8 per-channel\n",
+            "target iOS18\nlinear => int4 per-group(32)\n\"layers.{0,1}.*\" => int8 per-channel\n",
+        ),
+        Example::with_model(
+            "layers.{0..3}.q_proj.weight  linear  64x64  fp16\n",
             "target iOS18\nlinear => int4 per-group(32)\nlstm => lut4 per-grouped-channel(16)\n",
             "target iOS18\nlinear => int4 per-group(32)\n",
         ),
@@ -167,18 +172,24 @@ impl<'a> Explainer<'a> {
             names => format!("the nearest names are {}{forms}", list(names, 3)),
         });
         offered.extend(nearest);
-        for name in offered.iter().filter(|name| !name.contains(['"', '\\', '*']) || name.starts_with('*')) {
+        let is_text = |name: &&String| !name.contains(['"', '\\']);
+        let is_meant = |name: &&String| !name.contains('*') || name.starts_with('*') || text.ends_with(name.as_str());
+        for name in offered.iter().filter(is_text).filter(is_meant) {
             finding.suggest(format!("write `\"{name}\"`"), place, format!("\"{name}\""));
         }
     }
 
-    /// Patterns that are the same name with more before or behind it, and do match something.
+    /// Patterns that are the same name with more before or behind it, or less before it, and do match something.
     fn wider(&mut self, text: &str) -> Vec<String> {
         let is_plain = !text.contains(['*', '?', '[', '{', '\\', '(', '|']);
-        if !is_plain || text.is_empty() {
-            return Vec::new();
-        }
-        let candidates = [format!("*.{text}"), format!("*{text}"), format!("*.{text}.*"), format!("*{text}*")];
+        let candidates = match text.strip_prefix("*.") {
+            // What stands at the beginning of names has nothing before it.
+            Some(rest) => vec![rest.to_owned()],
+            None if is_plain && !text.is_empty() => {
+                vec![format!("*.{text}"), format!("*{text}"), format!("*.{text}.*"), format!("*{text}*")]
+            }
+            None => return Vec::new(),
+        };
         let matches = |explainer: &mut Self, candidate: &String| {
             let pattern = Pattern::glob(candidate).ok()?;
             let selector = Selector::Name(pattern.into(), candidate.clone(), Place::default());

@@ -37,13 +37,21 @@ fn check(context: &Context, report: &mut Report) {
         let finding = report.add(here, message);
         finding.here(format!("brings the `{name}` that holds")).label(there, format!("brings the other `{name}`"));
         finding.help(format!("say `{name}` in the recipe itself, which has the last word over what it takes over"));
-        if here.file == FileId(0) && !said(holds).contains(['\n', '\r']) && !said(lost).contains(['\n', '\r']) {
-            for place in [holds, lost] {
+        let is_one_line = |place: Place| !said(place).contains(['\n', '\r']);
+        if here.file == FileId(0) && [holds, lost].into_iter().all(is_one_line) {
+            for place in [holds, lost].into_iter().filter(|place| means_the_same_here(recipe, name, *place)) {
                 let statement = said(place);
                 finding.fix_with(format!("say `{statement}`"), false, vec![insert_setting(recipe, statement)]);
             }
         }
     }
+}
+
+/// Whether a setting of another file means the same in the recipe itself: paths count from the file that names them.
+fn means_the_same_here(recipe: &Recipe, setting: &str, place: Place) -> bool {
+    let directory = |file: FileId| recipe.sources.get(file.0 as usize).and_then(|source| source.path.parent());
+    let is_path = matches!(setting, "model" | "output" | "calibrate");
+    !is_path || directory(place.file) == directory(FileId(0))
 }
 
 /// The statements of one file through which two places of others came in.

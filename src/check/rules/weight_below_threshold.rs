@@ -46,9 +46,9 @@ fn check(context: &Context, report: &mut Report) {
     for (index, names) in small {
         let rule = &context.recipe.rules[index];
         let of_all = plan.rules[index].decides;
-        let have = if names.len() == 1 { "has" } else { "have" };
+        let (have, stay) = if names.len() == 1 { ("has", "stays as it is") } else { ("have", "stay as they are") };
         let message = format!(
-            "{} of {of_all} weights that this rule decides {have} no more than {threshold} elements and stay as they are",
+            "{} of {of_all} weights that this rule decides {have} no more than {threshold} elements and {stay}",
             names.len()
         );
         let finding = report.add(rule.selector_place, message);

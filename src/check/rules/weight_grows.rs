@@ -7,6 +7,7 @@ use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, place
 use crate::model::Weight;
 use crate::plan::{Decision, Fitted, Outcome};
 use crate::recipe::{self, Field};
+use crate::scheme::Scheme;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -19,6 +20,9 @@ pub const RULE: Rule = Rule {
 Scales, tables and masks take space beside the codes. Where few elements share one, they take more than the codes save:
 `lut8` with a table of 256 entries makes a weight of 1024 elements bigger, and so does `int8` with an fp16 scale for every
 two elements. coremltools leaves constants of fewer than ten elements alone for that reason.
+
+Where weights come to twice their size or more, it is a warning: `lut8 block[1, 1]` stores a table of 256 entries for every
+single element.
 
 Use larger groups, fewer bits in an index, integers per channel, or leave small weights as they are with
 `where params < 4096 => keep`.
@@ -42,11 +46,17 @@ Use larger groups, fewer bits in an index, integers per channel, or leave small 
     check,
 };
 
+/// Whether something has become twice as large.
+fn is_double(before: u64, after: u64) -> bool {
+    after / 2 >= before
+}
+
 fn check(context: &Context, report: &mut Report) {
     let is_wanted = |rule: &recipe::Rule, weight: &Weight, decision: &Decision| {
-        // Wider floats are told by `float-grows`, tables for a few channels by `lut-many-tables`, masks that cost more
-        // than they save by `sparse-low`.
-        let told = rule.scheme.as_ref().is_none_or(|s| has_many_tables(s) || has_too_few(s, Some(weight)));
+        // Wider floats are told by `float-grows`, tables for a few channels by `lut-many-tables` where they are only
+        // slow, masks that cost more than they save by `sparse-low`.
+        let is_slow = |scheme: &Scheme| has_many_tables(scheme) && !is_double(decision.before, decision.after);
+        let told = rule.scheme.as_ref().is_none_or(|s| is_slow(s) || has_too_few(s, Some(weight)));
         let is_packed = match &decision.outcome {
             Outcome::Change(Fitted::Affine { .. } | Fitted::Palette { .. }) => true,
             Outcome::Change(Fitted::Sparse { .. } | Fitted::Float(_)) | Outcome::Keep(_) | Outcome::Misfit(_) => false,
@@ -61,7 +71,8 @@ fn check(context: &Context, report: &mut Report) {
         });
         let verb = if names.len() == 1 { "does" } else { "do" };
         let message = format!("{} {verb} not become smaller", weights_named(&names));
-        let finding = report.add(places::part(share.rule, Field::Granularity), message);
+        let severity = if is_double(before, after) { Severity::Warning } else { RULE.severity };
+        let finding = report.add_as(severity, places::part(share.rule, Field::Granularity), message);
         finding
             .here(format!("{} before, {} after", crate::words::size(before), crate::words::size(after)))
             .label(share.rule.selector_place, "these weights are meant")

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{Destination, OutputError, PartialFile, Registered, is_same, partial_prefix, sync_directory, sync_parent};
+use super::{
+    Destination, OutputError, PartialFile, Registered, is_same, is_within, partial_prefix, sync_directory, sync_parent,
+};
 
 /// A directory that is being written aside. Dropped before [`PartialDirectory::commit`], it leaves nothing.
 #[derive(Debug)]
@@ -117,11 +119,6 @@ fn replace(new: &Path, old: &Path) -> Result<PathBuf, OutputError> {
         });
     }
     Ok(aside)
-}
-
-/// Whether a path lies within a directory, links resolved.
-fn is_within(path: &Path, directory: &Path) -> bool {
-    matches!((path.canonicalize(), directory.canonicalize()), (Ok(p), Ok(d)) if p.starts_with(&d))
 }
 
 /// Names that directories of models hold: Core ML packages, checkpoints, tokenizers, their descriptions.

@@ -29,6 +29,14 @@ pub enum OutputError {
         /// The input that it is, or that lies within it.
         input: PathBuf,
     },
+    /// The output would come to lie in a package that is being read.
+    #[error("{}: the output would lie in the input {}", path.display(), input.display())]
+    InInput {
+        /// The output.
+        path: PathBuf,
+        /// The package.
+        input: PathBuf,
+    },
     /// The directory to write in does not exist.
     #[error("{}: cannot be written: the directory {} does not exist", path.display(), parent.display())]
     NoParent {
@@ -112,6 +120,7 @@ impl OutputError {
                 "name another output, or move away what is there"
             }
             OutputError::NoName(_) => "end the path in the name to write",
+            OutputError::InInput { .. } => "name an output elsewhere: nothing is written into an input",
             OutputError::IsInput { .. } => "name another output: an input is never overwritten, not even with --force",
             OutputError::NoParent { .. } => "create the directory first, or correct the path",
             OutputError::NotAModel { .. } | OutputError::NoModel(_) => {

@@ -39,6 +39,11 @@ impl Destination<'_> {
         if !parent.is_dir() {
             return Err(OutputError::NoParent { path: self.path.to_owned(), parent: parent.to_owned() });
         }
+        // A directory of a checkpoint may take others beside it; what lies in a package is part of it.
+        let is_package = |input: &Path| input.join("Manifest.json").is_file();
+        if let Some(input) = self.inputs.iter().find(|input| is_within(parent, input) && is_package(input)) {
+            return Err(OutputError::InInput { path: self.path.to_owned(), input: input.clone() });
+        }
         Ok((parent, name.to_string_lossy().into_owned()))
     }
 
@@ -73,6 +78,11 @@ fn is_same(a: &Path, b: &Path) -> bool {
         }
     }
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Whether a path lies within a directory, links resolved.
+fn is_within(path: &Path, directory: &Path) -> bool {
+    matches!((path.canonicalize(), directory.canonicalize()), (Ok(p), Ok(d)) if p.starts_with(&d))
 }
 
 /// The start of the name of what is written aside for a name.

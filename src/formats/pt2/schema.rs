@@ -221,27 +221,15 @@ unions! {
         Expr(SymExpr) = "as_expr",
     }
 
-    /// An integer as an argument: given, or a value of the graph.
-    SymIntArgument {
+    /// A number or truth value as an argument: given, or a value of the graph.
+    SymArgument {
         /// The value of this name.
         Name(String) = "as_name",
         /// This integer.
         Int(i64) = "as_int",
-    }
-
-    /// A truth value as an argument.
-    SymBoolArgument {
-        /// The value of this name.
-        Name(String) = "as_name",
-        /// This one.
+        /// This truth value.
         Bool(bool) = "as_bool",
-    }
-
-    /// A float as an argument.
-    SymFloatArgument {
-        /// The value of this name.
-        Name(String) = "as_name",
-        /// This one.
+        /// This float.
         Float(Float) = "as_float",
     }
 
@@ -286,17 +274,17 @@ unions! {
         /// Texts.
         Strings(Vec<String>) = "as_strings",
         /// An integer that may be a value.
-        SymInt(SymIntArgument) = "as_sym_int",
+        SymInt(SymArgument) = "as_sym_int",
         /// Integers that may be values.
-        SymInts(Vec<SymIntArgument>) = "as_sym_ints",
+        SymInts(Vec<SymArgument>) = "as_sym_ints",
         /// A truth value that may be a value of the graph.
-        SymBool(SymBoolArgument) = "as_sym_bool",
+        SymBool(SymArgument) = "as_sym_bool",
         /// Truth values that may be values of the graph.
-        SymBools(Vec<SymBoolArgument>) = "as_sym_bools",
+        SymBools(Vec<SymArgument>) = "as_sym_bools",
         /// A float that may be a value.
-        SymFloat(SymFloatArgument) = "as_sym_float",
+        SymFloat(SymArgument) = "as_sym_float",
         /// Floats that may be values.
-        SymFloats(Vec<SymFloatArgument>) = "as_sym_floats",
+        SymFloats(Vec<SymArgument>) = "as_sym_floats",
         /// An element type, by its number.
         ScalarType(u64) = "as_scalar_type",
         /// An order of dimensions in memory.

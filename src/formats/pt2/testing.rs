@@ -1,7 +1,5 @@
 //! Archives for tests, right and wrong ones.
 
-#![allow(dead_code)]
-
 /// A zip archive in the making.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Zip {

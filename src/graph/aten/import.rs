@@ -10,7 +10,7 @@ use super::{
     ScalarType, Size, TensorType, Value, ValueId, ValueType,
 };
 use crate::formats::pt2::MAX_RANK;
-use crate::formats::pt2::schema::{self, InputSpec, OptionalTensor, OutputSpec, SymInt, SymIntArgument, TensorMeta};
+use crate::formats::pt2::schema::{self, InputSpec, OptionalTensor, OutputSpec, SymArgument, SymInt, TensorMeta};
 use crate::graph::Name;
 use crate::words::shown;
 
@@ -239,7 +239,7 @@ impl<'a, 'm> Importer<'a, 'm> {
                 }
                 _ => Ok(()),
             }),
-            A::SymInt(SymIntArgument::Name(name)) => {
+            A::SymInt(SymArgument::Name(name)) => {
                 let size = self.types.ints.get(name.as_str());
                 let size = size.ok_or_else(|| format!("the integer `{}` has no description", shown(name)))?;
                 let dim = dim(size, "integer").or_else(|_| match size {
@@ -249,19 +249,19 @@ impl<'a, 'm> Importer<'a, 'm> {
                 self.add(name, ValueType::Int(dim?), definition)
             }
             A::SymInts(ints) => ints.iter().try_for_each(|int| match int {
-                SymIntArgument::Name(name) => {
+                SymArgument::Name(name) => {
                     let size = self.types.ints.get(name.as_str());
                     let size = size.ok_or_else(|| format!("the integer `{}` has no description", shown(name)))?;
                     self.add(name, ValueType::Int(dim(size, "integer")?), definition)
                 }
                 _ => Ok(()),
             }),
-            A::SymBool(schema::SymBoolArgument::Name(name)) => {
+            A::SymBool(SymArgument::Name(name)) => {
                 let known = self.types.bools.contains_key(name.as_str());
                 known.then_some(()).ok_or_else(|| format!("the truth value `{}` has no description", shown(name)))?;
                 self.add(name, ValueType::Bool, definition)
             }
-            A::SymFloat(schema::SymFloatArgument::Name(name)) => {
+            A::SymFloat(SymArgument::Name(name)) => {
                 let known = self.types.floats.contains_key(name.as_str());
                 known.then_some(()).ok_or_else(|| format!("the float `{}` has no description", shown(name)))?;
                 self.add(name, ValueType::Float, definition)
@@ -324,15 +324,15 @@ impl<'a, 'm> Importer<'a, 'm> {
             A::Bools(values) => Argument::Bools(values.clone()),
             A::String(text) => Argument::String(text.as_str().into()),
             A::Strings(all) => Argument::Strings(texts(all)),
-            A::SymInt(SymIntArgument::Name(name)) => Argument::Value(self.value(name)?),
-            A::SymInt(SymIntArgument::Int(value)) => Argument::Int(*value),
-            A::SymInt(SymIntArgument::Unknown(key)) => Argument::Unknown(key.as_str().into()),
+            A::SymInt(symbol) | A::SymBool(symbol) | A::SymFloat(symbol) => match symbol {
+                SymArgument::Name(name) => Argument::Value(self.value(name)?),
+                SymArgument::Int(value) => Argument::Int(*value),
+                SymArgument::Bool(value) => Argument::Bool(*value),
+                SymArgument::Float(value) => Argument::Float(value.0),
+                SymArgument::Unknown(key) => Argument::Unknown(key.as_str().into()),
+            },
             A::SymInts(sizes) => Argument::Sizes(sizes.iter().map(|size| self.size(size)).collect::<Result<_, _>>()?),
-            A::SymBool(schema::SymBoolArgument::Name(name)) => Argument::Value(self.value(name)?),
-            A::SymBool(schema::SymBoolArgument::Bool(value)) => Argument::Bool(*value),
-            A::SymFloat(schema::SymFloatArgument::Name(name)) => Argument::Value(self.value(name)?),
-            A::SymFloat(schema::SymFloatArgument::Float(value)) => Argument::Float(value.0),
-            A::SymBools(_) | A::SymFloats(_) | A::SymBool(_) | A::SymFloat(_) => {
+            A::SymBools(_) | A::SymFloats(_) => {
                 Argument::Unknown("symbolic values of another type than integers".into())
             }
             A::ScalarType(number) => {
@@ -357,11 +357,12 @@ impl<'a, 'm> Importer<'a, 'm> {
         })
     }
 
-    fn size(&self, size: &SymIntArgument) -> Result<Size, Fault> {
+    fn size(&self, size: &SymArgument) -> Result<Size, Fault> {
         match size {
-            SymIntArgument::Int(value) => Ok(Size::Int(*value)),
-            SymIntArgument::Name(name) => self.value(name).map(Size::Value),
-            SymIntArgument::Unknown(key) => Err(format!("takes an integer of the unknown form `{}`", shown(key))),
+            SymArgument::Int(value) => Ok(Size::Int(*value)),
+            SymArgument::Name(name) => self.value(name).map(Size::Value),
+            SymArgument::Bool(_) | SymArgument::Float(_) => Err("takes a size that is no integer".into()),
+            SymArgument::Unknown(key) => Err(format!("takes an integer of the unknown form `{}`", shown(key))),
         }
     }
 }
@@ -416,9 +417,9 @@ fn name_of(argument: &schema::Argument) -> Option<&str> {
     use schema::Argument as A;
     match argument {
         A::Tensor(tensor) | A::OptionalTensor(OptionalTensor::Tensor(tensor)) => Some(&tensor.name),
-        A::SymInt(SymIntArgument::Name(name))
-        | A::SymBool(schema::SymBoolArgument::Name(name))
-        | A::SymFloat(schema::SymFloatArgument::Name(name)) => Some(name),
+        A::SymInt(SymArgument::Name(name))
+        | A::SymBool(SymArgument::Name(name))
+        | A::SymFloat(SymArgument::Name(name)) => Some(name),
         A::CustomObj(object) => Some(&object.name),
         _ => None,
     }

@@ -34,7 +34,7 @@ pub enum Role {
         /// 0 or 1.
         position: u32,
     },
-    /// `gather.x` along axis 0: one row per token.
+    /// `gather.x` along its first axis: one row per token.
     Embedding,
     /// A weight of `lstm`, `gru` or `rnn`: [gates · hidden, features].
     Recurrent,
@@ -64,7 +64,14 @@ impl Role {
         };
         let first_axis = || match operation.input("axis") {
             [] => true,
-            _ => constant("axis").and_then(|axis| axis.ints(blobs)?.first().copied()) == Some(0),
+            // Axes may be counted from the back.
+            _ => match constant("axis").and_then(|axis| axis.ints(blobs)?.first().copied()) {
+                Some(axis) if axis < 0 => index
+                    .bound_to(id, parameter)
+                    .and_then(|value| i64::try_from(index.ty(value).as_tensor()?.rank()?).ok())
+                    .is_some_and(|rank| axis + rank == 0),
+                axis => axis == Some(0),
+            },
         };
         match (&*operation.kind, parameter) {
             ("linear", "weight") => Role::Linear,

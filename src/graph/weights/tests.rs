@@ -50,6 +50,13 @@ fn roles_that_depend_on_parameters() {
     gather.inputs[0].parameter = "x".into();
     let mut columns = op("gather", "columns", &[("x", "w"), ("indices", "i"), ("axis", "one")], ty());
     columns.inputs.sort_by(|a, b| a.parameter.cmp(&b.parameter));
+    let from_back = |name, axis: i32| {
+        let mut gather = op("gather", name, &[("x", "w"), ("indices", "i"), ("axis", "one")], ty());
+        gather.inputs.iter_mut().filter(|input| &*input.parameter == "axis").for_each(|input| {
+            input.bindings = vec![Binding::Literal(Literal::int32(axis))];
+        });
+        gather
+    };
     let live = op("matmul", "m", &[("x", "x"), ("y", "w"), ("transpose_y", "flag")], ty());
     let mut literal = op("matmul", "n", &[("x", "x"), ("y", "w"), ("transpose_y", "flag")], ty());
     literal.inputs[2].bindings = vec![Binding::Literal(Literal::bool(true))];
@@ -60,14 +67,24 @@ fn roles_that_depend_on_parameters() {
         op("shape", "flag", &[("x", "x")], Type::tensor(Int32, [2u64])),
         gather,
         columns,
+        from_back("rows_from_back", -2),
+        from_back("columns_from_back", -1),
+        from_back("beyond", -3),
         live,
         literal,
     ];
     let main = function(ty(), "CoreML8", block(operations, &["m"]));
     let found = weights(&Program { functions: vec![main] }, &NoBlobs);
     let roles: Vec<Role> = found.all[0].uses.iter().map(|used| used.role).collect();
-    let wanted =
-        [Role::Embedding, Role::Other, Role::MatmulY { transposed: None }, Role::MatmulY { transposed: Some(true) }];
+    let wanted = [
+        Role::Embedding,
+        Role::Other,
+        Role::Embedding,
+        Role::Other,
+        Role::Other,
+        Role::MatmulY { transposed: None },
+        Role::MatmulY { transposed: Some(true) },
+    ];
     assert_eq!(roles, wanted);
     assert_eq!(found.all[0].axes(), None);
 }

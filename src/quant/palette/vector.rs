@@ -49,8 +49,8 @@ struct Assigned {
     counts: Vec<f64>,
     sums: Vec<f64>,
     error: f64,
-    /// The vector furthest from its centre.
-    furthest: (f64, usize),
+    /// Of each piece, the vector furthest from its centre: the squared distance, and which.
+    furthest: Vec<(f64, usize)>,
 }
 
 impl Vectors {
@@ -183,19 +183,23 @@ impl Vectors {
     ) -> Result<(Centres, f64), Cancelled> {
         let mut error = f64::INFINITY;
         for _ in 0..iterations {
-            let assigned = self.assign(&centres, cancel)?;
+            let mut assigned = self.assign(&centres, cancel)?;
             let size = centres.size;
+            // Of equally far ones the first; a vector that is met exactly needs no centre of its own.
+            assigned.furthest.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            let mut worst = assigned.furthest.iter().filter(|(distance, _)| *distance > 0.0);
             let mut taken = false;
             for (i, centre) in centres.values.chunks_mut(size).enumerate() {
                 if assigned.counts[i] > 0.0 {
                     for (value, sum) in centre.iter_mut().zip(&assigned.sums[i * size..]) {
                         *value = sum / assigned.counts[i];
                     }
-                } else if !taken {
-                    // A centre without vectors moves to the one that is served worst, one at a time.
+                } else if let Some((_, at)) = worst.next() {
+                    // Centres without vectors move to those that are served worst, at most one to each piece: what is
+                    // far from all centres may lie close together.
                     taken = true;
                     for (value, c) in centre.iter_mut().zip(&self.components) {
-                        *value = f64::from(c[assigned.furthest.1]);
+                        *value = f64::from(c[*at]);
                     }
                 }
             }
@@ -234,7 +238,7 @@ impl Vectors {
             counts: vec![0.0; centres.count()],
             sums: vec![0.0; centres.values.len()],
             error: 0.0,
-            furthest: (-1.0, 0),
+            furthest: Vec::with_capacity(pieces.len()),
         };
         for piece in pieces {
             whole.codes.extend(piece.codes);
@@ -245,9 +249,7 @@ impl Vectors {
                 *whole += part;
             }
             whole.error += piece.error;
-            if piece.furthest.0 > whole.furthest.0 {
-                whole.furthest = piece.furthest;
-            }
+            whole.furthest.extend(piece.furthest);
         }
         Ok(whole)
     }
@@ -259,8 +261,9 @@ impl Vectors {
             counts: vec![0.0; centres.count()],
             sums: vec![0.0; centres.values.len()],
             error: 0.0,
-            furthest: (-1.0, 0),
+            furthest: Vec::new(),
         };
+        let mut furthest = (-1.0, 0);
         for start in (from..to).step_by(LANES) {
             let length = LANES.min(to - start);
             let (code, distance) = self.nearest(centres, start, length);
@@ -273,11 +276,12 @@ impl Vectors {
                     *sum += f64::from(c[at]);
                 }
                 piece.error += distance[lane];
-                if distance[lane] > piece.furthest.0 {
-                    piece.furthest = (distance[lane], at);
+                if distance[lane] > furthest.0 {
+                    furthest = (distance[lane], at);
                 }
             }
         }
+        piece.furthest.push(furthest);
         piece
     }
 
@@ -322,6 +326,28 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Evenly spaced samples may all be alike: here every one of them is zero. The centres that such a sample leaves
+    /// without vectors find others, several at once.
+    #[test]
+    fn centres_without_vectors_find_others() {
+        let (count, capacity) = (4 * SAMPLE, 32);
+        let mut random = Random(7);
+        let mut component = || -> Vec<f32> {
+            let value = |i: usize| if i.is_multiple_of(4) { 0.0 } else { (random.next() * 100.0).floor() as f32 };
+            (0..count).map(value).collect()
+        };
+        let vectors = Vectors { components: vec![component(), component()] };
+        let seeds = vectors.sample().seeds(capacity, 0);
+        assert!(seeds.values.iter().all(|value| *value == 0.0));
+        let (centres, _) = vectors.iterate(seeds, 12, &|| false).unwrap();
+        let assigned = vectors.assign(&centres, &|| false).unwrap();
+        let empty = assigned.counts.iter().filter(|count| **count == 0.0).count();
+        assert_eq!(empty, 0);
+        // Alone, a centre for all has a mean squared error of 1300.
+        let mean = assigned.error / count as f64;
+        assert!(mean < 100.0, "{mean}");
+    }
 
     #[test]
     fn distinct_vectors_are_counted_no_further_than_is_asked() {

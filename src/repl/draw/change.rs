@@ -28,9 +28,12 @@ pub fn draw(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
         Cause::Reset => terminal.prose(dim("the recipe begins anew; `:undo` brings the old one back"))?,
         Cause::Loaded(path) => terminal.prose(dim(&format!("loaded {}", path.display())))?,
         Cause::TakenOver(path) => terminal.prose(dim(&format!("{} or its model has changed", path.display())))?,
-        Cause::Fixed(titles) => {
+        Cause::Fixed(titles, unfinished) => {
             for title in titles {
                 terminal.prose(format!("fixed: {}", paint.put(Style::Good, clean(title))))?;
+            }
+            if let Some(why) = unfinished {
+                terminal.prose(why.words())?;
             }
         }
         Cause::Model => {}

@@ -38,6 +38,7 @@ impl Package {
         let endings = ["mlpackage", "mlmodel", "mlmodelc"];
         path.extension().is_some_and(|found| endings.iter().any(|ending| found.eq_ignore_ascii_case(ending)))
             || path.join(MANIFEST).is_file()
+            || package_around(path).is_some_and(|package| package.extension().is_some_and(|found| found == "mlpackage"))
     }
 
     /// Opens a package with an ML Program.
@@ -190,14 +191,19 @@ fn check_is_package(path: &Path) -> Result<(), PackageError> {
     }
 }
 
+/// The package that something lies in.
+fn package_around(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut around = absolute.ancestors().skip(1).take(8);
+    around.find(|directory| directory.join(MANIFEST).is_file()).map(Path::to_owned)
+}
+
 /// What a file is that was taken for a package.
 fn what_file(path: &Path) -> PackageFault {
     // The kind stands behind the description, before the layers and weights.
     const BEGINNING: u64 = 1 << 20;
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let package = absolute.ancestors().skip(1).take(8).find(|directory| directory.join(MANIFEST).is_file());
-    if let Some(package) = package {
-        return PackageFault::PartOfPackage(package.to_owned());
+    if let Some(package) = package_around(path) {
+        return PackageFault::PartOfPackage(package);
     }
     let mut beginning = vec![];
     let read = File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut beginning));
