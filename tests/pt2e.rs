@@ -342,6 +342,8 @@ fn everything_is_as_upstream_has_it() {
             let golden = stored.tensor(&format!("{name}/int")).unwrap();
             let most = codes.iter().zip(golden.data()).map(|(a, b)| a.cast_unsigned().abs_diff(*b)).max().unwrap();
             assert!(most <= 1 || most == 255, "{} {name}: {most}", case.name);
+            let off = codes.iter().zip(golden.data()).filter(|(a, b)| a.cast_unsigned() != **b).count();
+            if off > 0 { println!("{} {name} {off} of {}", case.name, codes.len()); }
             let node = case.golden["nodes"].as_array().unwrap().iter().find(|node| node["weight"] == **name).unwrap();
             let numbers = |json: &Json| match json.as_array() {
                 Some(all) => all.iter().map(|one| one.as_f64().unwrap()).collect(),
