@@ -15,7 +15,7 @@ use bitmill::graph::aten::{Argument, Definition, Node, Program, ValueId};
 use bitmill::graph::function::Opset;
 use bitmill::model::Model;
 use bitmill::pt2e::{
-    Annotation, Averaging, Calibrated, CalibrateError, Calibration, Passes, PrepareError, Prepared, Sites, Spec, Twice,
+    Annotation, Averaging, CalibrateError, Calibrated, Calibration, Passes, PrepareError, Prepared, Sites, Spec, Twice,
     annotate, insert, sites,
 };
 use bitmill::quant::affine::{AffineSpec, quantize};
@@ -193,11 +193,11 @@ fn golden_places(golden: &Json) -> Vec<(Place, f64, i64)> {
     let nodes = golden["nodes"].as_array().unwrap();
     let text = |json: &Json| json.as_str().unwrap().to_owned();
     let takers = |name: &str| -> Vec<String> {
-        let of = nodes.iter().filter(|node| node["op"].as_str().unwrap().starts_with("dequantize") && node["input"] == name);
+        let of =
+            nodes.iter().filter(|node| node["op"].as_str().unwrap().starts_with("dequantize") && node["input"] == name);
         of.flat_map(|node| node["consumers"].as_array().unwrap().iter().map(text)).collect()
     };
-    let is_quantizer =
-        |node: &&Json| node["op"] == "quantize_per_tensor" && node["producer_target"] != "get_attr";
+    let is_quantizer = |node: &&Json| node["op"] == "quantize_per_tensor" && node["producer_target"] != "get_attr";
     let place = |node: &Json| {
         let users = takers(node["node"].as_str().unwrap()).into_iter().filter(|user| !user.starts_with("quantize_"));
         let again = node["input"].as_str().unwrap().starts_with("dequantize_");
@@ -279,7 +279,8 @@ fn run(case: &Case, model: &Model, twice: Twice, in_float: bool) -> Outcome {
     let prepared = Prepared::new(program, &tensors, Opset::CoreML7, &sites, &weights).unwrap();
     let samples = std::fs::read(case.model.with_extension("safetensors")).unwrap_or_else(|_| {
         let name = case.model.file_stem().unwrap().to_str().unwrap().to_owned();
-        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/pt2e/{name}.safetensors"))).unwrap()
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/pt2e/{name}.safetensors")))
+            .unwrap()
     });
     let samples = SafeTensors::deserialize(&samples).unwrap();
     let input = prepared.inputs[0].name.clone();
@@ -336,14 +337,17 @@ fn everything_is_as_upstream_has_it() {
             assert!((i64::from(parameters.zero_point) - zero_point).abs() <= 1, "{} {place:?}", case.name);
         }
         let stored = SafeTensors::deserialize(&case.tensors).unwrap();
-        let quantized: BTreeSet<&str> = stored.names().into_iter().filter_map(|name| name.strip_suffix("/int")).collect();
+        let quantized: BTreeSet<&str> =
+            stored.names().into_iter().filter_map(|name| name.strip_suffix("/int")).collect();
         assert_eq!(outcome.weights.keys().map(String::as_str).collect::<BTreeSet<_>>(), quantized, "{}", case.name);
         for (name, (codes, scales, zeros)) in &outcome.weights {
             let golden = stored.tensor(&format!("{name}/int")).unwrap();
             let most = codes.iter().zip(golden.data()).map(|(a, b)| a.cast_unsigned().abs_diff(*b)).max().unwrap();
             assert!(most <= 1 || most == 255, "{} {name}: {most}", case.name);
             let off = codes.iter().zip(golden.data()).filter(|(a, b)| a.cast_unsigned() != **b).count();
-            if off > 0 { println!("{} {name} {off} of {}", case.name, codes.len()); }
+            if off > 0 {
+                println!("{} {name} {off} of {}", case.name, codes.len());
+            }
             let node = case.golden["nodes"].as_array().unwrap().iter().find(|node| node["weight"] == **name).unwrap();
             let numbers = |json: &Json| match json.as_array() {
                 Some(all) => all.iter().map(|one| one.as_f64().unwrap()).collect(),

@@ -112,6 +112,16 @@ impl Samples {
         self.samples
     }
 
+    /// Bytes of the batches.
+    pub fn bytes(&self) -> u64 {
+        let of = |(tensor, _, shape): &(usize, usize, Vec<usize>)| {
+            let width =
+                self.reader.header().tensors.get(*tensor).map_or(0, |info| info.dtype.dtype().bits().div_ceil(8));
+            (shape.iter().product::<usize>() as u64).saturating_mul(width as u64)
+        };
+        self.inputs.iter().flat_map(|input| input.batches.iter().take(self.batches)).map(of).sum()
+    }
+
     /// A batch.
     ///
     /// # Errors
