@@ -12,6 +12,7 @@ use crate::graph::Name;
 use crate::graph::aten::{Definition, Node, Program, ValueId};
 use crate::graph::function::Opset;
 use crate::kind::Kind;
+use crate::model::Model;
 use crate::model::export::ExportModel;
 use crate::plan::{Outcome, Plan};
 use crate::pt2e::{
@@ -21,6 +22,7 @@ use crate::pt2e::{
 use crate::recipe::{Observer, Recipe, Rule};
 use crate::scheme::{ActivationScheme, Mapping, Scheme, WeightScheme};
 use crate::values::Values;
+use crate::words::count;
 
 /// What was done to activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,16 @@ fn spec(scheme: &Scheme) -> Option<Spec> {
         _ => Mapping::Symmetric,
     };
     Some(Spec { signed, symmetric: mapping.unwrap_or(of_weights) != Mapping::Asymmetric })
+}
+
+/// What a plan tells of activations, where they are to be quantized: `activations: codes at 21 places, with 21 ranges to
+/// be observed`.
+pub fn planned(recipe: &Recipe, model: &Model, plan: &Plan) -> Option<String> {
+    let export = model.export.as_ref().filter(|_| is_static(recipe))?;
+    let program = export.programs.first()?;
+    let sites = quantizers(program, export, recipe, plan, Twice::Never);
+    let (places, ranges) = (count(sites.all.len(), "place"), count(sites.groups.len(), "range"));
+    Some(format!("activations: codes at {places}, with {ranges} to be observed in the samples"))
 }
 
 /// The samples that a recipe names, before anything else is done with them.
