@@ -113,7 +113,8 @@ Outputs of relu, relu6, sigmoid and hardsigmoid are asymmetric whatever the mapp
 
 The rule that decides about a weight decides about the activations of its operator. Operators without a weight have kinds
 (`add`, `mul`, `matmul`, `max-pool`, `avg-pool`, `flatten`) and the names of the modules that run them; `all` means them
-too. `keep`, and a scheme without this part, leave the activations in float.
+too. `keep`, and a scheme without this part, leave the activations in float, and an operator with a weight that takes what
+such an operator gives takes it in float.
 
 This is what upstream means, and not in all cases what it does:
 

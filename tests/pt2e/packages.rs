@@ -8,6 +8,7 @@ use std::process::Command;
 use bitmill::exec::{Executable, Tensor};
 use bitmill::graph::check::check;
 use bitmill::model::Model;
+use half::f16;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
@@ -208,4 +209,59 @@ fn samples_that_do_not_fit_are_refused() {
     insta::assert_snapshot!(told.replace(&*at.to_string_lossy(), "DIRECTORY"));
     let left = std::fs::read_dir(at).unwrap().count();
     assert_eq!(left, 1);
+}
+
+/// The compressed constants of a package.
+fn compressed(package: &Path) -> Vec<String> {
+    let model = Model::open(package).unwrap();
+    let operations = &model.program.as_ref().unwrap().program.functions[0].block.operations;
+    let compressed = operations.iter().filter(|one| one.is_constexpr());
+    compressed.map(|one| one.outputs[0].name.to_string()).collect()
+}
+
+/// The constant of a weight, whose name has a number where a normalization is folded into it.
+fn constant<'n>(names: &'n [String], weight: &str) -> &'n str {
+    let wish = weight.replace('.', "_");
+    let is_it = |name: &&String| {
+        name.strip_prefix(&wish).is_some_and(|rest| rest.chars().all(|c| c == '_' || c.is_ascii_digit()))
+    };
+    names.iter().find(is_it).unwrap_or_else(|| panic!("{weight}: {names:?}"))
+}
+
+/// Codes are upstream's and scales are upstream's in fp16, for weights alone as well: what a package holds of a weight is
+/// their product, rounded once.
+#[test]
+fn weights_of_packages_are_those_of_upstream() {
+    let golden = Golden::new();
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let weights_only = "linear or conv => int8 per-channel symmetric\n";
+    let mut compared = 0;
+    for (name, input) in MODELS {
+        let case = golden.root.join(format!("pt2e/{name}--static-8bit"));
+        let Ok(text) = std::fs::read(case.with_extension("json")) else { continue };
+        let text: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let bytes = std::fs::read(case.with_extension("safetensors")).unwrap();
+        let stored = SafeTensors::deserialize(&bytes).unwrap();
+        write_samples(&golden, name, input, &at.join("samples.safetensors"));
+        for (recipe, set) in [(STATIC, "iOS17"), (STATIC, "iOS18"), (weights_only, "iOS17"), (weights_only, "iOS18")] {
+            let (fine, told) = run(at, &format!("target {set}\n{recipe}"), &golden.path(name), "out.mlpackage");
+            assert!(fine, "{name}: {told}");
+            let names: Vec<String> = compressed(&at.join("out.mlpackage"));
+            let executable = executable(&at.join("out.mlpackage"));
+            for (weight, view) in stored.tensors().iter().filter_map(|(n, v)| Some((n.strip_suffix("/int")?, v))) {
+                let node = text["nodes"].as_array().unwrap().iter().find(|node| node["weight"] == weight).unwrap();
+                let scales = node["scale"].as_array().unwrap().iter();
+                let scales: Vec<f32> = scales.map(|s| f16::from_f64(s.as_f64().unwrap()).to_f32()).collect();
+                let found = executable.constant(constant(&names, weight)).unwrap().unwrap();
+                let row = view.data().len() / scales.len();
+                let codes = view.data().iter().map(|code| f32::from(code.cast_signed())).enumerate();
+                let expected = codes.map(|(i, code)| f16::from_f32(code * scales[i / row]).to_f32());
+                let pairs = found.as_floats().unwrap().iter().zip(expected);
+                assert!(pairs.into_iter().all(|(a, b)| *a == b), "{name} {weight} for {set}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 4 * 8);
 }
