@@ -124,7 +124,7 @@ This is what upstream means, and not in all cases what it does:
   behind many a relu and which loses a bit;
 - codes are never reshaped and read back with other parameters, which coremltools does, and which gives wrong values;
 - all operators that share a weight are quantized, not only the first;
-- stored tensors that are added or multiplied stay in float.
+- what is the same in every run, such as a stored tensor that is added, stays in float.
 ",
     ),
     (

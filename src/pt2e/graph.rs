@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::graph::aten::{Argument, Definition, Graph, Node, Program, ScalarType, ValueId};
+use crate::graph::aten::{Argument, Definition, Graph, InputRole, Node, Program, ScalarType, ValueId};
 
 /// A program that is looked at.
 pub(super) struct View<'a> {
@@ -13,6 +13,8 @@ pub(super) struct View<'a> {
     handed_out: HashSet<ValueId>,
     /// Stored tensors.
     stored: HashSet<ValueId>,
+    /// What depends on what callers give: all else is the same in every run.
+    live: HashSet<ValueId>,
     /// Convolutions and linear layers with the normalization that is folded into each, and the other way round.
     folded: HashMap<usize, usize>,
     folded_into: HashMap<usize, usize>,
@@ -34,8 +36,15 @@ impl<'a> View<'a> {
         let handed_out: HashSet<ValueId> = program.graph.outputs.iter().flat_map(Argument::values).collect();
         let stored = program.inputs.iter().filter(|input| input.role.stored().is_some());
         let stored = stored.filter_map(|input| input.value).collect();
+        let given = program.inputs.iter().filter(|input| matches!(input.role, InputRole::User));
+        let mut live: HashSet<ValueId> = given.filter_map(|input| input.value).collect();
+        for node in &program.graph.nodes {
+            if node.arguments.iter().any(|(_, argument)| argument.values().iter().any(|value| live.contains(value))) {
+                live.extend(node.outputs.iter().flat_map(Argument::values));
+            }
+        }
         let (folded, folded_into) = (HashMap::new(), HashMap::new());
-        let mut view = View { program, users, handed_out, stored, folded, folded_into };
+        let mut view = View { program, users, handed_out, stored, live, folded, folded_into };
         for (index, node) in program.graph.nodes.iter().enumerate() {
             if let Some(convolution) = view.folds(node, &counts) {
                 view.folded.insert(convolution, index);
@@ -113,11 +122,11 @@ impl<'a> View<'a> {
         self.users.get(&value).map_or(&[], |users| users)
     }
 
-    /// Whether a value is computed, or given by the caller, and of floats: what can become codes while the program runs.
+    /// Whether a value depends on what callers give, and is of floats: what can become codes while the program runs.
     pub(super) fn is_live(&self, value: ValueId) -> bool {
         use ScalarType::{Bfloat16, Float16, Float32, Float64};
         let dtype = self.graph().tensor(value).map(|ty| ty.dtype);
-        matches!(dtype, Some(Bfloat16 | Float16 | Float32 | Float64)) && !self.stored.contains(&value)
+        matches!(dtype, Some(Bfloat16 | Float16 | Float32 | Float64)) && self.live.contains(&value)
     }
 }
 

@@ -30,17 +30,21 @@ impl Golden {
         if let Some(root) = std::env::var_os("BITMILL_CONFORMANCE") {
             return Golden { root: root.into(), is_full: true, _directory: directory };
         }
-        let file = std::fs::File::open(data("pt2e/golden.tar.gz")).unwrap();
-        tar::Archive::new(flate2::read::GzDecoder::new(file)).unpack(directory.path()).unwrap();
+        unpack("pt2e/golden.tar.gz", directory.path());
+        Golden { root: directory.path().to_owned(), is_full: false, _directory: directory }
+    }
+
+    /// Other models, which `tests/upstream/pt2e_cases.py` made.
+    fn more() -> Golden {
+        let directory = tempfile::tempdir().unwrap();
+        unpack("pt2e/more.tar.gz", directory.path());
         Golden { root: directory.path().to_owned(), is_full: false, _directory: directory }
     }
 
     /// Where the export of a model lies.
     fn path(&self, model: &str) -> PathBuf {
-        match self.is_full {
-            true => self.root.join(format!("models/{model}.pt2")),
-            false => data(&format!("pt2/{model}.pt2")),
-        }
+        let own = self.root.join(format!("models/{model}.pt2"));
+        if own.exists() { own } else { data(&format!("pt2/{model}.pt2")) }
     }
 
     fn model(&self, model: &str) -> Model {
@@ -51,6 +55,11 @@ impl Golden {
     fn samples(&self, model: &str) -> Vec<u8> {
         std::fs::read(self.root.join(format!("models/{model}.safetensors"))).unwrap()
     }
+}
+
+fn unpack(archive: &str, into: &Path) {
+    let file = std::fs::File::open(data(archive)).unwrap();
+    tar::Archive::new(flate2::read::GzDecoder::new(file)).unpack(into).unwrap();
 }
 
 fn data(name: &str) -> PathBuf {

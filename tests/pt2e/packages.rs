@@ -12,7 +12,7 @@ use half::f16;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
-use crate::{Golden, data, largest, tensor};
+use crate::{Golden, largest, tensor, unpack};
 
 const STATIC: &str = "calibrate \"samples.safetensors\"\nall => int8 per-channel symmetric, activations uint8\n";
 
@@ -154,8 +154,7 @@ fn a_quantized_classifier_is_as_accurate_as_it_was() {
     let at = directory.path();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     std::fs::copy(examples.join("models/digits-calibration.safetensors"), at.join("samples.safetensors")).unwrap();
-    let file = std::fs::File::open(data("exec/packages.tar.gz")).unwrap();
-    tar::Archive::new(flate2::read::GzDecoder::new(file)).unpack(at).unwrap();
+    unpack("exec/packages.tar.gz", at);
     let full = std::env::var_os("BITMILL_CONFORMANCE").map(|root| Path::new(&root).join("../models/digits"));
     let bytes = std::fs::read(full.as_deref().unwrap_or(&at.join("exec/digits")).join("test.safetensors")).unwrap();
     let stored = SafeTensors::deserialize(&bytes).unwrap();
