@@ -98,6 +98,53 @@ pub fn nearest_word(word: &str) -> Option<String> {
     nearest(word, words.iter().map(String::as_str)).map(str::to_string)
 }
 
+/// What is more than a line about words of the language.
+const MORE: &[(&str, &str)] = &[
+    (
+        "activations",
+        "
+Activations are what flows between operators. In an exported program (`.pt2`) they become codes of 8 bits where PyTorch's
+PT2E has them with ExecuTorch's `CoreMLQuantizer`: what goes into a convolution of one to three dimensions or a linear
+layer and what comes out of it, with the batch normalization and the activation function behind it; both sides and the
+result of `add`, `mul` and `matmul`. Modules of pooling and `Flatten` keep the codes of what they take. Everything else
+computes in float: embeddings, softmax, layer norms, transposed convolutions, attention in one operator.
+
+Outputs of relu, relu6, sigmoid and hardsigmoid are asymmetric whatever the mapping, those of tanh symmetric.
+
+The rule that decides about a weight decides about the activations of its operator. Operators without a weight have kinds
+(`add`, `mul`, `matmul`, `max-pool`, `avg-pool`, `flatten`) and the names of the modules that run them; `all` means them
+too. `keep`, and a scheme without this part, leave the activations in float, and an operator with a weight that takes what
+such an operator gives takes it in float.
+
+This is what upstream means, and not in all cases what it does:
+
+- rules for modules and kinds hold; `module_name_configs` and `module_type_configs` only skip, or do nothing, on exported
+  programs;
+- what has become codes does not become codes again with other parameters before the next operator, which upstream does
+  behind many a relu and which loses a bit;
+- codes are never reshaped and read back with other parameters, which coremltools does, and which gives wrong values;
+- all operators that share a weight are quantized, not only the first;
+- what is the same in every run, such as a stored tensor that is added, stays in float.
+",
+    ),
+    (
+        "calibrate",
+        "
+The file is a `.safetensors` with a tensor for each input of the program, under the input's name; its first dimension
+counts samples. A program that was exported for a batch takes as many samples at once, one with an open batch as many as
+it was exported with; samples that fill no batch are left out. Tensors with numbers (`image.0`, `image.1`, …) are batches
+as they are.
+
+Names, shapes and types of all samples, and that all values are numbers, are checked before the first one runs.
+
+While samples run, weights are as they will be and every value is quantized with the range so far, as PT2E has it: so what
+comes later is observed as it will be. With `observe float` everything stays in float until all ranges are known. The
+observer is a moving average of each batch's smallest and largest value, or with `observer min-max` the smallest and
+largest of all.
+",
+    ),
+];
+
 fn word_page(word: &str) -> Option<String> {
     let found: Vec<Entry> = entries().into_iter().filter(|entry| entry.word == word).collect();
     let mut page = format!("# {word}\n");
@@ -106,6 +153,9 @@ fn word_page(word: &str) -> Option<String> {
         if let Some(form) = &entry.form {
             _ = write!(page, "\n```bitmill\n{form}\n```\n");
         }
+    }
+    if let Some((_, more)) = MORE.iter().find(|(known, _)| *known == word) {
+        page.push_str(more);
     }
     (!found.is_empty()).then_some(page)
 }

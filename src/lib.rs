@@ -25,6 +25,7 @@ pub mod model;
 pub mod nearest;
 pub mod plan;
 pub mod project;
+pub mod pt2e;
 pub mod quant;
 pub mod recipe;
 pub mod repl;

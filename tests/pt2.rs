@@ -163,13 +163,15 @@ fn recipes_are_checked_planned_and_run() {
 }
 
 #[test]
-fn activations_of_an_export_wait() {
+fn activations_of_an_export_are_checked() {
     let directory = tempfile::tempdir().unwrap();
     fs::copy(digits(), directory.path().join("digits.pt2")).unwrap();
     let recipe = "model \"digits.pt2\"\ntarget iOS17\ncalibrate \"c.safetensors\" { samples 8 }\n\
         linear => int8 per-channel, activations uint8\n";
     fs::write(directory.path().join("a.bitmill"), recipe).unwrap();
     insta::assert_snapshot!("activations", run(directory.path(), "check a.bitmill"));
+    let told = run(directory.path(), "run a.bitmill -o a.mlpackage");
+    assert!(told.contains("c.safetensors: cannot be read"), "{told}");
 }
 
 #[test]

@@ -24,9 +24,11 @@ struct Known {
     literal: Option<Literal>,
 }
 
-/// A convolution that a normalization may be folded into.
+/// A convolution or a linear layer that a normalization may be folded into.
 #[derive(Clone)]
 pub(super) struct Convolution {
+    /// `conv` or `linear`.
+    pub(super) kind: &'static str,
     /// Its parameters but the weight and the bias.
     pub(super) parameters: Vec<(&'static str, Param<'static>)>,
     /// What it takes.
@@ -48,7 +50,7 @@ pub(super) struct Builder<'a> {
     pub(super) inputs: Vec<NamedType>,
     /// The dotted names of the tensors that constants stand for.
     pub(super) weights: HashMap<Name, Name>,
-    /// Convolutions by what they give.
+    /// Convolutions and linear layers by what they give.
     pub(super) convolutions: HashMap<Name, Convolution>,
     /// Of every value that a transposition gives: what it was made of, and the permutation.
     pub(super) transposed: HashMap<Name, (Value, Vec<usize>)>,

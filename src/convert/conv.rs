@@ -51,28 +51,39 @@ fn convolution(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
         }
     }
     let bias = b.tensor_if(args, "bias")?;
-    let value = write(b, &x, &weight, bias.as_ref(), &parameters)?;
-    let weight_id = args.id("weight").filter(|id| b.stored_name(*id).is_some() && b.uses(*id) == 1);
-    let bias_id = args.id("bias");
-    let is_stored = bias_id.is_none_or(|id| b.stored_name(id).is_some());
-    if let Some(weight) = weight_id.filter(|_| is_stored) {
-        b.convolutions.insert(value.name.clone(), Convolution { parameters, x, weight, bias: bias_id });
-    }
+    let value = write(b, "conv", &x, (&weight, bias.as_ref()), &parameters)?;
+    remember(b, args, &value, ("conv", parameters, x));
     Ok(vec![value])
 }
 
-/// A convolution.
+/// Remembers a convolution or a linear layer whose weight and bias are stored and taken by nothing else: a normalization
+/// may be folded into it.
+pub(super) fn remember(
+    b: &mut Builder<'_>,
+    args: &Args<'_>,
+    value: &Value,
+    (kind, parameters, x): (&'static str, Vec<(&'static str, Param<'static>)>, Value),
+) {
+    let weight = args.id("weight").filter(|id| b.stored_name(*id).is_some() && b.uses(*id) == 1);
+    let bias = args.id("bias");
+    let is_stored = bias.is_none_or(|id| b.stored_name(id).is_some());
+    if let Some(weight) = weight.filter(|_| is_stored) {
+        b.convolutions.insert(value.name.clone(), Convolution { kind, parameters, x, weight, bias });
+    }
+}
+
+/// A convolution or a linear layer.
 pub(super) fn write(
     b: &mut Builder<'_>,
+    kind: &'static str,
     x: &Value,
-    weight: &Value,
-    bias: Option<&Value>,
+    (weight, bias): (&Value, Option<&Value>),
     parameters: &[(&'static str, Param<'static>)],
 ) -> One {
     let mut all: Vec<(&'static str, Param<'_>)> = vec![("x", Param::Value(x)), ("weight", Param::Value(weight))];
     all.extend(bias.map(|bias| ("bias", Param::Value(bias))));
     all.extend(parameters.iter().cloned());
-    b.op("conv", all)
+    b.op(kind, all)
 }
 
 fn transposed(b: &mut Builder<'_>, args: &Args<'_>) -> Values {

@@ -32,24 +32,22 @@ impl Fold {
         floats(name, *dtype, tensors)
     }
 
-    /// What each output channel is multiplied with.
-    fn scales(&self, tensors: &dyn Tensors) -> Result<Vec<f64>, String> {
+    /// The inverse of the root of each channel's variance. All of this is computed in binary32 and in PyTorch's order
+    /// (`torch.nn.utils.fusion.fuse_conv_bn_weights`), so that weights are those that its tools quantize.
+    fn roots(&self, tensors: &dyn Tensors) -> Result<Vec<f32>, String> {
         let variance = Self::read(tensors, &self.variance)?;
-        let gamma = self.gamma.as_ref().map(|gamma| Self::read(tensors, gamma)).transpose()?;
-        let scale = |(channel, variance): (usize, &f32)| {
-            let gamma = gamma.as_ref().map_or(1.0, |gamma| gamma.get(channel).copied().map_or(f64::NAN, f64::from));
-            gamma / (f64::from(*variance) + self.epsilon).sqrt()
-        };
-        Ok(variance.iter().enumerate().map(scale).collect())
+        Ok(variance.iter().map(|variance| 1.0 / (variance + self.epsilon as f32).sqrt()).collect())
     }
 
     /// The weight with the normalization in it.
     pub(super) fn weight(&self, tensors: &dyn Tensors) -> Result<Vec<f32>, String> {
-        let scales = self.scales(tensors)?;
+        let gamma = self.gamma.as_ref().map(|gamma| Self::read(tensors, gamma)).transpose()?;
+        let roots = self.roots(tensors)?;
+        let scales = roots.iter().enumerate().map(|(channel, root)| at(&gamma, channel, 1.0) * root);
         let mut weight = Self::read(tensors, &self.weight)?;
-        let run = weight.len() / scales.len().max(1);
+        let run = weight.len() / roots.len().max(1);
         for (values, scale) in weight.chunks_exact_mut(run.max(1)).zip(scales) {
-            values.iter_mut().for_each(|value| *value = (f64::from(*value) * scale) as f32);
+            values.iter_mut().for_each(|value| *value *= scale);
         }
         Ok(weight)
     }
@@ -58,13 +56,15 @@ impl Fold {
     pub(super) fn bias(&self, tensors: &dyn Tensors) -> Result<Vec<f32>, String> {
         let mean = Self::read(tensors, &self.mean)?;
         let read = |stored: &Option<Stored>| stored.as_ref().map(|one| Self::read(tensors, one)).transpose();
-        let (bias, beta) = (read(&self.bias)?, read(&self.beta)?);
-        let at = |values: &Option<Vec<f32>>, channel: usize| {
-            values.as_ref().map_or(0.0, |values| values.get(channel).copied().map_or(f64::NAN, f64::from))
+        let (bias, gamma, beta) = (read(&self.bias)?, read(&self.gamma)?, read(&self.beta)?);
+        let one = |((channel, root), mean): ((usize, f32), &f32)| {
+            (at(&bias, channel, 0.0) - mean) * root * at(&gamma, channel, 1.0) + at(&beta, channel, 0.0)
         };
-        let one = |((channel, scale), mean): ((usize, f64), &f32)| {
-            ((at(&bias, channel) - f64::from(*mean)) * scale + at(&beta, channel)) as f32
-        };
-        Ok(self.scales(tensors)?.into_iter().enumerate().zip(&mean).map(one).collect())
+        Ok(self.roots(tensors)?.into_iter().enumerate().zip(&mean).map(one).collect())
     }
+}
+
+/// The value of a channel; a default where there are none, NaN where there are too few.
+fn at(values: &Option<Vec<f32>>, channel: usize, default: f32) -> f32 {
+    values.as_ref().map_or(default, |values| values.get(channel).copied().unwrap_or(f32::NAN))
 }

@@ -2,6 +2,7 @@
 
 use super::args::Args;
 use super::builder::{Builder, One, Param, Value, Values};
+use super::conv;
 use super::elementwise::{arithmetic, scaled};
 use super::table::{Entry, entry};
 
@@ -19,9 +20,12 @@ fn linear(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let bias = b.tensor_if(args, "bias")?;
     let is_constant = b.is_constant(&weight) && bias.as_ref().is_none_or(|bias| b.is_constant(bias));
     if is_constant && weight.rank() == 2 && x.rank() >= 2 {
-        let mut parameters = vec![("x", Param::Value(&x)), ("weight", Param::Value(&weight))];
-        parameters.extend(bias.as_ref().map(|bias| ("bias", Param::Value(bias))));
-        return Ok(vec![b.op("linear", parameters)?]);
+        let value = conv::write(b, "linear", &x, (&weight, bias.as_ref()), &[])?;
+        // A normalization is along the second dimension, which is the last one here.
+        if x.rank() == 2 {
+            conv::remember(b, args, &value, ("linear", Vec::new(), x));
+        }
+        return Ok(vec![value]);
     }
     if weight.rank() != 2 {
         return Err("its weight is no matrix".to_owned());

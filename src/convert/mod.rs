@@ -23,6 +23,7 @@ mod linear;
 mod message;
 mod normalization;
 mod pool;
+mod quantize;
 mod reduction;
 mod shape;
 mod slices;

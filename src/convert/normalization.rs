@@ -76,7 +76,7 @@ fn batch_norm(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     }
 }
 
-/// The convolution that gave `x` with the normalization in it, where nothing else takes `x` and everything is stored.
+/// The convolution or linear layer that gave `x` with the normalization in it, where nothing else takes `x` and everything is stored.
 fn folded(b: &mut Builder<'_>, args: &Args<'_>, x: &Value) -> Result<Option<Value>, String> {
     let Some(convolution) = b.convolutions.get(&x.name).cloned() else { return Ok(None) };
     let Some(input) = args.id("input").filter(|id| b.uses(*id) == 1) else { return Ok(None) };
@@ -115,7 +115,7 @@ fn folded(b: &mut Builder<'_>, args: &Args<'_>, x: &Value) -> Result<Option<Valu
     let bias_type = TensorType { element: ElementType::Fp32, shape: vec![channels] };
     let bias = b.constant_of(&own.replace('.', "_"), bias_type, Source::FoldedBias(fold.clone()))?;
     b.weights.insert(bias.name.clone(), own.as_str().into());
-    conv::write(b, &convolution.x, &weight, Some(&bias), &convolution.parameters).map(Some)
+    conv::write(b, convolution.kind, &convolution.x, (&weight, Some(&bias)), &convolution.parameters).map(Some)
 }
 
 /// The name of the bias that a convolution gets.

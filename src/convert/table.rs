@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 use super::args::Args;
 use super::builder::{Builder, Values};
 use super::{
-    activation, attention, conv, create, elementwise, image, linear, normalization, pool, reduction, shape, slices,
+    activation, attention, conv, create, elementwise, image, linear, normalization, pool, quantize, reduction, shape,
+    slices,
 };
-use crate::graph::aten::{self, Argument, Node, Operator, ValueType};
+use crate::graph::aten::{self, Argument, Node, OWN, Operator, ValueType};
 
 /// Writes what an operation becomes; gives what the operation gives, in order.
 pub(super) type Write = fn(&mut Builder<'_>, &Args<'_>) -> Values;
@@ -69,6 +70,9 @@ fn plain_name(operator: &Operator) -> &str {
 /// If nothing is.
 pub(super) fn lookup(operator: &Operator) -> Result<&'static Entry, String> {
     let unknown = || "no operator of Core ML is known for it".to_owned();
+    if &*operator.namespace == OWN {
+        return quantize::OPERATORS.iter().find(|entry| entry.name == &*operator.name).ok_or_else(unknown);
+    }
     if &*operator.namespace != "aten" || matches!(&*operator.overload, "out" | "names_dim" | "dimname") {
         return Err(unknown());
     }
@@ -123,7 +127,8 @@ pub(super) fn is_view(operator: &Operator) -> bool {
         "view_as",
         "_unsafe_view",
     ];
-    VIEWS.contains(&&*operator.name)
+    // A value that is looked at, or made codes and values again, is still the one that it was.
+    &*operator.namespace == OWN || VIEWS.contains(&&*operator.name)
 }
 
 /// Whether an operation only computes sizes, or checks something.

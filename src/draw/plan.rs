@@ -16,6 +16,7 @@ use crate::plan::lock::{Change, Difference};
 use crate::plan::words::{self, shape};
 use crate::plan::{Decision, Outcome, Plan, Reason};
 use crate::recipe::Recipe;
+use crate::run::statics;
 use crate::words::{count, percent, size, thousands};
 
 /// Draws a plan: a row for each weight, with repeated layers in one unless `all` is asked for, then rules and sums.
@@ -181,6 +182,9 @@ fn show_totals(recipe: &Recipe, model: &Model, plan: &Plan, terminal: &mut Termi
     terminal.prose(words::coverage(&totals))?;
     let sizes = format!("{} → {}", size(totals.before), size(totals.after));
     terminal.prose(format!("{} ({})", paint.put(Style::Bold, sizes), percent(totals.share())))?;
+    if let Some(line) = statics::planned(recipe, model, plan) {
+        terminal.prose(line)?;
+    }
     if let Some(line) = words::misfits(plan) {
         terminal.prose(paint.put(Style::Error, line))?;
     }

@@ -55,6 +55,9 @@ pub fn show(
     }
     worst(most, report, terminal)?;
     terminal.prose(format!("\n{}", outcome::summary(report)))?;
+    if let Some(line) = outcome::activations(report) {
+        terminal.prose(line)?;
+    }
     for finding in &after.findings {
         let artist = Artist::new(&recipe.sources, terminal, paint);
         terminal.text(&artist.draw(finding))?;

@@ -34,12 +34,28 @@ pub struct RunShape {
     pub rules: Vec<RunRuleShape>,
     /// Every weight that was changed, in the model's order.
     pub weights: Vec<RunWeightShape>,
+    /// What was done to activations; absent where they are not quantized.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activations: Option<RunActivationsShape>,
     /// Weights that stay because of their values.
     pub kept: Vec<String>,
     /// What is known of each expectation of the recipe.
     pub expectations: Vec<RunExpectationShape>,
     /// What only the run could find.
     pub findings: Vec<RunFindingShape>,
+}
+
+/// What was done to activations.
+#[derive(Debug, Serialize)]
+pub struct RunActivationsShape {
+    /// Places in the program where values become codes.
+    pub places: usize,
+    /// Ranges that were observed.
+    pub ranges: usize,
+    /// Samples that were run.
+    pub samples: u64,
+    /// Batches that these made.
+    pub batches: usize,
 }
 
 /// What is known of an expectation after a run.
@@ -197,6 +213,12 @@ impl RunShape {
                 })
                 .collect(),
             weights: report.weights.iter().map(weight).collect(),
+            activations: report.activations.map(|found| RunActivationsShape {
+                places: found.places,
+                ranges: found.ranges,
+                samples: found.samples,
+                batches: found.batches,
+            }),
             kept: report.kept.iter().map(|(name, _)| name.clone()).collect(),
             expectations: recipe.expects.iter().zip(&after.verdicts).map(expectation).collect(),
             findings: after.findings.iter().map(finding).collect(),

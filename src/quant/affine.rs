@@ -168,11 +168,26 @@ pub fn quantize_unless<T: Element>(
     spec: &AffineSpec,
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Quantized, QuantError> {
+    quantize_above(weights, shape, block, (spec, None), cancelled)
+}
+
+/// As [`quantize_unless`], with another least scale in torchao's arithmetic than the smallest normal number of the
+/// weight's type.
+///
+/// # Errors
+/// As [`quantize_unless`].
+pub fn quantize_above<T: Element>(
+    weights: &[T],
+    shape: &[usize],
+    block: &[usize],
+    (spec, least): (&AffineSpec, Option<f32>),
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Quantized, QuantError> {
     let blocks = Blocks::new(shape, block)?;
     if weights.len() != blocks.len() {
         return Err(QuantError::Length { len: weights.len(), shape: shape.to_vec() });
     }
-    let formula = Formula::new(spec, T::SMALLEST_NORMAL)?;
+    let formula = Formula::new(spec, least.unwrap_or(T::SMALLEST_NORMAL))?;
     let scale_type = spec.scale.unwrap_or(T::FLOAT);
     let job = Job { weights, blocks: &blocks, formula: &formula, search: spec.search, cancelled };
     let parts = match scale_type {

@@ -173,6 +173,21 @@ impl Selector {
         self.matches(&one)
     }
 
+    /// Whether it means an operation without a weight, by its kind, the dotted path of the module that runs it and its
+    /// own name. Conditions are about weights and hold for none.
+    pub fn matches_operation(&self, kind: Kind, module: &str, name: &str) -> bool {
+        let of = |selector: &Selector| selector.matches_operation(kind, module, name);
+        match self {
+            Selector::Or(a, b) => of(a) || of(b),
+            Selector::And(a, b) => of(a) && of(b),
+            Selector::Not(inner) => inner.is_readable() && !of(inner),
+            Selector::Kind(word, _) => word.covers(kind),
+            Selector::Name(pattern, ..) if module.is_empty() => pattern.matches(name),
+            Selector::Name(pattern, ..) => pattern.matches(module) || pattern.matches(&format!("{module}.{name}")),
+            Selector::Where(..) | Selector::Unreadable => false,
+        }
+    }
+
     /// Whether it could be told what it means.
     pub fn is_readable(&self) -> bool {
         match self {

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Job, Progress, Report, RunError, package};
+use super::{Job, Progress, Report, RunError, package, statics};
 use crate::check::needs;
 use crate::convert::{self, Converted, Tensors};
 use crate::element::ElementType;
@@ -66,13 +66,24 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
     };
     let set = operator_set(job.recipe);
     let tensors = Archived { export, program: 0 };
-    let converted = convert::convert(program, &tensors, set)?;
     let mut inputs = job.model.files.clone();
     inputs.extend([job.model.path.clone()]);
     inputs.extend_from_slice(job.inputs);
+    let is_static = statics::is_static(job.recipe);
+    if is_static {
+        inputs.push(statics::samples_path(job.recipe)?);
+    }
     // Whatever forbids to write the output is told before anything is made.
     let destination = Destination { path: job.output, overwrite: job.overwrite, inputs: &inputs };
     drop(PartialDirectory::create(&destination)?);
+    let (program, activations) = match is_static {
+        true => {
+            let (program, activations) = statics::quantized(job, (program, export), set, (progress, cancel))?;
+            (Cow::Owned(program), Some(activations))
+        }
+        false => (Cow::Borrowed(program), None),
+    };
+    let converted = convert::convert(&program, &tensors, set)?;
     let aside = PathBuf::from(format!("{}.plain", job.output.display()));
     let aside = PartialDirectory::create(&Destination { path: &aside, overwrite: true, inputs: &[] })?;
     let path = aside.path().join("plain.mlpackage");
@@ -86,8 +97,10 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
     }
     let package = model.program.as_ref().ok_or(RunError::Layout)?;
     let inner = Job { recipe: &recipe, model: &model, plan: &plan, inputs: &inputs, ..*job };
-    let mut report = package::run(&inner, package, progress, cancel)?;
+    // Upstream quantizes weights before their program becomes one of fp16.
+    let mut report = package::of(&inner, package, true, progress, cancel)?;
     report.chosen = job.recipe.target.is_none().then_some(set);
+    report.activations = activations;
     Ok(report)
 }
 

@@ -14,6 +14,7 @@ pub mod outcome;
 mod package;
 pub mod parts;
 pub mod report;
+pub mod statics;
 mod work;
 mod write;
 
@@ -42,6 +43,7 @@ use crate::plan::{self, Fitted, Outcome, Plan, size};
 use crate::quant::QuantError;
 use crate::quant::palette::PaletteError;
 use crate::recipe::Recipe;
+use crate::scheme::{Affine, WeightScheme};
 pub use crate::values::BATCH;
 use crate::values::{self, Values};
 pub(crate) use batch::batches;
@@ -136,6 +138,21 @@ pub enum RunError {
     /// An export holds what is not converted.
     #[error("{0}")]
     Convert(crate::convert::ConvertError),
+    /// Activations are to be quantized, and the recipe names no samples.
+    #[error("quantized activations need samples, and the recipe names none")]
+    NoSamples,
+    /// No operation of an export is one whose activations could be quantized.
+    #[error(
+        "no rule with `activations` is about an operation of the export whose values can become codes: `bitmill explain \
+         activations` lists these, as they are before `run_decompositions`"
+    )]
+    NoActivations,
+    /// Samples cannot be used.
+    #[error(transparent)]
+    Samples(crate::pt2e::SampleError),
+    /// An export cannot be run on the samples.
+    #[error("{0}")]
+    Calibrate(String),
     /// A constant of a converted program cannot be made.
     #[error("a constant cannot be written: {0}")]
     Constant(String),
@@ -196,6 +213,10 @@ pub fn run(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Re
         (None, OutputFormat::MlPackage) if let Some(export) = &job.model.export => {
             export::run(job, export, progress, cancel)
         }
+        (None, _) if job.model.export.is_some() && statics::is_static(job.recipe) => Err(RunError::Format(
+            "quantized activations are written in packages only: name an output that ends in `.mlpackage`, or quantize \
+             the weights only",
+        )),
         (None, OutputFormat::MlPackage) => Err(RunError::Format(
             "a checkpoint holds no program, so no Core ML package can be made of it: convert the model with coremltools \
              first, and quantize the package",
@@ -278,6 +299,7 @@ fn report(
         written,
         elapsed: begun.elapsed(),
         chosen: None,
+        activations: None,
     }
 }
 
@@ -310,7 +332,7 @@ fn pass<'l>(
         let mut tensors = Vec::new();
         match fitted {
             None => writers.copy(job, data, item)?,
-            Some(fitted) => match change(job, data, *index, fitted, cancel)? {
+            Some(fitted) => match change(job, data, *index, fitted, (false, cancel))? {
                 Ok((mut made, report)) => {
                     // Once a weight must stay, the pass is only about finding others like it.
                     if keep.lock().unwrap_or_else(|e| e.into_inner()).is_empty() {
@@ -385,14 +407,15 @@ fn beyond_fp16(recipe: &Recipe, model: &Model, data: &ModelData, index: usize) -
     })
 }
 
-/// Quantizes one weight. The inner error is why it must stay as it is.
+/// Quantizes one weight; `exact` where the codes of integers are those of its values as they are, whatever the precision
+/// in which their scales are written. The inner error is why it must stay as it is.
 #[allow(clippy::type_complexity)]
 fn change(
     job: &Job,
     data: &ModelData,
     index: usize,
     fitted: &Fitted,
-    cancel: &AtomicBool,
+    (exact, cancel): (bool, &AtomicBool),
 ) -> Result<Result<(Made, WeightReport), Fact>, RunError> {
     let begun = Instant::now();
     let before = job.model.weights[index].bytes;
@@ -402,14 +425,22 @@ fn change(
         return Ok(Err(Fact::BeyondFp16(beyond)));
     }
     let weight = &*weight;
-    let made = match work::make(weight, &values, fitted, job.format, cancel) {
+    let decision = &job.plan.decisions[index];
+    let rule = decision.rule.unwrap_or(0);
+    let scheme = job.recipe.rules.get(rule).and_then(|r| r.scheme.as_ref());
+    let has_scale = |affine: &Affine| affine.scale.is_some();
+    let made = match scheme.map(|scheme| &scheme.weights) {
+        Some(WeightScheme::Affine(affine)) if exact && !has_scale(affine) => {
+            let values = values::read(data, job.model, &job.model.weights[index])?;
+            work::make_exact(weight, &values, fitted, job.format, cancel)
+        }
+        _ => work::make(weight, &values, fitted, job.format, cancel),
+    };
+    let made = match made {
         Ok(made) => made,
         Err(work::Stop::Keep(fact)) => return Ok(Err(fact)),
         Err(work::Stop::Error(error)) => return Err(error),
     };
-    let decision = &job.plan.decisions[index];
-    let rule = decision.rule.unwrap_or(0);
-    let scheme = job.recipe.rules.get(rule).and_then(|r| r.scheme.as_ref());
     let report = WeightReport {
         name: weight.name.clone(),
         rule,

@@ -7,8 +7,7 @@ use crate::check::needs;
 use crate::coreml::target::Platform;
 use crate::model::Model;
 use crate::recipe::Recipe;
-use crate::words::count;
-use crate::words::{percent, size};
+use crate::words::{count, counted, percent, size};
 
 /// What a run did, in a line: `31 weights changed, 18 tensors copied: 1.87 MB to 567 kB, 30.3 %; 4.82 bits/weight,
 /// 30.6 dB`.
@@ -28,6 +27,22 @@ pub fn summary(report: &Report) -> String {
         line += &format!("; {:.2} bits/weight, {}", total.bits(), decibels(total.error.sqnr()));
     }
     line
+}
+
+/// What it did to activations, where they are quantized: `activations: codes at 21 places, with 21 ranges from 128
+/// samples`.
+pub fn activations(report: &Report) -> Option<String> {
+    let activations = report.activations?;
+    let samples = counted(usize::try_from(activations.samples).unwrap_or(usize::MAX), "sample", "samples");
+    let batches = match activations.batches as u64 == activations.samples {
+        true => String::new(),
+        false => format!(" in {}", counted(activations.batches, "batch", "batches")),
+    };
+    Some(format!(
+        "activations: codes at {}, with {} from {samples}{batches}",
+        count(activations.places, "place"),
+        count(activations.ranges, "range")
+    ))
 }
 
 /// What it wrote, and how long it took.

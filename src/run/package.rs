@@ -42,10 +42,24 @@ pub fn run(
     progress: &dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<Report, RunError> {
+    of(job, package, false, progress, cancel)
+}
+
+/// As [`run`]; `exact` as [`super::change`] has it.
+///
+/// # Errors
+/// As [`super::run`].
+pub fn of(
+    job: &Job,
+    package: &PackageModel,
+    exact: bool,
+    progress: &dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<Report, RunError> {
     let begun = Instant::now();
     let mut kept: Vec<(usize, Fact)> = Vec::new();
     loop {
-        let work = Work::new(job, package, &kept, cancel)?;
+        let work = Work { exact, ..Work::new(job, package, &kept, cancel)? };
         match work.pass(progress, cancel)? {
             Ok(written) => {
                 let stored = |index: usize| work.stored(index);
@@ -77,6 +91,8 @@ type Outcomes = Vec<(usize, Result<(Vec<Bytes>, WeightReport), Fact>)>;
 struct Work<'a> {
     job: &'a Job<'a>,
     package: &'a PackageModel,
+    /// Whether codes are those of the values as they are, whatever the precision of their scales.
+    exact: bool,
     /// The model's message, in the precision asked for; not yet edited.
     message: Kept<Message>,
     edits: Edits,
@@ -147,7 +163,7 @@ impl<'a> Work<'a> {
             floats = precision::floats(&message);
         }
         let layout = rewrite(&mut message.clone(), &edits, &Immediates::new())?;
-        Ok(Work { job, package, message, edits, layout, fitted, floats })
+        Ok(Work { job, package, exact: false, message, edits, layout, fitted, floats })
     }
 
     /// Makes and writes everything. The inner error names the weights that must stay as they are.
@@ -283,7 +299,7 @@ impl<'a> Work<'a> {
             }
             self.package.check_unchanged(index)?;
             let weight = &self.job.model.weights[index];
-            let outcome = match super::change(self.job, data, index, self.fitted[&index], cancel)? {
+            let outcome = match super::change(self.job, data, index, self.fitted[&index], (self.exact, cancel))? {
                 Ok((mut made, report)) => {
                     let tensors = self.edits.chains[&index].data().map(|data| Ok(made.data(data)?.into()));
                     let kernel = |source| RunError::Kernel { weight: weight.name.clone(), source };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::parts::OutputFormat;
+use super::statics::Activations;
 use crate::check::{Fact, Facts, rule::WeightError};
 use crate::graph::function::Opset;
 
@@ -35,6 +36,8 @@ pub struct Report {
     pub elapsed: Duration,
     /// The operator set that an export was written in, where the recipe names no target.
     pub chosen: Option<Opset>,
+    /// What was done to activations, where they are quantized.
+    pub activations: Option<Activations>,
 }
 
 /// What was done with one weight.

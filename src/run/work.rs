@@ -13,7 +13,7 @@ use crate::check::Fact;
 use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::formats::fp8;
-use crate::lower::{Data, Holds};
+use crate::lower::{Data, Holds, precision};
 use crate::model::Weight;
 use crate::plan::fit::{Fitted, storage_bits};
 use crate::quant::affine::{self, AffineSpec, Quantized};
@@ -21,7 +21,7 @@ use crate::quant::element::{self, Element};
 use crate::quant::palette::{self, EntryType, PaletteError, PaletteSpec, PaletteVector, Palettized};
 use crate::quant::power::{self, Power};
 use crate::quant::{QuantError, pack, prune};
-use crate::scheme::{Arithmetic, FloatType, Sparsity};
+use crate::scheme::{Arithmetic, FloatType, ScaleSearch, Sparsity};
 use crate::values::{Values, with_values};
 
 /// What was made of a weight.
@@ -67,6 +67,8 @@ impl From<RunError> for Stop {
 struct Task<'a, T> {
     weight: &'a Weight,
     values: &'a [T],
+    /// The least scale of integers, where another one holds than that of the weight's type.
+    least: Option<f32>,
     cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -89,7 +91,7 @@ enum Decoded<T> {
 /// If cancelled, or the kernel refuses.
 pub fn survivors(weight: &Weight, values: &Values, sparse: Sparsity, cancel: &AtomicBool) -> Result<usize, RunError> {
     let cancelled = &|| cancel.load(Ordering::Relaxed);
-    let mask = with_values!(values, |values| Task { weight, values, cancelled }.mask(sparse))?;
+    let mask = with_values!(values, |values| Task { weight, values, least: None, cancelled }.mask(sparse))?;
     Ok(mask.present())
 }
 
@@ -105,7 +107,50 @@ pub fn make(
     cancel: &AtomicBool,
 ) -> Result<Made, Stop> {
     let cancelled = &|| cancel.load(Ordering::Relaxed);
-    with_values!(values, |values| Task { weight, values, cancelled }.make(fitted, format))
+    with_values!(values, |values| Task { weight, values, least: None, cancelled }.make(fitted, format))
+}
+
+/// Quantizes a weight as PyTorch's tools do it before a program becomes one of fp16: codes of integers are those of the
+/// values as they are with scales of binary32, which are rounded to the type that is written after that, and no scale is
+/// below the machine epsilon. Everything that is not plain integers in torchao's arithmetic is made as by [`make`], in
+/// the precision of the weight.
+///
+/// # Errors
+/// Why nothing was made.
+pub fn make_exact(
+    weight: &Weight,
+    values: &Values,
+    fitted: &Fitted,
+    format: OutputFormat,
+    cancel: &AtomicBool,
+) -> Result<Made, Stop> {
+    let cancelled = &|| cancel.load(Ordering::Relaxed);
+    match (values, fitted) {
+        (
+            Values::F32(values),
+            Fitted::Affine { arithmetic: Arithmetic::Torchao, by: ScaleSearch::MinMax, sparse: None, scale, .. },
+        ) => {
+            let mut wide = fitted.clone();
+            if let Fitted::Affine { scale, .. } = &mut wide {
+                *scale = FloatType::Fp32;
+            }
+            let task = Task { weight, values: &values[..], least: Some(f32::EPSILON), cancelled };
+            let mut made = task.make(&wide, format)?;
+            if let (Kind::Affine(quantized), FloatType::Fp16, true) =
+                (&mut made.kind, *scale, format != OutputFormat::Dequantized)
+            {
+                quantized.scale_type = FloatType::Fp16;
+                quantized.scales.iter_mut().for_each(|scale| *scale = cast(*scale, FloatType::Fp16));
+                made.error = quantized.power(&values[..]).map_err(|error| task.refused(error))?;
+            }
+            Ok(made)
+        }
+        (Values::F32(wide), _) if weight.dtype == DType::F16 => {
+            let narrow: Vec<f16> = wide.par_iter().map(|value| precision::halved(*value)).collect();
+            make(weight, &Values::F16(narrow.into()), fitted, format, cancel)
+        }
+        _ => make(weight, values, fitted, format, cancel),
+    }
 }
 
 impl<T: Element> Task<'_, T> {
@@ -191,7 +236,8 @@ impl<T: Element> Task<'_, T> {
         mask: Option<&prune::Mask>,
         format: OutputFormat,
     ) -> Result<Worked<T>, QuantError> {
-        let mut quantized = affine::quantize_unless(pruned, &self.weight.shape, block, spec, self.cancelled)?;
+        let mut quantized =
+            affine::quantize_above(pruned, &self.weight.shape, block, (spec, self.least), self.cancelled)?;
         if format == OutputFormat::Torchao {
             // Whatever made the codes: who loads this layout multiplies as torchao does, and the report is about
             // the values that come of it.

@@ -268,3 +268,21 @@ fn a_directory_that_may_not_be_written_to_is_told() {
     assert!(!ran.stderr.contains(".partial-"), "{}", ran.all());
     assert_eq!(std::fs::read_dir(&closed).unwrap().count(), 0);
 }
+
+/// What the README shows is what a run prints, but for the time.
+#[test]
+fn a_calibrated_run_is_as_the_readme_has_it() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let world = World::new();
+    let ran = world.run(&format!("run {root}/examples/digits-static.bitmill -o digits-static.mlpackage"));
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{}", ran.all());
+    let report = ran.stdout.rsplit_once(" in ").unwrap().0;
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    assert!(readme.contains(report), "{report}");
+    let planned = world.run(&format!("plan {root}/examples/digits-static.bitmill"));
+    assert!(planned.stdout.contains("activations: codes at 13 places, with 12 ranges to be observed in the samples"));
+    // Weights alone would be half of what was asked for.
+    let weights = world.run(&format!("run {root}/examples/digits-static.bitmill -o weights.safetensors"));
+    assert_eq!(weights.status, Some(2), "{}", weights.all());
+    assert_eq!(world.files(), ["digits-static.mlpackage"]);
+}

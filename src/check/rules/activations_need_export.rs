@@ -12,11 +12,12 @@ pub const RULE: Rule = Rule {
     binds: Binds::Model,
     needs: Needs::Model,
     page: "
-To quantize activations, a model runs over samples while the ranges of its values are observed. bitmill does not run
-packages: a recipe that asks for it on one is refused, rather than obeyed in part.
+To quantize activations, a model runs over samples while the ranges of its values are observed. bitmill does that with
+exports of PyTorch (`.pt2`), whose operators it knows as PyTorch's PT2E knows them, and not with packages: a recipe that
+asks for it on one is refused, rather than obeyed in part.
 
-Quantize activations in PyTorch (ExecuTorch's `CoreMLQuantizer`) and convert the model then, or quantize the weights of the package only. coremltools calibrates packages with
-`linear_quantize_activations`, on macOS only, since it has Core ML itself run them.
+Name the export as the `model`: what is written is a package. Or quantize the weights of the package only. coremltools
+calibrates packages with `linear_quantize_activations`, on macOS only, since it has Core ML itself run them.
 ",
     examples: &[Example::with_model(
         "program CoreML7\nfc.weight  linear  64x64  fp16\n",
@@ -36,7 +37,8 @@ fn check(context: &Context, report: &mut Report) {
         let finding = report.add(asked.place, "activations of a Core ML package are not calibrated");
         finding.label_if(recipe.model_place(), "a package");
         asked.label_uses(finding);
-        finding.help("quantize activations in PyTorch, before the conversion, or quantize the weights only");
+        finding
+            .help("name the export that the package was made of (`.pt2`) as the model, or quantize the weights only");
         finding.upstream("coremltools calibrates packages on macOS only, by running them");
         places::offer_without(finding, recipe, "quantize the weights only", asked.place);
     }

@@ -1,4 +1,4 @@
-//! A checkpoint has no graph in which activations could be observed, and an export is not run yet.
+//! A checkpoint has no graph in which activations could be observed.
 
 use crate::check::schemes::asked;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places};
@@ -15,8 +15,8 @@ pub const RULE: Rule = Rule {
 Activations are what flows between the operators of a model. To observe and quantize them the operators must be known,
 and a checkpoint (a `.safetensors` file, a directory with `config.json`) holds named tensors only.
 
-The graph is in the export of a model (`torch.export`), which bitmill reads and does not run yet. Quantize the weights only,
-or let ExecuTorch's `CoreMLQuantizer` quantize the export; a recipe for it can be checked without `model`.
+The graph is in the export of a model: `torch.export.save` writes a `.pt2`, which bitmill runs on the samples of
+`calibrate`. Name that as the `model`, or quantize the weights only.
 ",
     examples: &[Example::with_model(
         "layers.{0..3}.q_proj.weight  linear  64x64  fp16\n",
@@ -29,18 +29,14 @@ or let ExecuTorch's `CoreMLQuantizer` quantize the export; a recipe for it can b
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    let Some((model, _)) = context.model.filter(|(model, _)| !model.is_package()) else { return };
-    let (message, label) = match model.export {
-        Some(_) => ("activations of an exported program are not quantized yet: it would have to be run", "an export"),
-        None => ("the model is a checkpoint: it has no graph to observe activations in", "tensors alone"),
-    };
+    if context.model.is_none_or(|(model, _)| model.is_package() || model.export.is_some()) {
+        return;
+    }
     for asked in asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme)) {
-        let finding = report.add(asked.place, message);
-        finding.label_if(recipe.model_place(), label);
+        let finding = report.add(asked.place, "the model is a checkpoint: it has no graph to observe activations in");
+        finding.label_if(recipe.model_place(), "tensors alone");
         asked.label_uses(finding);
-        finding.help(
-            "quantize the weights only; activations are quantized in an export, by ExecuTorch's `CoreMLQuantizer`",
-        );
+        finding.help("quantize the weights only, or name an export of the model: `torch.export.save` writes a `.pt2`");
         places::offer_without(finding, recipe, "quantize the weights only", asked.place);
     }
 }

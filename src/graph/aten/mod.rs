@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use expr::{Expr, Range};
 pub use import::{ImportError, import};
 pub use module::{Module, ModuleId, Source};
-pub use operator::Operator;
+pub use operator::{OWN, Operator};
 pub use signature::{Input, InputRole, Output, OutputRole};
 pub use types::{Dim, TensorType, ValueType};
 
@@ -238,6 +238,23 @@ impl Argument {
         match self {
             Argument::Value(id) => Some(*id),
             _ => None,
+        }
+    }
+
+    /// Puts other values in the place of those that it names, those of graphs that it holds left out.
+    pub fn map_values(&mut self, map: &dyn Fn(ValueId) -> ValueId) {
+        match self {
+            Argument::Value(id) => *id = map(*id),
+            Argument::Values(ids) => ids.iter_mut().for_each(|id| *id = map(*id)),
+            Argument::OptionalValues(ids) => ids.iter_mut().flatten().for_each(|id| *id = map(*id)),
+            Argument::NestedValues(lists) => lists.iter_mut().flatten().for_each(|id| *id = map(*id)),
+            Argument::Sizes(sizes) => sizes.iter_mut().for_each(|size| {
+                if let Size::Value(id) = size {
+                    *id = map(*id);
+                }
+            }),
+            Argument::Map(entries) => entries.iter_mut().for_each(|(_, argument)| argument.map_values(map)),
+            _ => {}
         }
     }
 

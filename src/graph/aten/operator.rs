@@ -4,6 +4,10 @@ use std::fmt;
 
 use crate::graph::Name;
 
+/// The namespace of the operators that this program adds to graphs: `observe`, a place to look at a value, and
+/// `quantize`, a value made codes and values again.
+pub const OWN: &str = "bitmill";
+
 /// An operator: `aten::conv2d.default`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Operator {

@@ -1,0 +1,253 @@
+//! Quantized activations of an export: which rule is about which operation, ranges from the recipe's samples, and the
+//! program with quantizers in it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use super::export::Archived;
+use super::{Job, OutputFormat, Progress, RunError, work};
+use crate::exec::Tensor;
+use crate::graph::Name;
+use crate::graph::aten::{Definition, Graph, Node, Program, ValueId};
+use crate::graph::function::Opset;
+use crate::kind::Kind;
+use crate::model::Model;
+use crate::model::export::ExportModel;
+use crate::plan::{Outcome, Plan};
+use crate::pt2e::{
+    Averaging, CalibrateError, Calibration, Passes, PrepareError, Prepared, SampleError, Samples, Sites, Spec, Twice,
+    dimensions, insert, sites,
+};
+use crate::recipe::{Observer, Recipe, Rule};
+use crate::scheme::{ActivationScheme, Mapping, Scheme, WeightScheme};
+use crate::values::Values;
+use crate::words::count;
+
+/// What was done to activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Activations {
+    /// Places where values become codes.
+    pub places: usize,
+    /// Ranges that were observed.
+    pub ranges: usize,
+    /// Samples that were run.
+    pub samples: u64,
+    /// Batches that these made.
+    pub batches: usize,
+}
+
+/// Whether a recipe quantizes activations.
+pub fn is_static(recipe: &Recipe) -> bool {
+    recipe.rules.iter().any(|rule| rule.scheme.as_ref().is_some_and(|scheme| spec(scheme).is_some()))
+}
+
+/// How a scheme makes codes of values.
+fn spec(scheme: &Scheme) -> Option<Spec> {
+    let Some(ActivationScheme::Static { signed, mapping, .. }) = scheme.activations else { return None };
+    let of_weights = match &scheme.weights {
+        WeightScheme::Affine(affine) => affine.mapping,
+        _ => Mapping::Symmetric,
+    };
+    Some(Spec { signed, symmetric: mapping.unwrap_or(of_weights) != Mapping::Asymmetric })
+}
+
+/// What a plan tells of activations, where they are to be quantized: `activations: codes at 21 places, with 21 ranges to
+/// be observed`.
+pub fn planned(recipe: &Recipe, model: &Model, plan: &Plan) -> Option<String> {
+    let export = model.export.as_ref().filter(|_| is_static(recipe))?;
+    let program = export.programs.first()?;
+    let sites = quantizers(program, export, recipe, plan, Twice::Never);
+    let (places, ranges) = (count(sites.all.len(), "place"), count(sites.groups.len(), "range"));
+    Some(format!("activations: codes at {places}, with {ranges} to be observed in the samples"))
+}
+
+/// The samples that a recipe names, before anything else is done with them.
+///
+/// # Errors
+/// If it names none.
+pub fn samples_path(recipe: &Recipe) -> Result<PathBuf, RunError> {
+    let path = recipe.calibrate.as_ref().and_then(|calibrate| calibrate.path.as_ref());
+    path.map(|path| recipe.path(path)).ok_or(RunError::NoSamples)
+}
+
+/// Where values become codes, by the rules of a recipe.
+pub fn quantizers(program: &Program, export: &ExportModel, recipe: &Recipe, plan: &Plan, twice: Twice) -> Sites {
+    let deciding = Deciding { program, export, recipe, plan, stored: stored(program) };
+    // The last rule that matches decides: the most particular ones are looked at first, as upstream goes from names over
+    // types to the rest. What stays in float whatever its rule says comes last.
+    let specs = recipe.rules.iter().rev().map(|rule| rule.scheme.as_ref().and_then(spec)).chain([None]).collect();
+    sites(program, &Passes { specs, of: &|index| deciding.pass(index) }, twice)
+}
+
+/// The dotted names of the tensors that values of a program are.
+fn stored(program: &Program) -> HashMap<ValueId, &Name> {
+    let stored = program.inputs.iter().filter_map(|input| Some((input.value?, input.role.stored()?)));
+    stored.collect()
+}
+
+struct Deciding<'a> {
+    program: &'a Program,
+    export: &'a ExportModel,
+    recipe: &'a Recipe,
+    plan: &'a Plan,
+    stored: HashMap<ValueId, &'a Name>,
+}
+
+impl Deciding<'_> {
+    /// The pass of an operation: that of the rule that decides about its weight, or about itself where it has none.
+    fn pass(&self, index: usize) -> Option<usize> {
+        let graph = &self.program.graph;
+        let node = &graph.nodes[index];
+        if let Some(weight) = weight(graph, node).and_then(|value| self.stored.get(&value)) {
+            let at = self.export.names.get(&(0, weight.to_string()))?;
+            let decision = self.plan.decisions.get(*at)?;
+            return match (&decision.outcome, decision.rule) {
+                (Outcome::Change(_), Some(rule)) => Some(self.pass_of(rule)),
+                (_, Some(rule)) if self.is_kept(rule) => Some(self.pass_of(rule)),
+                (_, Some(_)) => Some(self.recipe.rules.len()),
+                (_, None) => None,
+            };
+        }
+        let Some(kind) = kind(graph, node) else {
+            // A function goes with the operator before it.
+            let taken = node.arguments.first().and_then(|(_, argument)| argument.value())?;
+            return match graph.value(taken)?.definition {
+                Definition::Node(before) => {
+                    let before = before as usize;
+                    kind_is_binary(graph, &graph.nodes[before]).then(|| self.pass(before)).flatten()
+                }
+                Definition::Input(_) => None,
+            };
+        };
+        let module = node.module().and_then(|id| self.program.modules.get(id.0 as usize));
+        let module = module.map_or("", |module| &*module.path);
+        let matches = |rule: &Rule| rule.selector.matches_operation(kind, module, &node.name);
+        self.recipe.rules.iter().rposition(matches).map(|rule| self.pass_of(rule))
+    }
+
+    fn pass_of(&self, rule: usize) -> usize {
+        self.recipe.rules.len() - 1 - rule
+    }
+
+    fn is_kept(&self, rule: usize) -> bool {
+        let scheme = self.recipe.rules.get(rule).and_then(|rule| rule.scheme.as_ref());
+        scheme.is_some_and(|scheme| scheme.weights == WeightScheme::Keep)
+    }
+}
+
+/// What an operation multiplies with, where that is a parameter of its schema.
+fn weight(graph: &Graph, node: &Node) -> Option<ValueId> {
+    let is_weighted = node.operator.is_aten("linear") || dimensions(graph, node).is_some();
+    node.argument("weight").filter(|_| is_weighted)?.value()
+}
+
+/// What an operation is to the selectors of a recipe, where it can be quantized without a weight of its own.
+fn kind(graph: &Graph, node: &Node) -> Option<Kind> {
+    let name = &*node.operator.name;
+    if &*node.operator.namespace != "aten" {
+        return None;
+    }
+    if let Some(along) = dimensions(graph, node) {
+        return Some([Kind::Conv1d, Kind::Conv2d, Kind::Conv3d][along - 1]);
+    }
+    Some(match name {
+        "linear" => Kind::Linear,
+        "add" | "add_" => Kind::Add,
+        "mul" | "mul_" => Kind::Mul,
+        "matmul" => Kind::Matmul,
+        "flatten" => Kind::Flatten,
+        _ if name.contains("max_pool") => Kind::MaxPool,
+        _ if name.contains("avg_pool") || name == "mean" => Kind::AvgPool,
+        _ => return None,
+    })
+}
+
+fn kind_is_binary(graph: &Graph, node: &Node) -> bool {
+    matches!(kind(graph, node), Some(Kind::Add | Kind::Mul | Kind::Matmul))
+}
+
+/// The program of a job with quantizers in it, their ranges learnt from the samples.
+///
+/// # Errors
+/// If samples are missing or do not fit, or the program cannot be run on them.
+pub fn quantized(
+    job: &Job,
+    (program, export): (&Program, &ExportModel),
+    set: Opset,
+    (progress, cancel): (&dyn Progress, &AtomicBool),
+) -> Result<(Program, Activations), RunError> {
+    let (recipe, plan) = (job.recipe, job.plan);
+    let calibrate = recipe.calibrate.as_ref().ok_or(RunError::NoSamples)?;
+    let path = samples_path(recipe)?;
+    let tensors = Archived { export, program: 0 };
+    let sites = quantizers(program, export, recipe, plan, Twice::Never);
+    if sites.all.is_empty() {
+        return Err(RunError::NoActivations);
+    }
+    let weights = |name: &str, shape: &[usize], values: Vec<f32>| -> Result<Option<Vec<f32>>, RunError> {
+        let at = export.names.get(&(0, name.to_owned())).filter(|_| !calibrate.observe_float);
+        let Some((weight, decision)) = at.and_then(|at| Some((job.model.weights.get(*at)?, plan.decisions.get(*at)?)))
+        else {
+            return Ok(None);
+        };
+        let Outcome::Change(fitted) = &decision.outcome else { return Ok(None) };
+        if weight.shape != shape {
+            return Ok(None);
+        }
+        match work::make_exact(weight, &Values::F32(values.into()), fitted, OutputFormat::Dequantized, cancel) {
+            Ok(mut made) => Ok(Some(floats(&made.decoded()))),
+            Err(work::Stop::Keep(_)) => Ok(None),
+            Err(work::Stop::Error(error)) => Err(error),
+        }
+    };
+    let prepared = Prepared::new(program, &tensors, set, &sites, &weights)?;
+    let samples = Samples::open(&path, &prepared.inputs, calibrate.samples.map(|samples| samples.value))?;
+    let averaging = match calibrate.observer.map(|observer| observer.value) {
+        Some(Observer::MinMax) => Averaging::None,
+        _ => calibrate.averaging.map_or(Averaging::default(), |share| Averaging::Moving(share.value as f32)),
+    };
+    let calibration = Calibration { averaging, in_float: calibrate.observe_float };
+    let batch = |number: usize| -> Result<Vec<(Name, Tensor)>, RunError> { Ok(samples.batch(number)?) };
+    let bytes = samples.bytes();
+    progress.begin(bytes);
+    let each = bytes / samples.batches().max(1) as u64;
+    let done = |number: usize| progress.done(&format!("sample {number} of {}", samples.batches()), each);
+    let calibrated = prepared.calibrate(calibration, (samples.batches(), &batch), (&done, cancel))?;
+    let activations = Activations {
+        places: sites.all.iter().filter(|site| calibrated.parameters[site.group].is_some()).count(),
+        ranges: calibrated.parameters.iter().flatten().count(),
+        samples: samples.count(),
+        batches: samples.batches(),
+    };
+    Ok((insert(program, &sites, &calibrated.parameters), activations))
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect()
+}
+
+impl From<PrepareError> for RunError {
+    fn from(error: PrepareError) -> RunError {
+        match error {
+            PrepareError::Convert(error) => RunError::Convert(error),
+            PrepareError::Constant(why) => RunError::Constant(why),
+            PrepareError::Run(_) => RunError::Calibrate(error.to_string()),
+        }
+    }
+}
+
+impl From<CalibrateError> for RunError {
+    fn from(error: CalibrateError) -> RunError {
+        match error {
+            CalibrateError::Cancelled => RunError::Cancelled,
+            other => RunError::Calibrate(other.to_string()),
+        }
+    }
+}
+
+impl From<SampleError> for RunError {
+    fn from(error: SampleError) -> RunError {
+        RunError::Samples(error)
+    }
+}
