@@ -216,7 +216,7 @@ impl<'a> Report<'a> {
     pub fn into_findings(mut self) -> Vec<Finding> {
         if let (Some(place), more) = (self.beyond, self.more) {
             let severity = self.findings.iter().map(|finding| finding.severity).max().unwrap_or(self.rule.severity);
-            let message = format!("the same is found {more} times more from here on, which are not listed");
+            let message = format!("the same is found {more} times more from here on; those are not shown");
             let rest = Finding { severity, message, place, ..self.findings[0].clone() };
             self.findings.push(Finding {
                 here: None,

@@ -170,9 +170,11 @@ fn log_softmax(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
 
 fn glu(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = float(b, args)?;
-    let axis = x.axis(args.int("dim", -1)?)? as i64;
+    let axis = x.axis(args.int("dim", -1)?)?;
+    let half = x.size(axis).ok_or("it halves a dimension whose size is known only when the program runs")? / 2;
+    let sizes = Param::Ints(vec![half, half]);
     let halves =
-        b.emit("split", vec![("x", Param::Value(&x)), ("num_splits", Param::Int(2)), ("axis", Param::Int(axis))])?;
+        b.emit("split", vec![("x", Param::Value(&x)), ("split_sizes", sizes), ("axis", Param::Int(axis as i64))])?;
     let [value, gate] = &halves[..] else { return Err("it cannot be halved".to_owned()) };
     let gate = unary(b, "sigmoid", gate)?;
     Ok(vec![arithmetic(b, "mul", value, &gate)?])

@@ -3,6 +3,7 @@
 use super::activation::clip;
 use super::args::{Args, Number};
 use super::builder::{Builder, One, Param, Value, Values};
+use super::compound::truncated;
 use super::table::{Entry, entry};
 use crate::graph::ElementType;
 
@@ -189,7 +190,11 @@ fn div(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let kind = match args.text("rounding_mode") {
         None => "real_div",
         Some("floor") => "floor_div",
-        Some(_) => return Err("its argument `rounding_mode` can only be `floor`".to_owned()),
+        Some("trunc") if x.element() == ElementType::Fp32 => {
+            let quotient = arithmetic(b, "real_div", &x, &y)?;
+            return Ok(vec![truncated(b, &quotient)?]);
+        }
+        Some(mode) => return Err(format!("its argument `rounding_mode` is {mode}, which is not converted here")),
     };
     if kind == "real_div" && x.element() != ElementType::Fp32 {
         return Err("it divides integers, which is not converted".to_owned());

@@ -2,6 +2,7 @@
 
 use super::args::Args;
 use super::builder::{Builder, One, Param, Value, Values};
+use super::compound::product_of_vectors;
 use super::conv;
 use super::elementwise::{arithmetic, scaled};
 use super::table::{Entry, entry};
@@ -59,7 +60,7 @@ fn flipped(b: &Builder<'_>, y: &Value) -> Option<Value> {
 fn product(b: &mut Builder<'_>, args: &Args<'_>, x: &str, y: &str) -> Values {
     let (x, y) = (b.tensor(args, x)?, b.tensor(args, y)?);
     if x.rank() < 2 || y.rank() < 2 {
-        return Err("it takes a vector, which is not converted".to_owned());
+        return Ok(vec![product_of_vectors(b, &x, &y)?]);
     }
     if let Some(weight) = flipped(b, &y) {
         return Ok(vec![b.op("linear", vec![("x", Param::Value(&x)), ("weight", Param::Value(&weight))])?]);

@@ -12,6 +12,7 @@ mod aliases;
 mod args;
 mod attention;
 mod builder;
+mod compound;
 mod constants;
 mod conv;
 mod create;

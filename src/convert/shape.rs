@@ -25,6 +25,9 @@ pub(super) static OPERATORS: &[Entry] = &[
     entry("numpy_T", SELF, flip_all),
     entry("mT", SELF, flip_matrix),
     entry("expand", &["self", "size", "implicit"], expand),
+    entry("broadcast_to", &["self", "size"], expand),
+    entry("movedim", &["self", "source", "destination"], move_dimensions),
+    entry("tile", &["self", "dims"], repeat),
     entry("expand_as", &["self", "other"], expand),
     entry("repeat", &["self", "repeats"], repeat),
     entry("cat", &["tensors", "dim"], cat),
@@ -142,6 +145,21 @@ fn permute(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     Ok(vec![transposed(b, &x, order)?])
 }
 
+/// Dimensions that are named go where they are told, the others keep their order.
+fn move_dimensions(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    let x = b.tensor(args, "self")?;
+    let axes = |name: &str| args.ints(name)?.into_iter().map(|axis| x.axis(axis)).collect::<Result<Vec<_>, _>>();
+    let (from, to) = (axes("source")?, axes("destination")?);
+    let mut order: Vec<Option<usize>> = vec![None; x.rank()];
+    for (from, to) in from.iter().zip(&to) {
+        order[*to] = Some(*from);
+    }
+    let mut others = (0..x.rank()).filter(|axis| !from.contains(axis));
+    let order: Option<Vec<usize>> = order.into_iter().map(|axis| axis.or_else(|| others.next())).collect();
+    let order = order.filter(|_| from.len() == to.len()).ok_or("its arguments do not name dimensions once")?;
+    Ok(vec![transposed(b, &x, order)?])
+}
+
 fn flip_matrix(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = b.tensor(args, "self")?;
     let mut order: Vec<usize> = (0..x.rank()).collect();
@@ -190,7 +208,12 @@ fn tiled(b: &mut Builder<'_>, x: &Value, repeats: Vec<i64>) -> One {
 
 fn repeat(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = b.tensor(args, "self")?;
-    let repeats = args.ints("repeats")?;
+    let mut repeats = args.ints(if args.has("dims") { "dims" } else { "repeats" })?;
+    if args.has("dims") {
+        // `tile` leaves the first dimensions as they are where numbers for them lack.
+        let lacking = x.rank().saturating_sub(repeats.len());
+        repeats.splice(0..0, std::iter::repeat_n(1, lacking));
+    }
     let more = repeats.len().checked_sub(x.rank()).ok_or("its argument `repeats` has too few numbers")?;
     let x = match more {
         0 => x,

@@ -153,7 +153,11 @@ fn unbind(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     }
     let parts = b.emit(
         "split",
-        vec![("x", Param::Value(&x)), ("num_splits", Param::Int(count)), ("axis", Param::Int(axis as i64))],
+        vec![
+            ("x", Param::Value(&x)),
+            ("split_sizes", Param::Ints(vec![1; usize::try_from(count).unwrap_or(0)])),
+            ("axis", Param::Int(axis as i64)),
+        ],
     )?;
     parts.iter().map(|part| squeezed(b, part)).collect()
 }
@@ -273,9 +277,29 @@ fn triangle(b: &mut Builder<'_>, args: &Args<'_>, lower: bool) -> Values {
     // The operator keeps whole triangles for negative numbers only, so the diagonals must be within them.
     let (below, above) = match (lower, diagonal) {
         (true, 0..) => (-1, diagonal),
-        (false, ..=0) => (-diagonal, -1),
-        _ => return Err("its argument `diagonal` leaves the main diagonal out, which is not converted".to_owned()),
+        (false, ..=0) => (diagonal.saturating_neg(), -1),
+        _ => return triangle_without_diagonal(b, &x, diagonal, lower),
     };
     let parameters = vec![("x", Param::Value(&x)), ("lower", Param::Int(below)), ("upper", Param::Int(above))];
     Ok(vec![b.op("band_part", parameters)?])
+}
+
+/// Larger matrices of truth values than masks have.
+const LARGEST_MASK: i64 = 1 << 24;
+
+/// What lies beside the main diagonal is chosen by a matrix of truth values. A difference from the other triangle would
+/// make NaN of infinities, of which masks are made.
+fn triangle_without_diagonal(b: &mut Builder<'_>, x: &Value, diagonal: i64, lower: bool) -> Values {
+    let sizes = x.rank().checked_sub(2).and_then(|first| Some((x.size(first)?, x.size(first + 1)?)));
+    let sizes = sizes.filter(|(rows, columns)| rows.checked_mul(*columns).is_some_and(|all| all <= LARGEST_MASK));
+    let (rows, columns) = sizes.ok_or("it leaves the main diagonal out of a matrix of no known size")?;
+    let is_kept = |row: i64, column: i64| match lower {
+        true => column - row <= diagonal,
+        false => column - row >= diagonal,
+    };
+    let bytes = (0..rows).flat_map(|row| (0..columns).map(move |column| u8::from(is_kept(row, column)))).collect();
+    let kept = b.literal("triangle", ElementType::Bool, &[rows, columns], bytes);
+    let zero = b.scalar(0.0, x.element())?;
+    let parameters = vec![("cond", Param::Value(&kept)), ("a", Param::Value(x)), ("b", Param::Value(&zero))];
+    Ok(vec![b.op("select", parameters)?])
 }

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use super::args::Args;
 use super::builder::{Builder, Values};
 use super::{
-    activation, attention, conv, create, elementwise, image, linear, normalization, pool, quantize, reduction, shape,
-    slices,
+    activation, attention, compound, conv, create, elementwise, image, linear, normalization, pool, quantize,
+    reduction, shape, slices,
 };
 use crate::graph::aten::{self, Argument, Node, OWN, Operator, ValueType};
 
@@ -37,10 +37,11 @@ pub(super) const fn entry(name: &'static str, arguments: &'static [&'static str]
 }
 
 /// The families, each of which is a file.
-pub(super) fn families() -> [&'static [Entry]; 13] {
+pub(super) fn families() -> [&'static [Entry]; 14] {
     [
         activation::OPERATORS,
         attention::OPERATORS,
+        compound::OPERATORS,
         conv::OPERATORS,
         create::OPERATORS,
         elementwise::OPERATORS,

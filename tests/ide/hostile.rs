@@ -75,6 +75,12 @@ fn ask_anywhere(text: &str, offset: usize) {
 }
 
 #[test]
+fn names_without_quotes_that_begin_with_long_characters() {
+    ask_anywhere("expect every linear(ä.head => keep\n", 22);
+    ask_anywhere("ä.head => keep\n", 4);
+}
+
+#[test]
 fn every_offset_of_a_whole_recipe() {
     // Those within a character too, and those behind the text.
     for offset in 0..TEXT.len() + 3 {

@@ -180,7 +180,9 @@ fn cursor(text: &str, tokens: &[Token], at: u32) -> Result<Cursor, Box<State>> {
     let is_closed = token.span.end == at && token.flaw != Some(Flaw::Unterminated);
     let is_inside = !(is_closed && token.span.end - token.span.start > 1);
     let is_open = matches!(token.flaw, Some(Flaw::Unterminated | Flaw::Unquoted));
-    let inner = || Span::new(token.span.start + 1, token.span.end.saturating_sub(u32::from(!is_open)).max(at));
+    // A name without quotes has none to leave out.
+    let opening = u32::from(token.flaw != Some(Flaw::Unquoted));
+    let inner = || Span::new(token.span.start + opening, token.span.end.saturating_sub(u32::from(!is_open)).max(at));
     // `per-`: a word that goes on, once the next letter is there.
     let word = behind.checked_sub(1).and_then(|at| tokens.get(at)).filter(|word| word.kind == TokenKind::Word);
     if let Some(word) =
