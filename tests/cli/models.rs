@@ -94,7 +94,8 @@ fn checkpoints_are_compared() {
 /// Nothing is written into a package that is read, and no package under a name that Core ML does not take.
 #[test]
 fn outputs_lie_beside_packages_and_are_called_so() {
-    let world = with_package("tiny-lm--int4-group32-asymmetric--iOS18").file("a.bitmill", "target iOS18\nall => keep\n");
+    let world =
+        with_package("tiny-lm--int4-group32-asymmetric--iOS18").file("a.bitmill", "target iOS18\nall => keep\n");
     for output in ["model.mlpackage/Data/out.mlpackage", "model.mlpackage/out.mlpackage"] {
         for line in
             [format!("run a.bitmill -m model.mlpackage -o {output}"), format!("decompress model.mlpackage -o {output}")]
