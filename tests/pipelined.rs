@@ -117,6 +117,12 @@ impl Case {
         ]
     }
 
+    /// Where an output of this name goes.
+    fn output(&self, at: &Path, name: &str) -> PathBuf {
+        let ending = if self.format == OutputFormat::MlPackage { "mlpackage" } else { "safetensors" };
+        at.join(name).with_extension(ending)
+    }
+
     fn run(&self, output: &Path, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
         let model = Model::open(&self.model).unwrap();
         let analysis = check::analyze(Path::new("a.bitmill"), self.recipe, &NoImports, Known::Model(&model));
@@ -163,7 +169,7 @@ fn in_pools_of_any_size_runs_end_with_the_same_bytes() {
     let cases = Case::all(at.path());
     within_minutes(|| {
         for (number, case) in cases.iter().enumerate() {
-            let first = at.path().join(format!("{number}-first"));
+            let first = case.output(at.path(), &format!("{number}-first"));
             let report = case.run(&first, &Quiet, &AtomicBool::new(false)).unwrap();
             assert_eq!(report.kept.len(), usize::from(case.recipe.contains("linear")), "NaN");
             let expected = files(&first);
@@ -172,7 +178,7 @@ fn in_pools_of_any_size_runs_end_with_the_same_bytes() {
                 pool.install(|| {
                     // Side by side, so that a thread that waits meets others that do.
                     (0..2).into_par_iter().for_each(|run| {
-                        let output = at.path().join(format!("{number}-{threads}-{run}"));
+                        let output = case.output(at.path(), &format!("{number}-{threads}-{run}"));
                         case.run(&output, &Quiet, &AtomicBool::new(false)).unwrap();
                         let found = files(&output);
                         assert_eq!(found.len(), expected.len(), "{}", case.recipe);
@@ -210,13 +216,15 @@ fn an_interrupted_run_leaves_nothing() {
         for done in 1..=4 {
             let cancel = AtomicBool::new(false);
             let progress = After { left: AtomicUsize::new(done), cancel: &cancel };
-            let result = case.run(&at.path().join("out"), &progress, &cancel);
+            let output = case.output(at.path(), "out");
+            let result = case.run(&output, &progress, &cancel);
             if cancel.into_inner() {
                 assert!(matches!(result, Err(RunError::Cancelled)), "{result:?} after {done} of {}", case.recipe);
                 assert_eq!(files(at.path()).len(), before);
             } else {
                 result.unwrap();
-                fs::remove_dir_all(at.path().join("out")).unwrap();
+                let remove = if output.is_dir() { fs::remove_dir_all } else { fs::remove_file };
+                remove(output).unwrap();
             }
         }
     }

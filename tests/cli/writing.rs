@@ -78,6 +78,7 @@ fn recipes_that_cannot_be_written_stay_as_they_were() {
         let ran = world.run(line);
         assert_eq!(ran.status, Some(3), "{}", ran.all());
         assert!(ran.stderr.contains("error: a.bitmill: cannot be written: it is write-protected"), "{}", ran.all());
+        assert!(ran.stderr.contains("help: let yourself write to it and to its directory"), "{}", ran.all());
         assert_eq!(world.read("a.bitmill"), text);
         assert_ne!(world.read("b.bitmill"), text);
     }
