@@ -180,7 +180,10 @@ fn cursor(text: &str, tokens: &[Token], at: u32) -> Result<Cursor, Box<State>> {
     let is_closed = token.span.end == at && token.flaw != Some(Flaw::Unterminated);
     let is_inside = !(is_closed && token.span.end - token.span.start > 1);
     let is_open = matches!(token.flaw, Some(Flaw::Unterminated | Flaw::Unquoted));
-    let inner = || Span::new(token.span.start + 1, token.span.end.saturating_sub(u32::from(!is_open)).max(at));
+    // What lacks its quote in front may begin with a character of several bytes.
+    let has_quote = text.as_bytes().get(token.span.start as usize).is_some_and(|byte| matches!(byte, b'"' | b'/'));
+    let begin = token.span.start + u32::from(has_quote || text.is_char_boundary(token.span.start as usize + 1));
+    let inner = || Span::new(begin, token.span.end.saturating_sub(u32::from(!is_open)).max(at));
     match token.kind {
         TokenKind::Comment => {
             let nothing = Cursor { span: between, in_text: false, before: behind };
