@@ -135,7 +135,8 @@ counts samples. A program that was exported for a batch takes as many samples at
 it was exported with; samples that fill no batch are left out. Tensors with numbers (`image.0`, `image.1`, …) are batches
 as they are.
 
-Names, shapes and types of all samples, and that all values are numbers, are checked before the first one runs.
+Names, shapes and types of the samples are checked with the recipe, and that all values are numbers before the first one
+runs.
 
 While samples run, weights are as they will be and every value is quantized with the range so far, as PT2E has it: so what
 comes later is observed as it will be. With `observe float` everything stays in float until all ranges are known. The

@@ -170,8 +170,6 @@ fn activations_of_an_export_are_checked() {
         linear => int8 per-channel, activations uint8\n";
     fs::write(directory.path().join("a.bitmill"), recipe).unwrap();
     insta::assert_snapshot!("activations", run(directory.path(), "check a.bitmill"));
-    let told = run(directory.path(), "run a.bitmill -o a.mlpackage");
-    assert!(told.contains("c.safetensors: cannot be read"), "{told}");
 }
 
 #[test]

@@ -240,6 +240,17 @@ fn interface(program: &aten::Program, name: &Name, ty: &aten::TensorType) -> Res
     Ok(Interface { name: name.clone(), element, dimensions })
 }
 
+/// What a program takes, as far as it can be converted: without converting it.
+pub fn interfaces(program: &aten::Program) -> Vec<Interface> {
+    let given = program.inputs.iter().filter(|input| matches!(input.role, InputRole::User));
+    let values = given.filter_map(|input| program.graph.value(input.value?));
+    let one = |value: &aten::Value| match &value.ty {
+        ValueType::Tensor(ty) => interface(program, &value.name, ty).ok(),
+        _ => None,
+    };
+    values.filter_map(one).collect()
+}
+
 /// Declares what the user gives; other inputs are constants, which are made where they are used.
 fn inputs(builder: &mut Builder<'_>, program: &aten::Program, refusals: &mut Vec<Refusal>) -> Vec<Interface> {
     let mut all = Vec::new();

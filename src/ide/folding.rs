@@ -95,10 +95,14 @@ pub fn selection_ranges(analysis: &Analysis, offset: usize) -> Vec<Span> {
         let (first, last) = (analysis.lines().span(lines.start), analysis.lines().span(lines.end.saturating_sub(1)));
         spans.push(first.to(last));
     }
-    // Within a string, what stands between its quotes.
+    // Within a string, what stands between its quotes, where it has both.
+    let is_closed = |span: Span| {
+        let text = analysis.text().get(span.range()).unwrap_or("");
+        ["\"", "/"].iter().any(|quote| text.len() >= 2 && text.starts_with(quote) && text.ends_with(quote))
+    };
     if let Some(token) =
         analysis.touched(offset).filter(|token| matches!(token.kind, TokenKind::Text | TokenKind::Regex))
-        && token.span.end - token.span.start >= 2
+        && is_closed(token.span)
     {
         let inner = Span::new(token.span.start + 1, token.span.end - 1);
         spans.extend(inner.touches(at).then_some(inner));

@@ -32,7 +32,7 @@ impl Model {
     /// layers.{0..3}.mlp.up_proj.weight            192x64  fp16
     /// ```
     ///
-    /// A listing that begins with `program`, an operator set and perhaps `fp32` describes a Core ML package. Further
+    /// A listing that begins with `export` describes an exported program of PyTorch. One that begins with `program`, an operator set and perhaps `fp32` describes a Core ML package. Further
     /// lines may then say what else there is to its program, and weights how it takes them:
     ///
     /// ```text
@@ -51,9 +51,14 @@ impl Model {
     pub fn listing(text: &str) -> Result<Model, String> {
         let mut rows: Vec<Row> = Vec::new();
         let mut program: Option<ProgramFacts> = None;
+        let mut format = ModelFormat::Listing;
         for (number, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or("").trim();
             if line.is_empty() {
+                continue;
+            }
+            if line == "export" {
+                format = ModelFormat::Export;
                 continue;
             }
             let why = move |what: String| format!("line {}: {what}", number + 1);
@@ -131,7 +136,7 @@ impl Model {
         }
         Ok(Model {
             path: PathBuf::from("listing"),
-            format: if program.is_some() { ModelFormat::MlPackage } else { ModelFormat::Listing },
+            format: if program.is_some() { ModelFormat::MlPackage } else { format },
             files: Vec::new(),
             architecture: None,
             weights,

@@ -66,6 +66,11 @@ impl Model {
         self.facts.is_some()
     }
 
+    /// Whether it is an exported program of PyTorch, or a listing that describes one.
+    pub fn is_export(&self) -> bool {
+        self.format == ModelFormat::Export
+    }
+
     /// Bytes of all tensors as they are stored.
     pub fn bytes(&self) -> u64 {
         total(self.weights.iter().map(|weight| weight.bytes))

@@ -39,36 +39,38 @@ pub fn annotate(program: &Program, passes: &Passes<'_>) -> Vec<Option<Annotation
 
 pub(super) struct Annotator<'v, 'a> {
     view: &'v View<'a>,
-    passes: &'v Passes<'v>,
+    specs: &'v [Option<Spec>],
+    /// The pass of each operation.
+    passes: Vec<Option<usize>>,
     all: Vec<Option<Annotation>>,
 }
 
 impl<'v, 'a> Annotator<'v, 'a> {
     pub(super) fn new(view: &'v View<'a>, passes: &'v Passes<'v>) -> Self {
-        Self { view, passes, all: vec![None; view.graph().nodes.len()] }
+        let count = view.graph().nodes.len();
+        let of = (0..count).map(|index| (passes.of)(index).filter(|pass| *pass < passes.specs.len())).collect();
+        Self { view, specs: &passes.specs, passes: of, all: vec![None; count] }
     }
 
     pub(super) fn run(mut self) -> Vec<Option<Annotation>> {
-        let patterns = patterns();
-        for (pass, spec) in self.passes.specs.iter().enumerate() {
-            for pattern in &patterns {
-                for index in 0..self.all.len() {
-                    if let Some(found) = pattern.fits(self.view, index) {
-                        self.matched(*pattern, found, pass, *spec);
-                    }
+        // What fits does not depend on what was said before, so each pattern is looked for once.
+        let mut matches: Vec<Vec<(Pattern, Match)>> = vec![Vec::new(); self.specs.len()];
+        for pattern in patterns() {
+            for (index, pass) in self.passes.iter().enumerate() {
+                if let Some((pass, found)) = pass.zip(pattern.fits(self.view, index)) {
+                    matches[pass].push((pattern, found));
                 }
             }
+        }
+        for (pass, (matches, spec)) in matches.into_iter().zip(self.specs).enumerate() {
+            matches.into_iter().for_each(|(pattern, found)| self.matched(pattern, found, pass, *spec));
         }
         self.all
     }
 
-    fn is_of(&self, index: usize, pass: usize) -> bool {
-        (self.passes.of)(index) == Some(pass)
-    }
-
     fn matched(&mut self, pattern: Pattern, found: Match, pass: usize, spec: Option<Spec>) {
         let index = found.operation;
-        if self.all[index].is_some() || !self.is_of(index, pass) {
+        if self.all[index].is_some() {
             return;
         }
         match pattern {
@@ -76,7 +78,7 @@ impl<'v, 'a> Annotator<'v, 'a> {
             Pattern::Binary { .. } => {
                 // Both are one: where the function is spoken for, or is not meant, the operator waits for its own turn.
                 let last = found.last;
-                if last.is_none_or(|last| self.all[last].is_none() && self.is_of(last, pass)) {
+                if last.is_none_or(|last| self.all[last].is_none() && self.passes[last] == Some(pass)) {
                     self.binary(found, spec);
                 }
             }

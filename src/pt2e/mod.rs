@@ -1,9 +1,9 @@
 //! Static quantization of exported programs, as PyTorch's PT2E does it with ExecuTorch's `CoreMLQuantizer`: which
 //! values become codes, with which ranges, and the program with quantizers in it.
 //!
-//! The steps are upstream's. [`annotate`] finds patterns of operators and says for each value that goes into or comes
-//! out of one how it becomes codes; [`sites`] tells where quantizers stand, and which of them share their ranges;
-//! [`insert`] puts them into the graph: as places to look at while samples run ([`calibrate`]), and as quantizers with
+//! The steps are upstream's. [`annotate()`] finds patterns of operators and says for each value that goes into or comes
+//! out of one how it becomes codes; [`sites()`] tells where quantizers stand, and which of them share their ranges;
+//! [`insert()`] puts them into the graph: as places to look at while samples run ([`calibrate()`]), and as quantizers with
 //! fixed parameters in the end. Programs are converted and run by others; of recipes nothing is known here: a
 //! [`Passes`] says which operations are to be treated how.
 //!

@@ -69,6 +69,18 @@ impl Samples {
     /// # Errors
     /// What does not fit, by name.
     pub fn open(path: &Path, inputs: &[Interface], limit: Option<u64>) -> Result<Samples, SampleError> {
+        let samples = Samples::described(path, inputs, limit)?;
+        for batch in 0..samples.batches {
+            samples.check(batch)?;
+        }
+        Ok(samples)
+    }
+
+    /// As [`Samples::open`], from the header of the file alone: values are not looked at.
+    ///
+    /// # Errors
+    /// What does not fit, by name.
+    pub fn described(path: &Path, inputs: &[Interface], limit: Option<u64>) -> Result<Samples, SampleError> {
         let reader = Reader::open(path)?;
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let mut read = Vec::with_capacity(inputs.len());
@@ -95,9 +107,6 @@ impl Samples {
         samples.inputs = read.into_iter().map(|(input, _)| input).collect();
         if samples.batches == 0 {
             return Err(samples.wrong(&first, "are fewer than the program takes at once".to_owned()));
-        }
-        for batch in 0..samples.batches {
-            samples.check(batch)?;
         }
         Ok(samples)
     }

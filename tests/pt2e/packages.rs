@@ -12,7 +12,7 @@ use half::f16;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
-use crate::{Golden, largest, tensor, unpack};
+use crate::{Golden, data, largest, tensor, unpack};
 
 const STATIC: &str = "calibrate \"samples.safetensors\"\nall => int8 per-channel symmetric, activations uint8\n";
 
@@ -263,4 +263,36 @@ fn weights_of_packages_are_those_of_upstream() {
         }
     }
     assert!(compared >= 4 * 8);
+}
+
+/// What `calibrate` says of samples and observers holds.
+#[test]
+fn options_of_calibration_hold() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models");
+    std::fs::copy(examples.join("digits-calibration.safetensors"), at.join("samples.safetensors")).unwrap();
+    let mut programs = Vec::new();
+    for options in [
+        "samples 5",
+        "samples 5  averaging 0.5",
+        "samples 5  observer min-max",
+        "samples 5  observe float",
+        "samples 5  observer min-max  observe float",
+        "observer min-max",
+    ] {
+        let recipe = format!(
+            "target iOS17\n{}",
+            STATIC.replacen(".safetensors\"", &format!(".safetensors\" {{ {options} }}"), 1)
+        );
+        let (fine, text) = run(at, &recipe, &data("pt2/digits-batched.pt2"), "out.mlpackage");
+        assert!(fine, "{text}");
+        // Two at once: the fifth fills no batch.
+        let told = if options.contains('5') { "from 5 samples in 2 batches" } else { "from 128 samples in 64 batches" };
+        assert!(text.contains(told), "{text}");
+        programs.push(std::fs::read(at.join("out.mlpackage/Data/com.apple.CoreML/model.mlmodel")).unwrap());
+    }
+    for (at, program) in programs.iter().enumerate() {
+        assert!(!programs[..at].contains(program), "{at}");
+    }
 }

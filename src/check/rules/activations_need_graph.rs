@@ -29,7 +29,7 @@ The graph is in the export of a model: `torch.export.save` writes a `.pt2`, whic
 
 fn check(context: &Context, report: &mut Report) {
     let recipe = context.recipe;
-    if context.model.is_none_or(|(model, _)| model.is_package() || model.export.is_some()) {
+    if context.model.is_none_or(|(model, _)| model.is_package() || model.is_export()) {
         return;
     }
     for asked in asked(recipe, Field::Activations, |_, scheme| places::is_static(scheme)) {

@@ -104,6 +104,7 @@ rules! {
     averaging_ignored,
     calibration_few,
     calibration_missing,
+    calibration_samples,
     calibration_unused,
     codes_narrow,
     compute_unit_target,
