@@ -261,7 +261,7 @@ fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -
 
 /// Whether a stored tensor is a part of a packed weight.
 fn is_part(name: &str, packed: &HashMap<String, PackedWeight>) -> bool {
-    name.rsplit_once(':').is_some_and(|(owner, _)| packed.contains_key(owner))
+    !packed.is_empty() && name.rsplit_once(':').is_some_and(|(owner, _)| packed.contains_key(owner))
 }
 
 fn read_packed(reader: &Reader, packed: &mut HashMap<String, PackedWeight>) -> Result<(), ModelError> {

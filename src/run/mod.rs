@@ -249,6 +249,11 @@ fn misnamed(model: &Model, format: OutputFormat, output: &Path) -> Option<&'stat
     }
 }
 
+/// The last chance to stop: what comes next puts an output in its place.
+fn refuse_cancelled(cancel: &AtomicBool) -> Result<(), RunError> {
+    if cancel.load(Ordering::Relaxed) { Err(RunError::Cancelled) } else { Ok(()) }
+}
+
 fn run_checkpoint(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
     let begun = Instant::now();
     let data = job.model.open_data()?;
@@ -260,6 +265,7 @@ fn run_checkpoint(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Re
         let writers = Writers::create(job, &layout)?;
         match pass(job, &data, &layout, &writers, progress, cancel)? {
             Pass::Done(weights) => {
+                refuse_cancelled(cancel)?;
                 let written = writers.commit()?;
                 let stored = |index: usize| job.model.weights[index].bytes;
                 return Ok(report(job, weights, &kept, stored, (written, begun)));

@@ -208,6 +208,7 @@ impl<'a> Work<'a> {
         let mut message = self.message.clone();
         rewrite(&mut message, &self.edits, &immediates)?;
         writer.keep_extras(&self.package.package)?;
+        super::refuse_cancelled(cancel)?;
         writer.commit(&message)?;
         let bytes = self.layout.blobs().last().map_or(0, |last| last.offset + 64 + last.bytes);
         Ok(Ok(Written { weights: reports, bytes }))

@@ -60,7 +60,8 @@ impl Header {
             return Err(error(0, fault));
         }
 
-        let mut json = Vec::new();
+        // So many bytes are there.
+        let mut json = Vec::with_capacity(declared as usize);
         file.take(declared).read_to_end(&mut json).map_err(io)?;
         if (json.len() as u64) < declared {
             return Err(error(0, Fault::HeaderBeyondFile { declared, present: json.len() as u64 }));
@@ -88,8 +89,9 @@ impl Header {
             byte: json::place_of(json, name, nth).map(|at| 8 + at as u64),
             fault,
         };
-        for entry in &entries {
-            check_tensor(entry).map_err(|fault| about(&entry.name, 0, fault))?;
+        let wrong = entries.par_iter().find_map_first(|entry| Some((entry, check_tensor(entry).err()?)));
+        if let Some((entry, fault)) = wrong {
+            return Err(about(&entry.name, 0, fault));
         }
 
         entries.par_sort_unstable_by(|a, b| natural_order(&a.name, &b.name));
