@@ -20,10 +20,13 @@ embeding or \"lm_head\" => int8 per-channel {
 expect size <= 35%
 ";
 
+/// What a client says that it can.
+type Capabilities = fn() -> Value;
+
 /// One ability of a client, and what must not come to clients that lack it.
 struct Ability {
     name: &'static str,
-    capabilities: fn() -> Value,
+    capabilities: Capabilities,
     /// Whether a message from the server needs the ability.
     needed_by: fn(&Value) -> bool,
 }
@@ -92,7 +95,7 @@ const ABILITIES: &[Ability] = &[
 ];
 
 /// Abilities of which clients that lack them take more, not less.
-const OTHERS: &[(&str, fn() -> Value)] = &[
+const OTHERS: &[(&str, Capabilities)] = &[
     ("asking for diagnostics", || json!({"textDocument": {"diagnostic": {}}})),
     ("folds of lines", || json!({"textDocument": {"foldingRange": {"lineFoldingOnly": true}}})),
     ("columns in bytes", || json!({"general": {"positionEncodings": ["utf-8"]}})),
