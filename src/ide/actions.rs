@@ -92,8 +92,12 @@ pub fn fix_all(world: &World, analysis: &Analysis, cancel: &Cancel) -> Result<Op
     let edits = line_edits(analysis.text(), &mended.text).into_iter();
     let edits: Vec<Edit> =
         edits.map(|edit| Edit { place: analysis.place(edit.span), text: edit.replacement }).collect();
+    let title = match mended.unfinished {
+        None => "apply all safe fixes".to_string(),
+        Some(why) => format!("apply all safe fixes ({})", why.words()),
+    };
     Ok((!edits.is_empty()).then(|| Action {
-        title: "apply all safe fixes".to_string(),
+        title,
         kind: ActionKind::FixAll,
         edits,
         is_preferred: false,
