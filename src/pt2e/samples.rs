@@ -196,7 +196,8 @@ fn of_input(reader: &Reader, input: &Interface, limit: usize) -> Result<(Input, 
         what,
     };
     let mut found = Input { name: input.name.clone(), element: input.element, batches: Vec::new() };
-    if let Some((index, info)) = tensors.iter().enumerate().find(|(_, info)| *info.name == *input.name) {
+    let find = |name: &str| reader.header().index_of(name).and_then(|index| Some((index, tensors.get(index)?)));
+    if let Some((index, info)) = find(&input.name) {
         fits(info, input, true).map_err(|what| wrong(info, what))?;
         let samples = info.shape.first().copied().unwrap_or(1).min(limit);
         let at_once = input.dimensions.first().map_or(1, |(size, _)| usize::try_from(*size).unwrap_or(1)).max(1);
@@ -211,18 +212,16 @@ fn of_input(reader: &Reader, input: &Interface, limit: usize) -> Result<(Input, 
     }
     let mut samples = 0;
     for number in 0.. {
-        let name = format!("{}.{number}", input.name);
-        let Some((index, info)) = tensors.iter().enumerate().find(|(_, info)| info.name == name) else { break };
+        let Some((index, info)) = find(&format!("{}.{number}", input.name)) else { break };
         fits(info, input, false).map_err(|what| wrong(info, what))?;
-        samples += info.shape.first().copied().unwrap_or(1);
-        if samples > limit {
-            samples -= info.shape.first().copied().unwrap_or(1);
+        let more = info.shape.first().copied().unwrap_or(1);
+        if more > limit - samples {
             break;
         }
+        samples += more;
         found.batches.push((index, 0, info.shape.clone()));
     }
-    if samples == 0 && found.batches.is_empty() && !tensors.iter().any(|info| info.name == format!("{}.0", input.name))
-    {
+    if found.batches.is_empty() && find(&format!("{}.0", input.name)).is_none() {
         let (path, found) = (reader.path().to_owned(), held(reader));
         return Err(SampleError::Missing { path, input: input.name.to_string(), found });
     }
@@ -254,6 +253,10 @@ fn fits(info: &TensorInfo, input: &Interface, of_samples: bool) -> Result<(), St
     };
     if info.shape.len() != input.dimensions.len() {
         return Err(shape());
+    }
+    // As many samples as a header may claim without a byte behind them.
+    if info.shape.contains(&0) {
+        return Err("are empty".to_owned());
     }
     for (at, (size, (_, range))) in info.shape.iter().zip(&input.dimensions).enumerate() {
         let is_any = at == 0 && of_samples;
