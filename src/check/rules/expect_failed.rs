@@ -24,7 +24,7 @@ pub const RULE: Rule = Rule {
 `expect` states what a recipe is meant to reach, so that a change of the recipe or of the model that breaks it is
 noticed. What the headers of the model tell is checked in the editor: `expect size <= 30%`, `expect bits <= 4.5`,
 `expect linear matches 112`, `expect \"lm_head\" => keep`, `expect every linear quantized`. `sqnr` is checked after a
-run, accuracy and perplexity after an evaluation.
+run, `accuracy drop` and `perplexity rise` by `bitmill eval`, which runs the model on test data.
 
 Sizes are those of all tensors as the output stores them: codes, scales, zero points, tables and masks. How many
 values `sparse-below` leaves only a run tells: before one, a size that could still fall is not judged.
