@@ -51,7 +51,7 @@ pub enum Command {
     Why(WhyArgs),
     /// Quantize a model as a recipe says
     Run(RunArgs),
-    /// Measure on test data what a recipe does to the answers of a model: accuracy, perplexity, signal to noise
+    /// Measure on test data what a recipe does to the answers of a model
     Eval(EvalArgs),
     /// Write a model with its compressed weights as plain ones
     Decompress(DecompressArgs),
