@@ -55,7 +55,7 @@ impl Labels {
             None => USUAL.into_iter().filter(|name| !is_input(name)).find_map(named),
         };
         if let Some(info) = found {
-            return stored(&reader, info, samples).map(Some);
+            return stored(&reader, info, (samples, task.samples.is_some())).map(Some);
         }
         if !task.next_token {
             return Ok(None);
@@ -134,7 +134,8 @@ fn missing(reader: &Reader, name: &str, is_input: impl Fn(&str) -> bool) -> Eval
     EvalError::Labels(format!("{path}: has no labels `{}`: beside the inputs it holds {others}", shown(name)))
 }
 
-fn stored(reader: &Reader, info: &TensorInfo, samples: u64) -> Result<Labels, EvalError> {
+/// Reads labels of all samples; of more where these are but the first of them.
+fn stored(reader: &Reader, info: &TensorInfo, (samples, is_part): (u64, bool)) -> Result<Labels, EvalError> {
     let wrong = |what: String| {
         EvalError::Labels(format!("{}: the labels `{}` {what}", reader.path().display(), shown(&info.name)))
     };
@@ -150,7 +151,7 @@ fn stored(reader: &Reader, info: &TensorInfo, samples: u64) -> Result<Labels, Ev
         _ => return Err(wrong(format!("are of {}, and labels are integers", info.dtype))),
     };
     let rows = info.shape.first().copied().unwrap_or(0);
-    if (rows as u64) < samples {
+    if (rows as u64) < samples || (rows as u64 > samples && !is_part) {
         let samples = count(usize::try_from(samples).unwrap_or(usize::MAX), "sample");
         return Err(wrong(format!("are of shape {:?}, and there are {samples}", info.shape)));
     }

@@ -129,6 +129,7 @@ fn what_does_not_fit_is_told() {
         .file("minus.safetensors", labelled(Dtype::I8, &[2], &[0xff, 3]))
         .file("ignored.safetensors", labelled(Dtype::I8, &[2], &[0x9c, 0x9c]))
         .file("few.safetensors", labelled(Dtype::U8, &[1], &[3]))
+        .file("many.safetensors", labelled(Dtype::U8, &[3], &[3, 4, 5]))
         .file("wide.safetensors", labelled(Dtype::U8, &[2, 3], &[0; 6]))
         .file("floats.safetensors", labelled(Dtype::F32, &[2], &[0; 8]))
         .file("broken.safetensors", "no tensors at all");
@@ -138,6 +139,7 @@ fn what_does_not_fit_is_told() {
         ("a.bitmill", "minus.safetensors", "the label -1 of sample 1 is none of the 10 classes of `linear_1`", 3),
         ("a.bitmill", "ignored.safetensors", "the labels `label` of shape [2] are none that count", 3),
         ("a.bitmill", "few.safetensors", "the labels `label` are of shape [1], and there are 2 samples", 3),
+        ("a.bitmill", "many.safetensors", "the labels `label` are of shape [3], and there are 2 samples", 3),
         ("a.bitmill", "wide.safetensors", "no output has classes for the labels, which are [1, 3] for a batch", 3),
         ("a.bitmill", "floats.safetensors", "the labels `label` are of F32, and labels are integers", 3),
         ("a.bitmill", "broken.safetensors", "broken.safetensors: ", 3),
@@ -162,6 +164,8 @@ fn what_does_not_fit_is_told() {
         ("a.bitmill", "ten.safetensors --next-token --label image", "the labels `image` are of F32", 3),
     ];
     let before = world.files();
+    // Where only the first samples are meant, there are more labels than samples.
+    assert_eq!(json(&world, "eval a.bitmill -n 1 --data many.safetensors")["labels"]["count"], 1);
     for (recipe, data, says, status) in cases {
         let ran = world
             .run_with(&format!("eval {recipe} --data {data}"), &[("TMPDIR", &world.path("").display().to_string())]);

@@ -335,7 +335,9 @@ impl Checker<'_> {
             }
         };
         let finding = self.fails(report, claim.expect, &why);
-        finding.help("`bitmill eval` with `--layers` shows where the error enters: keep those weights, or give them more bits");
+        finding.help(
+            "`bitmill eval` with `--layers` shows where the error enters: keep those weights, or give them more bits",
+        );
         Verdict::Failed
     }
 
