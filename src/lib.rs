@@ -10,6 +10,7 @@ pub mod diff;
 pub mod draw;
 pub mod dtype;
 pub mod element;
+pub mod eval;
 pub mod exec;
 pub mod experiment;
 pub mod formats;

@@ -4,7 +4,7 @@
 mod checker;
 
 use bitmill::check::rule::WeightError;
-use bitmill::check::{Example, Facts};
+use bitmill::check::{Evaluated, Example, Facts, Measured};
 use insta::assert_snapshot;
 
 use checker::{analyze_with, findings, render};
@@ -458,6 +458,40 @@ fn expectations_after_a_run() {
       5:1 | expect size <= 40 kB
       help: the largest that stay as they are: `embed.weight` (65.5 kB)
     ");
+}
+
+#[test]
+fn expectations_after_an_evaluation() {
+    let recipe = "target iOS18\nlinear => int4 per-group(32)\nexpect accuracy drop <= 0.5%\nexpect accuracy drop < 0.5%\nexpect perplexity rise <= 2%\n";
+    let example = Example::with_model(MODEL, recipe, "");
+    let measured = |float, quantized| Some(Measured { float, quantized });
+    let judged = |accuracy, perplexity| {
+        let run = Facts { evaluated: Some(Evaluated { accuracy, perplexity }), ..Facts::default() };
+        let analysis = analyze_with(&example, recipe, Some(&run));
+        render(&analysis.recipe, &analysis.findings)
+    };
+    // A drop by exactly the bound is at most the bound, and not less, whatever the last digit of 0.99 - 0.985.
+    assert_snapshot!(judged(measured(0.99, 0.985), measured(4.0, 4.1)), @"
+    error[expect-failed]: `accuracy drop < 0.5%` does not hold: it is 0.5%, from 99.0 % to 98.5 %
+      4:1 | expect accuracy drop < 0.5%
+      help: `bitmill eval` with `--layers` shows where the error enters: keep those weights, or give them more bits
+    error[expect-failed]: `perplexity rise <= 2%` does not hold: it is 2.5%, from 4.000 to 4.100
+      5:1 | expect perplexity rise <= 2%
+      help: `bitmill eval` with `--layers` shows where the error enters: keep those weights, or give them more bits
+    ");
+    assert_snapshot!(judged(measured(0.99, 0.984_9), measured(4.0, f64::NAN)), @"
+    error[expect-failed]: `accuracy drop <= 0.5%` does not hold: it is 0.51%, from 99.0 % to 98.5 %
+      3:1 | expect accuracy drop <= 0.5%
+      help: `bitmill eval` with `--layers` shows where the error enters: keep those weights, or give them more bits
+    error[expect-failed]: `accuracy drop < 0.5%` does not hold: it is 0.5%, from 99.0 % to 98.5 %
+      4:1 | expect accuracy drop < 0.5%
+      help: `bitmill eval` with `--layers` shows where the error enters: keep those weights, or give them more bits
+    error[expect-failed]: `perplexity rise <= 2%` does not hold: it is NaN%, from 4.000 to NaN
+      5:1 | expect perplexity rise <= 2%
+      help: `bitmill eval` with `--layers` shows where the error enters: keep those weights, or give them more bits
+    ");
+    assert_eq!(judged(measured(0.99, 1.0), None), "");
+    assert_eq!(judged(None, measured(4.0, 4.08)), "");
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub enum Unmeasured {
     Run,
     /// Only an evaluation of the quantized model tells.
     Evaluation,
+    /// There was an evaluation, whose data did not tell.
+    Labels,
     /// No weight that it is about changes.
     Nothing,
 }
@@ -57,6 +59,7 @@ impl fmt::Display for Unmeasured {
             Unmeasured::Mistakes => "the recipe has mistakes",
             Unmeasured::Run => "only a run tells",
             Unmeasured::Evaluation => "only an evaluation tells",
+            Unmeasured::Labels => "the test data has no labels that tell",
             Unmeasured::Nothing => "no weight that it is about changes",
         })
     }
@@ -87,8 +90,14 @@ pub fn summary(recipe: &Recipe, verdicts: &[Verdict]) -> Option<String> {
     if failed > 0 {
         told.push(format!("{failed} failed"));
     }
-    for why in [Unmeasured::NoModel, Unmeasured::Mistakes, Unmeasured::Run, Unmeasured::Evaluation, Unmeasured::Nothing]
-    {
+    for why in [
+        Unmeasured::NoModel,
+        Unmeasured::Mistakes,
+        Unmeasured::Run,
+        Unmeasured::Evaluation,
+        Unmeasured::Labels,
+        Unmeasured::Nothing,
+    ] {
         let open = recipe.expects.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::NotMeasured(why));
         let claims: Vec<&str> = open.map(|(expect, _)| claim(recipe, expect)).collect();
         if !claims.is_empty() {

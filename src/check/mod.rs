@@ -27,7 +27,7 @@ use crate::model::Model;
 use crate::plan::{self, Plan};
 use crate::recipe::{Defaults, Loader, Recipe, resolve};
 pub use finding::{Edit, Finding, Fix, FixKind, Label, Report, Severity};
-pub use rule::{Binds, Example, Fact, Facts, Needs, Rule};
+pub use rule::{Binds, Evaluated, Example, Fact, Facts, Measured, Needs, Rule};
 
 /// Everything a rule may look at.
 #[derive(Debug, Clone, Copy)]

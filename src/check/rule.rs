@@ -123,6 +123,38 @@ pub struct Facts {
     pub sizes: Vec<(String, u64)>,
     /// Bytes of each weight that stays in that output, by full name; what is not named takes what was planned.
     pub unchanged: Vec<(String, u64)>,
+    /// What an evaluation measured, where there was one.
+    pub evaluated: Option<Evaluated>,
+}
+
+/// What an evaluation measured. What the test data did not tell is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Evaluated {
+    /// Top-1 accuracy, from 0 to 1.
+    pub accuracy: Option<Measured>,
+    /// Perplexity, from 1 on.
+    pub perplexity: Option<Measured>,
+}
+
+/// A number of the model in float, and of what became of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// Before.
+    pub float: f64,
+    /// After.
+    pub quantized: f64,
+}
+
+impl Measured {
+    /// How much less it has become: 0.01 for an accuracy that falls from 0.76 to 0.75.
+    pub fn drop(self) -> f64 {
+        self.float - self.quantized
+    }
+
+    /// By which share it has grown: 0.02 for a perplexity that rises from 5 to 5.1.
+    pub fn rise(self) -> f64 {
+        self.quantized / self.float - 1.0
+    }
 }
 
 /// Squared error of one weight.

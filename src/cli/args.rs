@@ -51,6 +51,8 @@ pub enum Command {
     Why(WhyArgs),
     /// Quantize a model as a recipe says
     Run(RunArgs),
+    /// Measure on test data what a recipe does to the answers of a model
+    Eval(EvalArgs),
     /// Write a model with its compressed weights as plain ones
     Decompress(DecompressArgs),
     /// Show what changed between two models, weight by weight
@@ -223,6 +225,40 @@ pub struct RunArgs {
     /// How many of the worst weights to list
     #[arg(long, value_name = "N")]
     pub worst: Option<usize>,
+}
+
+/// Arguments of `eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// The recipe, `-` for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// Test data: a safetensors file with a tensor for each input, samples along the first dimension
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub data: PathBuf,
+    /// The model, and settings
+    #[command(flatten)]
+    pub project: ProjectArgs,
+    /// The labels: a tensor of integers in the test data, one for each sample, or for each position of it; -100 counts
+    /// for nothing [default: `label` or `labels`, if there is one]
+    #[arg(long, value_name = "NAME")]
+    pub label: Option<String>,
+    /// The model predicts next tokens: measure perplexity, and where the data has no labels, take the tokens of the
+    /// input, one later
+    #[arg(long)]
+    pub next_token: bool,
+    /// The output that the labels are about, where several fit
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
+    /// Use the first N samples
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub samples: Option<u64>,
+    /// Show the N values with which most error enters; 10 if no number is given
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", require_equals = true)]
+    pub layers: Option<usize>,
+    /// Write the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `decompress`.

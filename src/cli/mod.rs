@@ -5,6 +5,7 @@ mod check;
 mod decompress;
 mod diff;
 mod edit;
+mod eval;
 mod explain;
 mod failure;
 mod fmt;
@@ -138,6 +139,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(args, terminal),
         Command::Why(args) => why::run(args, terminal),
         Command::Run(args) => run::run(args, terminal),
+        Command::Eval(args) => eval::run(args, terminal),
         Command::Decompress(args) => decompress::run(args, terminal),
         Command::Diff(args) => diff::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),

@@ -15,17 +15,13 @@ use crate::draw;
 use crate::draw::progress::watched;
 use crate::draw::terminal::Terminal;
 use crate::json;
+use crate::project::Project;
 use crate::run::{self, Job, OutputFormat, RunError, outcome};
 
 pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let project = open(&args.recipe, &args.project)?;
     let (model, plan) = planned(&project)?;
-    if draw_errors(&project, terminal) {
-        if args.json {
-            let findings = project.findings().iter().collect();
-            let checked = [Checked { path: &project.path, recipe: project.recipe(), findings }];
-            terminal.text(&json::text(&Document::new(&checked, &[])))?;
-        }
+    if refused(&project, args.json, terminal)? {
         return Ok(Exit::Findings);
     }
     let named =
@@ -58,6 +54,19 @@ pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     }
     let failed = after.findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if failed { Exit::Findings } else { Exit::Fine })
+}
+
+/// Tells the errors of a recipe, which forbid to run it: for programs as a document.
+pub fn refused(project: &Project, json: bool, terminal: &mut Terminal) -> Result<bool, Failure> {
+    if !draw_errors(project, terminal) {
+        return Ok(false);
+    }
+    if json {
+        let findings = project.findings().iter().collect();
+        let checked = [Checked { path: &project.path, recipe: project.recipe(), findings }];
+        terminal.text(&json::text(&Document::new(&checked, &[])))?;
+    }
+    Ok(true)
 }
 
 impl From<RunError> for Failure {

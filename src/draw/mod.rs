@@ -1,6 +1,7 @@
 //! What terminals show, for every face that has one: colours, widths, tables, findings, plans, runs.
 
 pub mod difference;
+pub mod eval;
 pub mod findings;
 pub mod markdown;
 pub mod plan;

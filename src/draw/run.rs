@@ -58,16 +58,25 @@ pub fn show(
     if let Some(line) = outcome::activations(report) {
         terminal.prose(line)?;
     }
-    for finding in &after.findings {
-        let artist = Artist::new(&recipe.sources, terminal, paint);
-        terminal.text(&artist.draw(finding))?;
-    }
-    if let Some(line) = expectation::summary(recipe, &after.verdicts) {
-        terminal.prose(clean(&line))?;
-    }
+    found(recipe, after, terminal)?;
     // A recipe may say where, and a stranger may have written it.
     let wrote = if time { outcome::written(report) } else { outcome::wrote(report) };
     terminal.prose(clean(&wrote))
+}
+
+/// What was found after a run, and what is known now of what the recipe expects.
+///
+/// # Errors
+/// As [`Terminal::line`].
+pub fn found(recipe: &Recipe, after: &AfterRun, terminal: &mut Terminal) -> io::Result<()> {
+    for finding in &after.findings {
+        let artist = Artist::new(&recipe.sources, terminal, terminal.paint);
+        terminal.text(&artist.draw(finding))?;
+    }
+    match expectation::summary(recipe, &after.verdicts) {
+        Some(line) => terminal.prose(clean(&line)),
+        None => Ok(()),
+    }
 }
 
 fn worst(most: usize, report: &Report, terminal: &mut Terminal) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! - `check --format json`: [`Document`](crate::check::report::Document), all recipes in one.
 //! - `plan --json`: [`PlanShape`]; with `--targets` [`TargetsShape`].
 //! - `run --json`: [`RunShape`]; the document of `check` where the recipe has errors and nothing is run.
+//! - `eval --json`: [`EvalShape`]; the document of `check` where the recipe has errors and nothing is run.
 //! - `decompress --json`: [`DecompressShape`].
 //! - `diff --json`: [`DiffShape`].
 //! - `inspect --json`: [`ModelShape`].
@@ -11,6 +12,7 @@
 
 mod decompress;
 mod diff;
+mod eval;
 mod export;
 mod model;
 mod plan;
@@ -20,6 +22,7 @@ mod run;
 
 pub use decompress::DecompressShape;
 pub use diff::DiffShape;
+pub use eval::EvalShape;
 pub use model::ModelShape;
 pub use plan::{PlanShape, TargetsShape};
 pub use rules::{PresetShape, PresetsShape, RulesShape};

@@ -145,6 +145,32 @@ pub(super) fn ratio(sqnr: f64) -> Option<Option<f64>> {
     (sqnr != f64::INFINITY).then(|| sqnr.is_finite().then_some(sqnr))
 }
 
+/// What is known of each expectation of a recipe.
+pub(super) fn expectations(recipe: &Recipe, after: &AfterRun) -> Vec<RunExpectationShape> {
+    let texts = Texts::new(recipe);
+    let expectation = |(expect, verdict): (&crate::recipe::Expect, &Verdict)| RunExpectationShape {
+        region: RegionShape::new(expect.place, &texts),
+        claim: claim(recipe, expect).to_string(),
+        verdict: verdict.word(),
+        why: match verdict {
+            Verdict::NotMeasured(why) => Some(why.to_string()),
+            Verdict::Met | Verdict::Failed => None,
+        },
+    };
+    recipe.expects.iter().zip(&after.verdicts).map(expectation).collect()
+}
+
+/// What was found after a run.
+pub(super) fn findings(after: &AfterRun) -> Vec<RunFindingShape> {
+    let finding = |finding: &crate::check::Finding| RunFindingShape {
+        code: finding.code,
+        severity: finding.severity.word(),
+        message: finding.message.clone(),
+        weights: finding.weights.clone(),
+    };
+    after.findings.iter().map(finding).collect()
+}
+
 impl RunSumShape {
     fn new(sum: &crate::run::Sum) -> Self {
         RunSumShape {
@@ -176,22 +202,6 @@ impl RunShape {
             },
             max_error: weight.max_error.is_finite().then_some(weight.max_error),
         };
-        let finding = |finding: &crate::check::Finding| RunFindingShape {
-            code: finding.code,
-            severity: finding.severity.word(),
-            message: finding.message.clone(),
-            weights: finding.weights.clone(),
-        };
-        let texts = Texts::new(recipe);
-        let expectation = |(expect, verdict): (&crate::recipe::Expect, &Verdict)| RunExpectationShape {
-            region: RegionShape::new(expect.place, &texts),
-            claim: claim(recipe, expect).to_string(),
-            verdict: verdict.word(),
-            why: match verdict {
-                Verdict::NotMeasured(why) => Some(why.to_string()),
-                Verdict::Met | Verdict::Failed => None,
-            },
-        };
         RunShape {
             version: VERSION,
             output: report.output.display().to_string(),
@@ -220,8 +230,8 @@ impl RunShape {
                 batches: found.batches,
             }),
             kept: report.kept.iter().map(|(name, _)| name.clone()).collect(),
-            expectations: recipe.expects.iter().zip(&after.verdicts).map(expectation).collect(),
-            findings: after.findings.iter().map(finding).collect(),
+            expectations: expectations(recipe, after),
+            findings: findings(after),
         }
     }
 }

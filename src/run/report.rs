@@ -151,6 +151,7 @@ impl Report {
             size: Some(self.after),
             sizes: self.weights.iter().map(|w| (w.name.clone(), w.after)).collect(),
             unchanged: self.unchanged.clone(),
+            evaluated: None,
         }
     }
 }

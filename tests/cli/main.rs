@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod check;
+mod eval;
 mod explain;
 mod formats;
 mod models;

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use crate::check::expectation::{Unmeasured, Verdict, claim};
 use crate::check::words::{count, list};
-use crate::check::{Binds, Context, Example, Finding, Needs, Report, Rule, Severity};
+use crate::check::{Binds, Context, Example, Finding, Measured, Needs, Report, Rule, Severity};
 use crate::model::{Model, Weight};
 use crate::plan::{self, Decision, Outcome, Plan, Reason};
 use crate::recipe::selector::Selector;
 use crate::recipe::{Bound, Claim, Expect, Metric, Recipe};
 use crate::scheme::{Scheme, Sparsity, WeightScheme};
 use crate::syntax::tree::Comparison;
-use crate::words::size;
+use crate::words::{percent, size};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -24,7 +24,7 @@ pub const RULE: Rule = Rule {
 `expect` states what a recipe is meant to reach, so that a change of the recipe or of the model that breaks it is
 noticed. What the headers of the model tell is checked in the editor: `expect size <= 30%`, `expect bits <= 4.5`,
 `expect linear matches 112`, `expect \"lm_head\" => keep`, `expect every linear quantized`. `sqnr` is checked after a
-run, accuracy and perplexity after an evaluation.
+run, `accuracy drop` and `perplexity rise` by `bitmill eval`, which runs the model on test data.
 
 Sizes are those of all tensors as the output stores them: codes, scales, zero points, tables and masks. How many
 values `sparse-below` leaves only a run tells: before one, a size that could still fall is not judged.
@@ -305,8 +305,40 @@ impl Checker<'_> {
             Metric::Size => self.size(report, claim, matches),
             Metric::Bits => self.bits(report, claim, matches),
             Metric::Sqnr => self.sqnr(report, claim, matches),
-            Metric::AccuracyDrop | Metric::PerplexityRise => Verdict::NotMeasured(Unmeasured::Evaluation),
+            Metric::AccuracyDrop | Metric::PerplexityRise => self.evaluated(report, claim, metric),
         }
+    }
+
+    /// What an evaluation tells, if there was one.
+    fn evaluated(&self, report: &mut Report, claim: &MetricClaim, metric: Metric) -> Verdict {
+        let Some(evaluated) = self.context.run.and_then(|run| run.evaluated) else {
+            return Verdict::NotMeasured(Unmeasured::Evaluation);
+        };
+        let is_accuracy = metric == Metric::AccuracyDrop;
+        let measured = if is_accuracy { evaluated.accuracy } else { evaluated.perplexity };
+        let Some(measured) = measured else { return Verdict::NotMeasured(Unmeasured::Labels) };
+        let actual = if is_accuracy { measured.drop() } else { measured.rise() };
+        // A drop by exactly the bound is not one beyond it because 0.99 - 0.985 is not quite 0.005.
+        let is_bound = (actual - claim.bound()).abs() < 1e-12;
+        let actual = if is_bound { claim.bound() } else { actual };
+        if claim.holds(actual) {
+            return Verdict::Met;
+        }
+        let why = match is_accuracy {
+            true => {
+                let (before, after) = (percent(measured.float), percent(measured.quantized));
+                format!("it is {}%, from {before} to {after}", claim.show(actual, 100.0))
+            }
+            false => {
+                let Measured { float, quantized } = measured;
+                format!("it is {}%, from {float:.3} to {quantized:.3}", claim.show(actual, 100.0))
+            }
+        };
+        let finding = self.fails(report, claim.expect, &why);
+        finding.help(
+            "`bitmill eval` with `--layers` shows where the error enters: keep those weights, or give them more bits",
+        );
+        Verdict::Failed
     }
 
     fn bits(&self, report: &mut Report, claim: &MetricClaim, matches: &dyn Fn(&Weight) -> bool) -> Verdict {
