@@ -76,7 +76,7 @@ impl Header {
             return Err(whole(path, Some(8), Fault::NoBrace));
         }
         let data_start = 8 + json.len() as u64;
-        let json::Contents { metadata, mut entries } = json::parse(json).map_err(|e| SafetensorsError {
+        let json::Contents { metadata, mut entries, .. } = json::parse(json).map_err(|e| SafetensorsError {
             path: path.to_owned(),
             tensor: e.tensor,
             byte: Some(8 + e.at),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -14,6 +15,8 @@ use super::{DtypeName, MAX_RANK};
 pub(super) struct Contents {
     /// `__metadata__`, in the order of the file.
     pub metadata: Vec<(String, String)>,
+    /// Whether there is one.
+    has_metadata: bool,
     /// The tensors, in the order of the file.
     pub entries: Vec<Entry>,
 }
@@ -40,8 +43,74 @@ pub(super) struct JsonError {
 /// The key that is no tensor.
 pub(super) const METADATA: &str = "__metadata__";
 
+/// Bytes from which on a header is read by several threads.
+const LARGE: usize = 1 << 20;
+
 /// Parses a header.
 pub(super) fn parse(json: &[u8]) -> Result<Contents, JsonError> {
+    let in_parts = if json.len() < LARGE { None } else { parse_parts(json, 2 * rayon::current_num_threads()) };
+    // What is wrong, and where, is told by who reads it as a whole.
+    in_parts.map_or_else(|| parse_whole(json), Ok)
+}
+
+/// Parses a header in about so many parts, side by side; `None` where something is wrong, or there is only one.
+fn parse_parts(json: &[u8], wanted: usize) -> Option<Contents> {
+    let parts = cut(json, json.len() / wanted.max(1))?;
+    let read = |part: &&[u8]| {
+        let mut whole = Vec::with_capacity(part.len() + 2);
+        whole.push(b'{');
+        whole.extend_from_slice(part);
+        whole.push(b'}');
+        parse_whole(&whole).ok()
+    };
+    let read: Vec<Contents> = parts.par_iter().map(read).collect::<Option<_>>()?;
+    let mut all = Contents::default();
+    for part in read {
+        if part.has_metadata && std::mem::replace(&mut all.has_metadata, true) {
+            return None;
+        }
+        all.metadata.extend(part.metadata);
+        all.entries.extend(part.entries);
+    }
+    Some(all)
+}
+
+/// The members of the outermost object in pieces of at least so many bytes, without the commas between them; `None`
+/// where there are not several, or brackets do not match.
+fn cut(json: &[u8], least: usize) -> Option<Vec<&[u8]>> {
+    let mut parts = Vec::new();
+    let (mut depth, mut start, mut at) = (0usize, 1, 0);
+    loop {
+        at += memchr::memchr3(b'"', b'{', b'}', json.get(at..)?)?;
+        match json[at] {
+            b'"' => {
+                at = string_end(json, at)?;
+                continue;
+            }
+            b'{' => depth += 1,
+            _ => depth = depth.checked_sub(1)?,
+        }
+        at += 1;
+        if depth == 0 {
+            break;
+        }
+        if depth == 1 && json[at - 1] == b'}' && at - start >= least {
+            let behind = json[at..].iter().position(|byte| !byte.is_ascii_whitespace())?;
+            if json[at + behind] == b',' {
+                parts.push(json.get(start..at)?);
+                start = at + behind + 1;
+                at = start;
+            }
+        }
+    }
+    parts.push(json.get(start..at - 1)?);
+    let is_rest_blank = json[at..].iter().all(u8::is_ascii_whitespace);
+    let is_filled = |part: &&[u8]| !part.iter().all(u8::is_ascii_whitespace);
+    (json.first() == Some(&b'{') && is_rest_blank && parts.len() > 1 && parts.iter().all(is_filled)).then_some(parts)
+}
+
+/// Parses a header from the beginning to the end.
+fn parse_whole(json: &[u8]) -> Result<Contents, JsonError> {
     let mut contents = Contents::default();
     let mut current = None;
     let mut parser = serde_json::Deserializer::from_slice(json);
@@ -138,10 +207,9 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut has_metadata = false;
         while let Some(name) = map.next_key::<String>()? {
             if name == METADATA {
-                if std::mem::replace(&mut has_metadata, true) {
+                if std::mem::replace(&mut self.contents.has_metadata, true) {
                     return Err(de::Error::duplicate_field(METADATA));
                 }
                 self.contents.metadata = map.next_value::<Option<Metadata>>()?.unwrap_or_default().0;
@@ -249,6 +317,54 @@ mod tests {
         let started = std::time::Instant::now();
         assert_eq!(place_of(json.as_bytes(), &name, 0), None);
         assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+    }
+
+    /// In parts or as a whole, the same is read, and what is refused in one way is not taken in the other.
+    #[test]
+    fn parts_are_read_as_the_whole_is() {
+        let entry = |name: &str| {
+            format!(
+                "{}:{{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}",
+                serde_json::to_string(name).unwrap()
+            )
+        };
+        let names = ["a", "},\"b\":{", "\\", "\"", "ä}", "{", ""];
+        let members: Vec<String> = names.iter().map(|name| entry(name)).collect();
+        let metadata = "\"__metadata__\":{\"x\":\"},{\"}";
+        let good = [
+            format!("{{{}}}", members.join(",")),
+            format!("{{ {} }}  ", members.join(" ,\n ")),
+            format!("{{{metadata},{}}}", members.join(",")),
+            format!("{{{},{metadata}}}", members.join(",")),
+        ];
+        let bad = [
+            format!("{{{},}}", members.join(",")),
+            format!("{{,{}}}", members.join(",")),
+            format!("{{{}}}}}", members.join(",")),
+            format!("{{{}", members.join(",")),
+            format!("{{{},,{}}}", members[0], members[1]),
+            format!("{{{} {}}}", members[0], members[1]),
+            format!("{{{metadata},{},{metadata}}}", members.join(",")),
+            format!("{{{}}} x", members.join(",")),
+            format!("[{}]", members.join(",")),
+            format!("{{{},5}}", members.join(",")),
+        ];
+        for wanted in [2, 3, 100] {
+            for text in &good {
+                let (whole, parts) = (parse_whole(text.as_bytes()).ok().unwrap(), parse_parts(text.as_bytes(), wanted));
+                let parts = parts.unwrap_or_else(|| panic!("{text} in {wanted} parts"));
+                assert_eq!(whole.metadata, parts.metadata);
+                let of = |contents: &Contents| contents.entries.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+                assert_eq!(
+                    (of(&whole), &of(&parts)[..]),
+                    (names.map(str::to_owned).to_vec(), &names.map(str::to_owned)[..])
+                );
+            }
+            for text in &bad {
+                assert!(parse_whole(text.as_bytes()).is_err(), "{text}");
+                assert!(parse_parts(text.as_bytes(), wanted).is_none(), "{text} in {wanted} parts");
+            }
+        }
     }
 
     #[test]
