@@ -148,20 +148,6 @@ const TESTS = {
     await until('the page', () => /affine-block-divides/.test(page()?.getText() ?? ''));
   },
 
-  async 'fixes all on save, where the user wants that'() {
-    const editor = await open();
-    const settings = vscode.workspace.getConfiguration('editor');
-    await settings.update('codeActionsOnSave', { 'source.fixAll': 'explicit' }, vscode.ConfigurationTarget.Global);
-    try {
-      await replace(editor, 'linear =>', 'linaer =>');
-      await until('a finding', () => findings().some(finding => editor.document.getText(finding.range) === 'linaer'));
-      await editor.document.save();
-      await until('the word', () => editor.document.getText().includes('linear =>') && !editor.document.isDirty);
-    } finally {
-      await settings.update('codeActionsOnSave', undefined, vscode.ConfigurationTarget.Global);
-    }
-  },
-
   async 'runs the recipe'() {
     const editor = await open();
     await replace(editor, WRONG, 'per-group(32)');
@@ -188,6 +174,21 @@ const TESTS = {
     await open();
     await vscode.commands.executeCommand('bitmill.restartServer');
     await until('a finding', wrong);
+  },
+
+  // The last one: the editor writes its own settings late, and those of the extension with them.
+  async 'fixes all on save, where the user wants that'() {
+    const editor = await open();
+    const settings = vscode.workspace.getConfiguration('editor');
+    await settings.update('codeActionsOnSave', { 'source.fixAll': 'explicit' }, vscode.ConfigurationTarget.Global);
+    try {
+      await replace(editor, 'linear =>', 'linaer =>');
+      await until('a finding', () => findings().some(finding => editor.document.getText(finding.range) === 'linaer'));
+      await editor.document.save();
+      await until('the word', () => editor.document.getText().includes('linear =>') && !editor.document.isDirty);
+    } finally {
+      await settings.update('codeActionsOnSave', undefined, vscode.ConfigurationTarget.Global);
+    }
   },
 };
 
