@@ -96,7 +96,7 @@ pub fn fix_all(world: &World, analysis: &Analysis, cancel: &Cancel) -> Result<Op
         None => "apply all safe fixes".to_string(),
         Some(why) => format!("apply all safe fixes ({})", why.words()),
     };
-    Ok((!edits.is_empty()).then(|| Action {
+    Ok((!edits.is_empty()).then_some(Action {
         title,
         kind: ActionKind::FixAll,
         edits,
