@@ -171,16 +171,23 @@ fn answers_follow_the_width_of_the_terminal() {
         for line in
             [":plan", ":worst 3", "linear", "int4 per-group(32)", ":sweep linear over int8, int4, lut4", ":hist hidden"]
         {
-            screen.key("C-l");
-            screen.until(|shown| shown.trim() == "bitmill>");
-            screen.line(&format!("{line} "));
-            let unbroken = screen.unbroken();
-            let longest = unbroken
-                .lines()
-                .filter(|line| !line.starts_with("bitmill>"))
-                .map(|line| line.trim_end().chars().count())
-                .max();
-            assert!(longest.unwrap_or(0) <= columns, "{columns} columns, `{line}`:\n{unbroken}");
+            // tmux tells the program of its new size a little later.
+            let shown = |_| {
+                screen.key("C-l");
+                screen.until(|shown| shown.trim() == "bitmill>");
+                screen.line(&format!("{line} "));
+                let unbroken = screen.unbroken();
+                let answers = unbroken.lines().filter(|line| !line.starts_with("bitmill>"));
+                let longest = answers.map(|line| line.trim_end().chars().count()).max().unwrap_or(0);
+                if longest > columns {
+                    sleep(Duration::from_millis(500));
+                    return Err(unbroken);
+                }
+                Ok(())
+            };
+            let mut tried = (0..6).map(shown);
+            let last = tried.find(Result::is_ok);
+            assert!(last.is_some(), "{columns} columns, `{line}`:\n{}", screen.unbroken());
         }
     }
     screen.leave();
