@@ -84,7 +84,7 @@ fn load_history(editor: &mut LineEditor, place: &Path, terminal: &mut Terminal) 
 fn greet(state: &State, terminal: &mut Terminal) -> io::Result<()> {
     let name = format!("bitmill {}", env!("CARGO_PKG_VERSION"));
     let name = terminal.paint.put(Style::Bold, name);
-    terminal.line(format!("{name}: `:help` lists the commands, Tab completes, Ctrl-D leaves"))?;
+    terminal.prose(format!("{name}: `:help` lists the commands, Tab completes, Ctrl-D leaves"))?;
     if let Ok(open) = state.open_model() {
         draw::outcome(&Outcome::Model(crate::session::ModelSummary::of(&open.model)), state.display, terminal)?;
     }
