@@ -134,10 +134,15 @@ impl Observer for Watcher<'_> {
         }
         let range = self.ranges[group].map_or(batch, |range| range.with(batch, self.calibration.averaging));
         self.ranges[group] = Some(range);
+        let parameters = Parameters::of(self.sites.groups[group], range);
+        // Ends that are finite may lie too far apart for a step between codes.
+        if !parameters.scale.is_finite() {
+            self.not_finite = Some(observed.name.to_string());
+            return Err("a range is not finite".to_owned());
+        }
         if self.calibration.in_float {
             return Ok(None);
         }
-        let parameters = Parameters::of(self.sites.groups[group], range);
         let mut rounded = vec![0f32; values.len()];
         rounded.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE)).for_each(|(to, from)| {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = parameters.rounded(*from));

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn traces_are_stripped_to_their_last_line() {
-        let trace = "  File \"/home/a/net.py\", line 7, in forward\n    x = self.b(x)\n  File \"/home/a/b.py\", line 12, in forward\n    return x + 1\n";
+        let trace = "  File \"/models/net.py\", line 7, in forward\n    x = self.b(x)\n  File \"/models/b.py\", line 12, in forward\n    return x + 1\n";
         let found = source(trace).expect("it has lines");
         assert_eq!((&*found.file, found.line, &*found.code), ("b.py", 12, "return x + 1"));
         for broken in ["", "File \"", "File \"a\", line x", "File \"a\", line 99999999999999"] {
