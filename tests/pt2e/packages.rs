@@ -61,15 +61,7 @@ fn write_samples(golden: &Golden, model: &str, input: &str, to: &Path) {
 }
 
 /// coremltools reads every operator, infers its types and finds those that are declared.
-const LOADS: &str = "
-import sys, coremltools as ct
-for path in sys.argv[1:]:
-    model = ct.models.MLModel(path, skip_model_load=True)
-    program = ct.converters.mil.frontend.milproto.load.load(
-        model.get_spec(), specification_version=model.get_spec().specificationVersion,
-        file_weights_dir=model.weights_dir)
-    program.validate()
-";
+const LOADS: &str = include_str!("../upstream/load_packages.py");
 
 const MODELS: [(&str, &str); 4] = [("tiny-cnn", "image"), ("residual-cnn", "image"), ("attention", "x"), ("mlp", "x")];
 
