@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::statics::is_static;
 use super::{OutputFormat, Report};
 use crate::check::needs;
 use crate::coreml::target::Platform;
@@ -77,6 +78,23 @@ pub fn decibels(sqnr: f64) -> String {
         f64::NEG_INFINITY => "destroyed".into(),
         _ => format!("{sqnr:.1} dB"),
     }
+}
+
+/// How and where a run writes: as it is `asked` for, else by the recipe's `output`, else what the model can become. An
+/// export becomes a package where the output is called so, or where its activations are quantized, which nothing else
+/// holds.
+pub fn output(
+    recipe: &Recipe,
+    model: &Model,
+    asked: (Option<PathBuf>, Option<OutputFormat>),
+) -> (OutputFormat, PathBuf) {
+    let (path, format) = asked;
+    let named = path.clone().or_else(|| recipe.output.as_ref().map(|path| recipe.path(path)));
+    let format = format.unwrap_or_else(|| match &named {
+        None if model.export.is_some() && is_static(recipe) => OutputFormat::MlPackage,
+        named => OutputFormat::for_output(model, named.as_deref()),
+    });
+    (format, path.unwrap_or_else(|| default_output(recipe, model, format)))
 }
 
 /// The recipe's `output`, relative to the file that says so; else a name made of the model's and the recipe's, in
