@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Job, Progress, Report, RunError, package, statics};
 use crate::check::needs;
 use crate::convert::{self, Converted, Tensors};
-use crate::element::ElementType;
 use crate::formats::coreml::{PackageWriteError, PackageWriter};
 use crate::formats::output::{Destination, PartialDirectory};
 use crate::graph::TensorType;
@@ -129,7 +128,7 @@ fn write_plain(
             return Err(RunError::Cancelled);
         }
         let bytes = converted.constants.elements(blob, tensors).map_err(RunError::Constant)?;
-        let count = ty.count().filter(|count| ElementType::Fp32.bytes_for(*count) == Some(bytes.len() as u64));
+        let count = ty.count().filter(|count| ty.element.bytes_for(*count) == Some(bytes.len() as u64));
         let count = count.ok_or(RunError::Layout)?;
         writer.push(ty.element, count, &bytes).map_err(|error: PackageWriteError| error.into())
     };

@@ -4,6 +4,7 @@
 //! the output does not depend on how the work is spread. Small weights run side by side, a large one alone with
 //! all threads inside it: memory is bounded by the largest few weights, not by the model.
 
+pub mod activations;
 mod batch;
 mod beside;
 pub mod decompress;

@@ -230,7 +230,7 @@ fn run(case: &Case, golden: &Golden, model: &Model, twice: Twice) -> Outcome {
     let configs = case.configs();
     let of = |index: usize| config_of(case, program, index);
     let specs = configs.iter().map(|(_, config)| config.and_then(Config::spec)).collect();
-    let passes = Passes { specs, of: &of };
+    let passes = Passes { specs, of: &of, operands: &|_| true };
     let annotations = annotate(program, &passes);
     let sites = sites(program, &passes, twice);
     // The configuration of each weight.
@@ -376,7 +376,8 @@ fn nothing_is_quantized_twice() {
         let [once, twice] = [Twice::Never, Twice::AsUpstream].map(|twice| {
             let configs = case.configs();
             let specs = configs.iter().map(|(_, config)| config.and_then(Config::spec)).collect();
-            sites(program, &Passes { specs, of: &|index| config_of(&case, program, index) }, twice)
+            let of = |index| config_of(&case, program, index);
+            sites(program, &Passes { specs, of: &of, operands: &|_| true }, twice)
         });
         assert!(once.all.iter().all(|site| !site.again));
         let first = |sites: &Sites| {
