@@ -10,7 +10,7 @@ use bitmill::convert;
 use bitmill::model::Model;
 use bitmill::recipe::NoImports;
 use bitmill::run::export::{Archived, operator_set};
-use bitmill::run::{self, Job, OutputFormat, Progress};
+use bitmill::run::{self, Job, OutputFormat, Quiet};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Samples of a pass.
@@ -20,10 +20,6 @@ fn models() -> Option<PathBuf> {
     let directory = std::env::var_os("BITMILL_MODELS").map(PathBuf::from);
     directory.filter(|directory| directory.join("mobilenet-v2-224.pt2").exists())
 }
-
-struct Silent;
-
-impl Progress for Silent {}
 
 /// Runs a recipe of a model, and writes aside.
 fn run(directory: &Path, model: &Model, recipe: &str, output: &Path) {
@@ -39,7 +35,7 @@ fn run(directory: &Path, model: &Model, recipe: &str, output: &Path) {
         overwrite: true,
         inputs: &[],
     };
-    run::run(&job, &Silent, &AtomicBool::new(false)).expect("a package");
+    run::run(&job, &Quiet, &AtomicBool::new(false)).expect("a package");
 }
 
 fn export(c: &mut Criterion) {

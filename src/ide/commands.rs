@@ -73,6 +73,7 @@ pub fn run(
     let after = AfterRun::new(recipe, model, known, &report.facts());
     let mut lines = vec![outcome::summary(&report)];
     lines.extend(outcome::activations(&report));
+    lines.extend(outcome::left_out(&report));
     lines.extend(after.findings.iter().map(|finding| format!("{}: {}", finding.severity.word(), finding.message)));
     lines.extend(expectation::summary(recipe, &after.verdicts));
     lines.push(outcome::written(&report));

@@ -8,7 +8,7 @@ use crate::check::needs;
 use crate::coreml::target::Platform;
 use crate::model::Model;
 use crate::recipe::Recipe;
-use crate::words::{count, counted, percent, size};
+use crate::words::{count, counted, percent, shown, size};
 
 /// What a run did, in a line: `31 weights changed, 18 tensors copied: 1.87 MB to 567 kB, 30.3 %; 4.82 bits/weight,
 /// 30.6 dB`.
@@ -44,6 +44,18 @@ pub fn activations(report: &Report) -> Option<String> {
         count(activations.places, "place"),
         count(activations.ranges, "range")
     ))
+}
+
+/// What it could not write: `left out: freqs of complex128, which safetensors files have no name for`.
+pub fn left_out(report: &Report) -> Option<String> {
+    const LISTED: usize = 5;
+    let all = &report.left_out;
+    let mut listed: Vec<String> =
+        all.iter().take(LISTED).map(|(name, dtype)| format!("`{}` of {dtype}", shown(name))).collect();
+    if all.len() > LISTED {
+        listed.push(format!("{} more", all.len() - LISTED));
+    }
+    (!all.is_empty()).then(|| format!("left out: {}, which safetensors files have no name for", listed.join(", ")))
 }
 
 /// What it wrote, and how long it took.

@@ -133,7 +133,7 @@ impl Deciding<'_> {
 }
 
 /// What an operation is to the selectors of a recipe, where it can be quantized without a weight of its own.
-fn kind(program: &Program, node: &Node) -> Option<Kind> {
+pub(super) fn kind(program: &Program, node: &Node) -> Option<Kind> {
     let name = &*node.operator.name;
     if &*node.operator.namespace != "aten" {
         return None;

@@ -75,7 +75,7 @@ class Constants(nn.Module):
     def __init__(self):
         super().__init__()
         self.fc, self.left, self.right = nn.Linear(16, 16), nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.randn(16, 16))
-        self.gain, self.half = nn.Parameter(torch.randn(1, 16)), nn.Parameter(torch.tensor(0.5))
+        self.gain, self.scale = nn.Parameter(torch.randn(1, 16)), nn.Parameter(torch.tensor(0.5))
         for name in ("offset", "other"):
             self.register_buffer(name, torch.randn(16))
         self.register_buffer("table", torch.randn(4, 16).abs())
@@ -83,7 +83,7 @@ class Constants(nn.Module):
     def forward(self, x):
         x = (self.fc(x) + self.offset) * self.gain
         x = torch.matmul(F.relu(x + self.table), self.right)
-        x = torch.matmul(self.left, x) * self.half + 2.0
+        x = torch.matmul(self.left, x) * self.scale + 2.0
         return (x + self.offset * self.other) * self.offset
 
 
