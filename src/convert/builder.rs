@@ -329,7 +329,8 @@ impl<'a> Builder<'a> {
             }
             false => {
                 let zero = zero_point.unwrap_or_else(|| one(element, vec![0]));
-                let all = [("axis", Literal::int32(0)), ("quantized_data", codes), ("scale", scale), ("zero_point", zero)];
+                let all =
+                    [("axis", Literal::int32(0)), ("quantized_data", codes), ("scale", scale), ("zero_point", zero)];
                 ("constexpr_affine_dequantize", all.to_vec())
             }
         };

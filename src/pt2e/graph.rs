@@ -203,7 +203,9 @@ fn apart(program: &Program, node: &Node) -> Option<ValueId> {
     let turned = program.graph.producer(node.argument("mat2")?.value()?)?;
     let is_turned = match &*turned.operator.name {
         "t" => true,
-        "permute" => matches!(turned.argument("dims"), Some(Argument::Ints(dims)) if matches!(dims[..], [1 | -1, 0 | -2])),
+        "permute" => {
+            matches!(turned.argument("dims"), Some(Argument::Ints(dims)) if matches!(dims[..], [1 | -1, 0 | -2]))
+        }
         "transpose" => {
             let axis = |name: &str| match turned.argument(name) {
                 Some(Argument::Int(axis)) => Some(axis.rem_euclid(2)),

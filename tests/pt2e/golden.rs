@@ -207,7 +207,8 @@ fn constants_are_equal(case: &Case, model: &Model, outcome: &Outcome) -> usize {
     for constant in case.golden["constants"].as_array().into_iter().flatten() {
         let users = constant["consumers"].as_array().unwrap().iter().map(|user| user.as_str().unwrap().to_owned());
         let codes = constant["codes"].as_array().unwrap().iter().map(|code| code.as_i64().unwrap() as i32).collect();
-        let (scale, zero) = (constant["scale"].as_f64().unwrap() as f32, constant["zero_point"].as_i64().unwrap() as i32);
+        let (scale, zero) =
+            (constant["scale"].as_f64().unwrap() as f32, constant["zero_point"].as_i64().unwrap() as i32);
         match theirs.iter_mut().find(|known| (known.1, &known.3) == (scale, &codes)) {
             Some(known) => known.0.extend(users),
             None => theirs.push((users.collect(), scale, zero, codes)),
@@ -416,7 +417,9 @@ fn compared(golden: &Golden) -> usize {
         worst = worst.max(error);
         assert!(error < 0.02, "{}: {error}", case.name);
     }
-    println!("{constants} constants, {ranges} ranges, {apart} of them further apart than {CLOSE}; outputs within {worst}");
+    println!(
+        "{constants} constants, {ranges} ranges, {apart} of them further apart than {CLOSE}; outputs within {worst}"
+    );
     assert!(apart * 10 < ranges, "{apart} of {ranges}");
     cases.len()
 }
