@@ -105,8 +105,8 @@ impl Executable {
         self.program.outputs.iter().map(|(name, ty)| (name, ty))
     }
 
-    /// The value of a constant by its name: decompressed or computed, replaced if it was. `None` for names of no constant, and for
-    /// those that no operation uses.
+    /// The value of a constant by its name: decompressed or computed, replaced if it was. `None` for names of no
+    /// constant, and for those that no operation uses.
     ///
     /// # Errors
     /// If the constants cannot be computed.

@@ -350,7 +350,7 @@ fn other_models_are_as_upstream_has_them() {
 }
 
 /// A program that was taken apart is quantized at the same places as the whole one: values of the same modules, with
-/// codes of the same kind.
+/// codes of the same kind. Functions and poolings that become several operators bring more places.
 #[test]
 fn what_was_taken_apart_is_quantized_as_the_whole() {
     let golden = Golden::more();
@@ -376,7 +376,10 @@ fn what_was_taken_apart_is_quantized_as_the_whole() {
             all.sort();
             (all, sites.groups.len())
         });
-        assert_eq!(whole, apart, "{name}");
+        if matches!(name, "normalized" | "constants") {
+            assert_eq!(whole, apart, "{name}");
+        }
+        assert!(whole.0.iter().all(|place| apart.0.contains(place)), "{name}: {whole:?} {apart:?}");
     }
 }
 
@@ -400,7 +403,9 @@ fn compared(golden: &Golden) -> usize {
         constants += constants_are_equal(case, model, &outcome);
         for (place, scale, zero_point) in &theirs {
             let at = own.iter().position(|own| own == place).unwrap();
-            let parameters = outcome.calibrated.parameters[outcome.sites.all[at].group].unwrap();
+            let computed = outcome.sites.all.iter().filter(|site| !is_stored(program, site.value));
+            let group = computed.map(|site| site.group).nth(at).unwrap();
+            let parameters = outcome.calibrated.parameters[group].unwrap();
             let error = (f64::from(parameters.scale) / scale - 1.0).abs();
             assert!(error < 1.5 * STEP, "{} {place:?}: {} for {scale}", case.name, parameters.scale);
             assert!((i64::from(parameters.zero_point) - zero_point).abs() <= 1, "{} {place:?}", case.name);
