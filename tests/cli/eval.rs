@@ -139,7 +139,7 @@ fn numbered_samples_have_numbered_labels() {
     let one = |number: usize| {
         let values = &images.data()[number * image..(number + 1) * image];
         let class = &labels.data()[number * label..(number + 1) * label];
-        let images = TensorView::new(Dtype::F32, vec![1, 1, 8, 8], values).unwrap();
+        let images = TensorView::new(images.dtype(), vec![1, 1, 8, 8], values).unwrap();
         let labels = TensorView::new(labels.dtype(), vec![1], class).unwrap();
         [(format!("image.{number}"), images), (format!("label.{number}"), labels)]
     };

@@ -270,7 +270,7 @@ fn exports_become_packages_at_the_prompt() {
     talk.say("calibrate \"digits-calibration.safetensors\" { samples 4 }", 1);
     talk.say("all => int8 per-channel, activations uint8", 1);
     let operations = &talk.say("add", 1)[0];
-    assert!(operations["message"].as_str().is_some_and(|told| told.contains("1 operation")), "{operations}");
+    assert!(operations["text"].as_str().is_some_and(|told| told.contains("2 operations")), "{operations}");
     assert_eq!(talk.say(":run small.mlpackage", 1)[0]["answer"], "ran");
     // Nothing else holds activations.
     let ran = &talk.say(":run", 1)[0];
