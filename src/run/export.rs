@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::{Job, Progress, Report, RunError, package, statics};
 use crate::check::needs;
@@ -59,6 +60,7 @@ impl Tensors for Archived<'_> {
 /// # Errors
 /// As [`super::run`].
 pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
+    let begun = Instant::now();
     let [program] = &export.programs[..] else {
         return Err(RunError::Format(
             "the archive holds several programs, and a package is made of one: export it alone",
@@ -105,6 +107,8 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
     let mut report = package::of(&inner, package, true, progress, cancel)?;
     report.chosen = job.recipe.target.is_none().then_some(set);
     report.activations = activations;
+    // Converting and samples count, too.
+    report.elapsed = begun.elapsed();
     Ok(report)
 }
 
