@@ -45,7 +45,7 @@ pub fn float(task: &Task) -> Result<Ready, EvalError> {
         let programs = count(export.programs.len(), "program");
         return Err(EvalError::Asked(format!("the archive holds {programs}, and one is evaluated: export it alone")));
     }
-    let converted = converted(task.model, operator_set(task.recipe))?;
+    let converted = converted(task.model, task.recipe, operator_set(task.recipe))?;
     let tensors = Archived { export, program: 0 };
     let blobs = converted.constants.blobs(&tensors);
     let mut made = ready_as(&converted.program, convert::FUNCTION, &blobs, FLOAT)?;
@@ -98,6 +98,7 @@ fn experiment(
     let job = Job { recipe: &weights_only, model, plan, format, output: &output, overwrite: false, inputs: &[] };
     let mut report = run::run(&job, progress, cancel).map_err(told)?;
     let program = export.programs.first().ok_or(EvalError::NoProgram)?;
+    let program = &*task.recipe.shaped(program).map_err(|(_, error)| RunError::Shapes(error))?;
     let set = operator_set(task.recipe);
     let program = match statics::is_static(task.recipe) {
         true => {
@@ -197,7 +198,7 @@ fn interface(input: &NamedType) -> Result<Interface, EvalError> {
         Dim::Variadic => Err(odd()),
     };
     let dimensions = ty.shape.iter().map(dimension).collect::<Result<_, _>>()?;
-    Ok(Interface { name: input.name.clone(), element: ty.element, dimensions })
+    Ok(Interface { name: input.name.clone(), element: ty.element, dimensions, shapes: Vec::new() })
 }
 
 /// A program in float and what a recipe made of it.
