@@ -48,7 +48,11 @@ pub fn show(
     terminal.prose(format!("evaluated on {samples}{batches}{left_out} in {:.2} s", evaluation.elapsed.as_secs_f64()))
 }
 
-fn labels(labelled: &Labelled, terminal: &mut Terminal) -> io::Result<()> {
+/// What the labels told.
+///
+/// # Errors
+/// As [`Terminal::line`].
+pub fn labels(labelled: &Labelled, terminal: &mut Terminal) -> io::Result<()> {
     let mut table = Table::new(&[
         Column::text("", 0),
         Column::number("in float", 0),

@@ -87,9 +87,7 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
     let aside = PathBuf::from(format!("{}.plain", job.output.display()));
     let aside = PartialDirectory::create(&Destination { path: &aside, overwrite: true, inputs: &[] })?;
     let path = aside.path().join("plain.mlpackage");
-    write_plain(&converted, &tensors, set, &path, cancel)?;
-    let model = named(Model::open(&path)?, &converted, job.model, export);
-    let recipe = for_package(job.recipe, set);
+    let Plain { model, recipe, .. } = plain_of(converted, (job.model, export), job.recipe, &path, cancel)?;
     let plan = plan::plan(&recipe, &model);
     let misfits = plan.decisions.iter().zip(&model.weights);
     if let Some((_, weight)) = misfits.into_iter().find(|(one, _)| matches!(one.outcome, Outcome::Misfit(_))) {
@@ -102,6 +100,39 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
     report.chosen = job.recipe.target.is_none().then_some(set);
     report.activations = activations;
     Ok(report)
+}
+
+/// An export as a package of plain weights.
+#[derive(Debug)]
+pub struct Plain {
+    /// The package. Its weights have the names and kinds of the export.
+    pub model: Model,
+    /// The recipe as it holds for the package.
+    pub recipe: Recipe,
+    /// The inputs in the order of the export, each with bounds for its dimensions.
+    pub inputs: Vec<convert::Interface>,
+}
+
+/// Writes an export of one program to a path as a package of plain weights: that which a run quantizes.
+///
+/// # Errors
+/// If the model is no export of one program, cannot be converted, or the package cannot be written.
+pub fn plain(model: &Model, recipe: &Recipe, path: &std::path::Path, cancel: &AtomicBool) -> Result<Plain, RunError> {
+    let export = model.export.as_ref().ok_or_else(|| ModelError::NoTensors(model.path.clone()))?;
+    plain_of(converted(model, operator_set(recipe))?, (model, export), recipe, path, cancel)
+}
+
+fn plain_of(
+    converted: Converted,
+    (model, export): (&Model, &ExportModel),
+    recipe: &Recipe,
+    path: &std::path::Path,
+    cancel: &AtomicBool,
+) -> Result<Plain, RunError> {
+    let set = operator_set(recipe);
+    write_plain(&converted, &Archived { export, program: 0 }, set, path, cancel)?;
+    let model = named(Model::open(path)?, &converted, model, export);
+    Ok(Plain { model, recipe: for_package(recipe, set), inputs: converted.inputs })
 }
 
 /// The recipe as it holds for the package: fp16 unless it says otherwise, as coremltools converts. Arithmetic and

@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::plan::lock::{compare, lock};
 use crate::project::{AfterRun, mend_with};
 use crate::recipe::Recipe;
+use crate::recipe::fragment::pieces;
 use crate::run::measure::Subject;
 use crate::run::{self, Job, OutputFormat, outcome};
 use crate::scheme::Scheme;
@@ -169,31 +170,6 @@ fn sweep_schemes(state: &State, line: &str, call: &Call, work: Work) -> Result<A
     let subject = Subject { recipe: state.analysis().recipe(), model, data: &data };
     let swept = sweep(subject, &weights, &schemes, work.progress, work.cancel.flag())?;
     Ok(Answer::told(Outcome::Swept(swept, findings)))
-}
-
-/// The parts of a list between its commas, from an offset on. One that begins with `activations` belongs to the scheme
-/// before it, and those in brackets divide nothing.
-fn pieces(text: &str, from: usize) -> Vec<(usize, usize)> {
-    let mut parts = Vec::new();
-    let (mut begin, mut depth) = (from, 0usize);
-    let tokens: Vec<Token> = seen(text).into_iter().filter(|token| token.span.start as usize >= from).collect();
-    for (at, token) in tokens.iter().enumerate() {
-        if token.kind.closer().is_some() {
-            depth += 1;
-        } else if token.kind.is_closer() {
-            depth = depth.saturating_sub(1);
-        } else if token.kind == TokenKind::Comma && depth == 0 {
-            let next = tokens.get(at + 1).map_or("", |next| &text[next.span.range()]);
-            if next != "activations" {
-                parts.push((begin, token.span.start as usize));
-                begin = token.span.end as usize;
-            }
-        }
-    }
-    if !text[begin..].trim().is_empty() {
-        parts.push((begin, text.len()));
-    }
-    parts
 }
 
 /// The weight that a name means, and what stands behind the name.
@@ -457,16 +433,4 @@ fn switch(state: &State, call: &Call, set: impl Fn(&mut super::Display, bool)) -
         _ => return Err(usage(call).into()),
     }
     Ok(Answer { state: Some(next), outcome: Outcome::Nothing })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pieces;
-
-    #[test]
-    fn lists_of_schemes_are_taken_apart() {
-        let text = "linear over int8, block[16, -1] int4,int8, activations uint8, (lut4, x";
-        let parts: Vec<&str> = pieces(text, 11).into_iter().map(|(from, to)| text[from..to].trim()).collect();
-        assert_eq!(parts, ["int8", "block[16, -1] int4", "int8, activations uint8", "(lut4, x"]);
-    }
 }
