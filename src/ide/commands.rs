@@ -34,6 +34,9 @@ pub fn plan_text(analysis: &Analysis) -> Option<String> {
     if let Some(line) = misfits(plan) {
         _ = writeln!(text, "{line}");
     }
+    if let Some(line) = run::statics::planned(analysis.recipe(), model, plan) {
+        _ = writeln!(text, "{line}");
+    }
     _ = writeln!(text, "{}", arithmetic(analysis.recipe()));
     _ = writeln!(text, "kinds are known {}", model.kinds_known());
     Some(text)

@@ -2,7 +2,7 @@
 //! candidate, one candidate chosen for each, the recipe written, checked and measured as a whole.
 //!
 //! With test data the error is that of the outputs: the program in float, with one weight quantized at a time. Without,
-//! it is that of the weights. Errors of several weights are added up; how far that holds is told by a last measurement of
+//! it is that of the weights, each counted alike. Errors of several weights are added up; how far that holds is told by a last measurement of
 //! everything together. The same files give the same recipe, whatever the number of threads and however often the search
 //! was stopped: results are kept in a file and are the same bits each time.
 
@@ -147,7 +147,7 @@ pub struct Error {
     pub bound: Option<f64>,
     /// Whether it is proven that no other choice is better, as predicted.
     pub is_optimal: bool,
-    /// With all weights quantized together: noise by signal.
+    /// With all weights quantized together: noise by signal, of all outputs or all weights that change.
     pub together: f64,
     /// As the recipe's package gives it, in its precision and with its activations: noise by signal.
     pub written: Option<f64>,

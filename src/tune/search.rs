@@ -17,9 +17,9 @@ pub struct Search<'a> {
     of_weights: &'a Losses,
     worth: &'a [Vec<usize>],
     runner: Option<&'a Runner>,
-    /// What counts: for each weight the relative noise that each candidate brings in alone.
+    /// What counts: for each weight the noise by signal that each candidate brings in alone.
     costs: Vec<Vec<f64>>,
-    /// The same by the weights themselves.
+    /// The mean over the weights of noise by signal.
     own_costs: Vec<Vec<f64>>,
     elements: u64,
     before: u64,
@@ -56,18 +56,18 @@ impl<'a> Search<'a> {
         worth: &'a [Vec<usize>],
         runner: Option<&'a Runner>,
     ) -> Search<'a> {
-        let powers = |losses: &Vec<Option<Loss>>| losses.iter().flatten().find_map(|loss| loss.powers.first().copied());
-        let signal: f64 = of_weights.iter().filter_map(powers).map(|(signal, _)| signal).sum();
-        let own = |loss: &Option<Loss>| match loss {
-            Some(loss) if loss.noise() == 0.0 => 0.0,
-            Some(loss) => loss.noise() / signal,
-            None => f64::NAN,
+        // Without data each weight counts alike: noise by signal is what a layer adds to what passes through it, whatever
+        // the scale of its values. What a ratio is asked of is that of all weights together, as a run tells it.
+        let relative = |losses: &Losses| -> Vec<Vec<f64>> {
+            let one = |loss: &Option<Loss>| loss.as_ref().map_or(f64::NAN, Loss::relative);
+            losses.iter().map(|losses| losses.iter().map(one).collect()).collect()
         };
-        let own_costs: Vec<Vec<f64>> = of_weights.iter().map(|losses| losses.iter().map(own).collect()).collect();
-        let relative = |loss: &Option<Loss>| loss.as_ref().map_or(f64::NAN, Loss::relative);
-        let costs = match of_outputs {
-            Some(losses) => losses.iter().map(|losses| losses.iter().map(relative).collect()).collect(),
-            None => own_costs.clone(),
+        let mut own_costs = relative(of_weights);
+        own_costs.iter_mut().flatten().for_each(|cost| *cost /= tunable.len().max(1) as f64);
+        let costs = match (of_outputs, task.budget) {
+            (Some(losses), _) => relative(losses),
+            (None, Budget::Sqnr(_)) => of_all(of_weights),
+            (None, _) => own_costs.clone(),
         };
         Search {
             model: task.model,
@@ -277,4 +277,16 @@ impl<'a> Search<'a> {
         found.sort_by(|a, b| per_byte(b).total_cmp(&per_byte(a)).then(a.1.cmp(&b.1)));
         found.into_iter().map(|(_, _, one)| one).collect()
     }
+}
+
+/// The noise that each candidate brings in, by the signal of all weights together.
+fn of_all(losses: &Losses) -> Vec<Vec<f64>> {
+    let signals = losses.iter().filter_map(|losses| losses.iter().flatten().find_map(|loss| loss.powers.first()));
+    let signal: f64 = signals.map(|(signal, _)| signal).sum();
+    let one = |loss: &Option<Loss>| match loss {
+        Some(loss) if loss.noise() == 0.0 => 0.0,
+        Some(loss) => loss.noise() / signal,
+        None => f64::NAN,
+    };
+    losses.iter().map(|losses| losses.iter().map(one).collect()).collect()
 }

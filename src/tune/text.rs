@@ -18,7 +18,7 @@ use crate::run::outcome;
 use crate::run::statics::is_static;
 use crate::syntax;
 use crate::syntax::token::quote;
-use crate::words::{count, counted, percent, shown, size};
+use crate::words::{count, percent, shown, size};
 
 /// A rule of the tuned recipe.
 #[derive(Debug, Clone, PartialEq)]
@@ -327,19 +327,15 @@ impl Draft<'_> {
             vec![format!("{source}, tuned for {}:", task.budget), format!("  {}", shown_whole(task.command))];
         lines.push(String::new());
         let changed = tuned.weights.iter().filter(|chosen| chosen.scheme != "keep").count();
-        let weights = counted(tuned.weights.len(), "weight that may change", "weights that may change");
-        wrap(
-            &mut lines,
-            "",
-            &format!(
-                "{} of {weights}: {} to {}, {} of the size, {:.3} bits per weight.",
-                count(changed, "change").replace("changes", "change"),
-                size(tuned.before),
-                size(tuned.after),
-                percent(tuned.share()),
-                tuned.bits()
-            ),
+        let line = format!(
+            "{changed} of {} changed: {} to {}, {} of the size; {:.3} bits per weight.",
+            count(tuned.weights.len(), "weight"),
+            size(tuned.before),
+            size(tuned.after),
+            percent(tuned.share()),
+            tuned.bits()
         );
+        wrap(&mut lines, "", &line);
         wrap(&mut lines, "", &error(tuned));
         let sensitive: Vec<_> = tuned.sensitive.iter().take(SENSITIVE).collect();
         if !sensitive.is_empty() {
@@ -444,7 +440,14 @@ pub fn error(tuned: &Tuned) -> String {
                 ratio(error.predicted)
             )
         }
-        None => format!("The error is that of the weights, since there was no data: {}", ratio(error.together)),
+        None if matches!(tuned.budget, Budget::Sqnr(_)) => {
+            format!("The error is that of all weights, since there is no data: {}", ratio(error.together))
+        }
+        None => format!(
+            "The error is that of the weights, each counted alike, since there is no data: {} on average, {} over all",
+            ratio(error.predicted),
+            ratio(error.together)
+        ),
     };
     if error.samples.is_some() {
         _ = write!(text, ", {} with all together", ratio(error.together));
