@@ -128,6 +128,19 @@ This is what upstream means, and not in all cases what it does:
 ",
     ),
     (
+        "shapes",
+        "
+An export may leave sizes of its inputs open (`dynamic_shapes` of `torch.export.export`); the package then takes every size
+within the range, and runs on the CPU and the GPU only. `shapes` settles them, under the names that the inputs have in the
+export (`bitmill inspect` shows names and ranges):
+
+- one shape, `tokens [1, 64]`: the size is fixed wherever it occurs in the program;
+- several, `tokens [[1, 32], [1, 64]]`: the package takes each of these and no other, the first where nothing is said, and
+  can run on the Neural Engine. Of several inputs the first shapes belong together, the second, and so on; what shares a
+  size with them follows. More than one such input needs iOS 18.
+",
+    ),
+    (
         "calibrate",
         "
 The file is a `.safetensors` with a tensor for each input of the program, under the input's name; its first dimension

@@ -155,6 +155,7 @@ impl Trial {
                     uses: facts.uses.get(index).cloned().into_iter().collect(),
                     ..ProgramFacts::default()
                 }),
+                takes: None,
                 counted: Default::default(),
             },
             target: recipe.written_set(),

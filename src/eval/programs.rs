@@ -41,7 +41,7 @@ pub fn float(task: &Task) -> Result<Ready, EvalError> {
     if task.recipe.is_experiment() {
         return Err(EvalError::NoTarget);
     }
-    let converted = converted(task.model, operator_set(task.recipe))?;
+    let converted = converted(task.model, task.recipe, operator_set(task.recipe))?;
     let tensors = Archived { export, program: 0 };
     let blobs = converted.constants.blobs(&tensors);
     let mut made = ready_as(&converted.program, convert::FUNCTION, &blobs, FLOAT)?;
@@ -113,7 +113,7 @@ fn interface(input: &NamedType) -> Result<Interface, EvalError> {
         Dim::Variadic => Err(odd()),
     };
     let dimensions = ty.shape.iter().map(dimension).collect::<Result<_, _>>()?;
-    Ok(Interface { name: input.name.clone(), element: ty.element, dimensions })
+    Ok(Interface { name: input.name.clone(), element: ty.element, dimensions, shapes: Vec::new() })
 }
 
 /// A program in float and what a recipe made of it.

@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::dtype::DType;
+use crate::graph::aten::shapes::Takes;
 use crate::kind::Kind;
 pub use compressed::{Compressed, Method, Stored};
 pub use data::ModelData;
@@ -49,6 +50,8 @@ pub struct Model {
     pub program: Option<Arc<package::PackageModel>>,
     /// The exported program, where the model is one.
     pub export: Option<Arc<export::ExportModel>>,
+    /// The inputs of the exported program, where the model is one, or a listing that describes one.
+    pub takes: Option<Takes>,
     /// What rules ask of the program, where the model has one.
     pub facts: Option<program::ProgramFacts>,
     /// What occurs among [`Model::weights`], once it was asked for: they do not change after that.

@@ -64,7 +64,11 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
             "the archive holds several programs, and a package is made of one: export it alone",
         ));
     };
-    let set = operator_set(job.recipe);
+    let program = &*job.recipe.shaped(program).map_err(|(_, error)| RunError::Shapes(error))?;
+    // Systems before iOS 18 take one input with several shapes.
+    let several = job.recipe.target.is_none() && program.shapes.len() > 1;
+    let least = if several { Opset::CoreML8 } else { Opset::CoreML5 };
+    let set = operator_set(job.recipe).max(least);
     let tensors = Archived { export, program: 0 };
     let mut inputs = job.model.files.clone();
     inputs.extend([job.model.path.clone()]);
@@ -226,13 +230,14 @@ impl From<convert::ConvertError> for RunError {
     }
 }
 
-/// The program of an export converted for an operator set, to be run as it is; [`Archived`] has what its constants are
-/// made of.
+/// The program of an export converted for an operator set, with the shapes that a recipe chooses, to be run as it is;
+/// [`Archived`] has what its constants are made of.
 ///
 /// # Errors
 /// If the model is no export of one program, or cannot be converted.
-pub fn converted(model: &Model, set: Opset) -> Result<Converted, RunError> {
+pub fn converted(model: &Model, recipe: &Recipe, set: Opset) -> Result<Converted, RunError> {
     let export = model.export.as_ref().ok_or_else(|| ModelError::NoTensors(model.path.clone()))?;
     let program = export.programs.first().ok_or_else(|| ModelError::NoTensors(model.path.clone()))?;
-    Ok(convert::convert(program, &Archived { export, program: 0 }, set)?)
+    let program = recipe.shaped(program).map_err(|(_, error)| RunError::Shapes(error))?;
+    Ok(convert::convert(&program, &Archived { export, program: 0 }, set)?)
 }

@@ -32,6 +32,7 @@ use crate::check::rule::WeightError;
 use crate::dtype::DType;
 use crate::formats::coreml::PackageWriteError;
 use crate::formats::output::OutputError;
+use crate::graph::aten::shapes::ShapeError;
 use crate::graph::function::Opset;
 use crate::graph::half::is_beyond;
 use crate::lower::Holds;
@@ -104,6 +105,9 @@ pub enum RunError {
     /// Two stored tensors would have one name.
     #[error("the output would hold two tensors named `{0}`: rename the one in the model")]
     SameName(String),
+    /// The recipe chooses shapes that the export does not take.
+    #[error("the shapes of the recipe do not fit the export: {0}")]
+    Shapes(ShapeError),
     /// The format cannot hold a model of this kind.
     #[error("{0}")]
     Format(&'static str),

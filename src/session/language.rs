@@ -262,6 +262,7 @@ fn takes_place(typed: &str, new: &Statement, text: &str, known: &Statement, tree
         | (Kind::Arithmetic(_), Kind::Arithmetic(_))
         | (Kind::Threshold(_), Kind::Threshold(_))
         | (Kind::Calibrate { .. }, Kind::Calibrate { .. })
+        | (Kind::Shapes(_), Kind::Shapes(_))
         | (Kind::Output(_), Kind::Output(_)) => true,
         (Kind::Scheme { name: Some(new), .. }, Kind::Scheme { name: Some(old), .. }) => new.value == old.value,
         (Kind::Rule { selector: new, .. }, Kind::Rule { selector: old, .. }) => {
