@@ -325,6 +325,7 @@ pub fn ranges(
     let Some((program, export)) = of else {
         return Err(RunError::Format("activations are quantized in exports (`.pt2`) of one program only"));
     };
+    let program = &*recipe.shaped(program).map_err(|(_, error)| RunError::Shapes(error))?;
     let path = match samples {
         Some(path) => path.to_path_buf(),
         None => samples_path(recipe)?,

@@ -236,6 +236,7 @@ fn opened(task: &Task) -> Result<(Cache, Option<String>), TuneError> {
     key.word("arithmetic", task.recipe.arithmetic_or_default().word());
     key.word("precision", task.recipe.precision.map_or("", |precision| precision.value.word()));
     key.word("set", task.recipe.written_set().map_or("", |set| set.name));
+    key.word("shapes", task.recipe.shapes.as_ref().map_or("", |shapes| task.recipe.text(shapes.place)));
     key.word("experiment", if task.recipe.is_experiment() { "yes" } else { "no" });
     key.word("samples", &task.samples.map_or(String::new(), |samples| samples.to_string()));
     let mut files = task.model.files.clone();

@@ -409,6 +409,9 @@ impl Draft<'_> {
             let options = if options.is_empty() { options } else { format!(" {{{options} }}") };
             _ = writeln!(text, "calibrate {}{options}", path(&recipe.path(samples)));
         }
+        if let Some(shapes) = &recipe.shapes {
+            _ = writeln!(text, "{}", recipe.text(shapes.place).trim());
+        }
         if let Some(output) = &recipe.output {
             _ = writeln!(text, "output {}", moved(&recipe.path(output), directory));
         }
