@@ -35,5 +35,6 @@ pub mod scheme;
 pub mod session;
 pub mod syntax;
 pub mod translation;
+pub mod tune;
 pub mod values;
 pub mod words;

@@ -3,7 +3,7 @@
 use super::divides::SMALLEST_GROUP;
 use super::needs::set;
 use super::rules::weight_type_of_program::cast_of;
-use super::{Context, Severity, check};
+use super::{Context, Finding, Severity, check};
 use crate::coreml::feature::lowest_set;
 use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Platform, Target};
 use crate::model::program::ProgramFacts;
@@ -192,6 +192,26 @@ impl Trial {
         let cast = self.model.facts.as_ref().and_then(|_| cast_of(&self.recipe, weight, &fitted)).map(set);
         let oldest = cast.filter(|cast| cast.spec > lowest.spec).unwrap_or(lowest);
         let verdict = fits(plan::size::bytes(weight, &fitted), oldest);
+        // Samples are no part of a scheme: that they are missing, or do not fit, is told where they are named.
+        let of_scheme = |code| !matches!(code, "calibration-missing" | "calibration-samples");
+        let is_against = |finding: &Finding| finding.severity == Severity::Error && of_scheme(finding.code);
+        match self.findings(scheme).into_iter().find(is_against) {
+            Some(finding) => Verdict::Refused(finding.message),
+            None => verdict,
+        }
+    }
+
+    /// What the checker would warn of, if a scheme were applied to the weight: the first of the warnings that keeping the
+    /// weight would not bring.
+    pub fn warning(&mut self, scheme: &Scheme) -> Option<String> {
+        let keep = Scheme { weights: WeightScheme::Keep, sparse: None, activations: None };
+        let anyway: Vec<&str> = self.findings(&keep).into_iter().map(|finding| finding.code).collect();
+        let is_new = |finding: &Finding| finding.severity == Severity::Warning && !anyway.contains(&finding.code);
+        self.findings(scheme).into_iter().find(is_new).map(|finding| finding.message)
+    }
+
+    /// What the checker finds where every weight is given a scheme.
+    fn findings(&mut self, scheme: &Scheme) -> Vec<Finding> {
         self.recipe.rules = vec![Rule {
             selector: Selector::Kind(crate::kind::KindWord::All, Place::default()),
             selector_place: Place::default(),
@@ -202,13 +222,7 @@ impl Trial {
         }];
         let plan = plan::plan(&self.recipe, &self.model);
         let context = Context { recipe: &self.recipe, model: Some((&self.model, &plan)), model_error: None, run: None };
-        let mut findings = check(&context).into_iter();
-        // Samples are no part of a scheme: that they are missing, or do not fit, is told where they are named.
-        let of_scheme = |code| !matches!(code, "calibration-missing" | "calibration-samples");
-        match findings.find(|finding| finding.severity == Severity::Error && of_scheme(finding.code)) {
-            Some(finding) => Verdict::Refused(finding.message),
-            None => verdict,
-        }
+        check(&context)
     }
 }
 

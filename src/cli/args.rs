@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::draw::When;
@@ -10,6 +10,7 @@ use crate::project::Given;
 use crate::run::OutputFormat;
 use crate::scheme::Arithmetic;
 use crate::session::command::COMMANDS;
+use crate::tune::Budget;
 
 /// Check quantization recipes for Core ML, see what they decide for every weight, and run them.
 #[derive(Debug, Parser)]
@@ -53,6 +54,8 @@ pub enum Command {
     Run(RunArgs),
     /// Measure on test data what a recipe does to the answers of a model
     Eval(EvalArgs),
+    /// Find the recipe of several schemes that keeps to a budget and loses least
+    Tune(TuneArgs),
     /// Write a model with its compressed weights as plain ones
     Decompress(DecompressArgs),
     /// Show what changed between two models, weight by weight
@@ -256,6 +259,59 @@ pub struct EvalArgs {
     /// Show the N values with which most error enters; 10 if no number is given
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", require_equals = true)]
     pub layers: Option<usize>,
+    /// Write the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `tune`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("bound").required(true).args(["budget", "size", "min_sqnr"]))]
+pub struct TuneArgs {
+    /// The recipe, `-` for standard input: its settings hold, and its rules say which weights may change
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// At most so many bits per weight, over all weights that may change: `4.5bpw`
+    #[arg(long, value_name = "BITS", value_parser = Budget::bits)]
+    pub budget: Option<Budget>,
+    /// At most this size, of the whole model: `30%` of what it is, or `120MB`
+    #[arg(long, value_name = "SIZE", value_parser = Budget::size)]
+    pub size: Option<Budget>,
+    /// As small as possible with at least this ratio of signal to noise, in dB
+    #[arg(long, value_name = "DB", value_parser = Budget::sqnr, allow_hyphen_values = true)]
+    pub min_sqnr: Option<Budget>,
+    /// Test data, as `eval` reads it: errors are those of the model's outputs; without it, those of the weights
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub data: Option<PathBuf>,
+    /// The schemes to choose from, with commas between them; `keep` is always one [default: those of the recipe, and
+    /// the usual ones]
+    #[arg(long, value_name = "SCHEMES")]
+    pub over: Option<String>,
+    /// Where to write; `-` for standard output [default: NAME.tuned.bitmill beside the recipe]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Replace what is at the output
+    #[arg(long)]
+    pub force: bool,
+    /// The model, and settings
+    #[command(flatten)]
+    pub project: ProjectArgs,
+    /// Use the first N samples
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "data")]
+    pub samples: Option<u64>,
+    /// The labels, for what is told of the result: see `eval`
+    #[arg(long, value_name = "NAME", requires = "data")]
+    pub label: Option<String>,
+    /// The model predicts next tokens: see `eval`
+    #[arg(long, requires = "data")]
+    pub next_token: bool,
+    /// Keep results of measurements in this file, and go on from those that are there [default: a file in the user's
+    /// directory of caches]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub resume: Option<PathBuf>,
+    /// Measure everything anew
+    #[arg(long)]
+    pub fresh: bool,
     /// Write the report as JSON
     #[arg(long)]
     pub json: bool,

@@ -93,7 +93,10 @@ impl Round {
 
     fn fail(&mut self, path: &Path, failure: Failure) {
         let (message, help) = match failure {
-            Failure::Usage { message, help } | Failure::Broken { message, help } => (message, help),
+            Failure::Usage { message, help } | Failure::Broken { message, help } | Failure::Unmet { message, help } => {
+                (message, help)
+            }
+            Failure::Stopped(message) => (message, None),
             Failure::Output(error) => (error.to_string(), None),
         };
         self.failed.push((Failed { path: path.to_path_buf(), message }, help));

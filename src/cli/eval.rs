@@ -39,7 +39,7 @@ pub fn run(args: &EvalArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let shape = json::EvalShape::new(project.recipe(), &args.data, &evaluation, &after);
         terminal.text(&json::text(&shape))?;
     } else {
-        draw::eval::show(project.recipe(), &evaluation, &after, args.layers.unwrap_or(0), terminal)?;
+        draw::eval::show(project.recipe(), &evaluation, &after, (args.layers.unwrap_or(0), true), terminal)?;
     }
     let failed = after.findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if failed { Exit::Findings } else { Exit::Fine })

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Exit, USAGE};
+use super::{Exit, INTERRUPTED, USAGE};
 use crate::draw::terminal::{Style, Terminal, clean};
 use crate::formats::output::OutputError;
 use crate::model::ModelError;
@@ -26,6 +26,15 @@ pub enum Failure {
         /// What to do.
         help: Option<String>,
     },
+    /// What was asked for cannot be had.
+    Unmet {
+        /// What.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+    },
+    /// A signal has stopped it.
+    Stopped(String),
     /// Standard output takes no more.
     Output(io::Error),
 }
@@ -54,6 +63,8 @@ impl Failure {
         let (message, help, status) = match self {
             Failure::Usage { message, help } => (message, help, USAGE),
             Failure::Broken { message, help } => (message, help, Exit::Broken.into()),
+            Failure::Unmet { message, help } => (message, help, Exit::Findings.into()),
+            Failure::Stopped(message) => (message, None, INTERRUPTED as u8),
             Failure::Output(error) => (format!("standard output: {error}"), None, Exit::Broken.into()),
         };
         error(terminal, &message, help.as_deref());

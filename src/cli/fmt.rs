@@ -19,9 +19,11 @@ pub fn run(args: &FmtArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     for path in &files {
         match file(args, path, terminal) {
             Ok(changes) => changed += usize::from(changes),
-            Err(failure @ Failure::Output(_)) => return Err(failure),
+            Err(failure @ (Failure::Output(_) | Failure::Stopped(_))) => return Err(failure),
             // The other files can be formatted all the same.
-            Err(Failure::Usage { message, help } | Failure::Broken { message, help }) => {
+            Err(
+                Failure::Usage { message, help } | Failure::Broken { message, help } | Failure::Unmet { message, help },
+            ) => {
                 error(terminal, &message, help.as_deref());
                 exit = Exit::Broken;
             }

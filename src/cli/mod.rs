@@ -20,12 +20,14 @@ mod repl;
 mod rules;
 mod run;
 mod shell;
+mod tune;
 mod watch;
 mod why;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ColorChoice, FromArgMatches};
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
     match &cli.command {
         // A prompt has handlers of its own.
         Command::Repl(args) if repl::is_interactive(args) => {}
+        Command::Tune(_) => stoppable(),
         _ => interruptible(),
     }
     let mut terminal = Terminal::new(cli.color);
@@ -132,6 +135,19 @@ fn interruptible() {
     });
 }
 
+/// Set by the first signal where a command ends itself, and keeps what it has.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Makes the first signal stop a command, which then ends itself, and the second end the process.
+fn stoppable() {
+    let _ = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            output::remove_partials();
+            std::process::exit(INTERRUPTED);
+        }
+    });
+}
+
 fn run(command: &Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match command {
         Command::Check(args) => check::run(args, terminal),
@@ -140,6 +156,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Why(args) => why::run(args, terminal),
         Command::Run(args) => run::run(args, terminal),
         Command::Eval(args) => eval::run(args, terminal),
+        Command::Tune(args) => tune::run(args, terminal),
         Command::Decompress(args) => decompress::run(args, terminal),
         Command::Diff(args) => diff::run(args, terminal),
         Command::Inspect(args) => inspect::run(args, terminal),

@@ -13,7 +13,8 @@ use crate::recipe::Recipe;
 use crate::run::outcome::{self, decibels};
 use crate::words::{count, counted, percent, thousands};
 
-/// Draws what an evaluation has shown, with so many of the values with which most error enters.
+/// Draws what an evaluation has shown, with so many of the values with which most error enters, and perhaps how long it
+/// took.
 ///
 /// # Errors
 /// As [`Terminal::line`].
@@ -21,7 +22,7 @@ pub fn show(
     recipe: &Recipe,
     evaluation: &Evaluation,
     after: &AfterRun,
-    layers: usize,
+    (layers, time): (usize, bool),
     terminal: &mut Terminal,
 ) -> io::Result<()> {
     if let Some(labelled) = &evaluation.labelled {
@@ -45,10 +46,15 @@ pub fn show(
         true => String::new(),
         false => format!(" in {}", counted(evaluation.batches, "batch", "batches")),
     };
-    terminal.prose(format!("evaluated on {samples}{batches}{left_out} in {:.2} s", evaluation.elapsed.as_secs_f64()))
+    let took = if time { format!(" in {:.2} s", evaluation.elapsed.as_secs_f64()) } else { String::new() };
+    terminal.prose(format!("evaluated on {samples}{batches}{left_out}{took}"))
 }
 
-fn labels(labelled: &Labelled, terminal: &mut Terminal) -> io::Result<()> {
+/// What the labels told.
+///
+/// # Errors
+/// As [`Terminal::line`].
+pub fn labels(labelled: &Labelled, terminal: &mut Terminal) -> io::Result<()> {
     let mut table = Table::new(&[
         Column::text("", 0),
         Column::number("in float", 0),

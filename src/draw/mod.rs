@@ -9,6 +9,7 @@ pub mod progress;
 pub mod run;
 pub mod table;
 pub mod terminal;
+pub mod tune;
 pub mod values;
 pub mod why;
 

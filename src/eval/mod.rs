@@ -9,7 +9,7 @@
 mod classes;
 mod labels;
 mod layers;
-mod programs;
+pub mod programs;
 mod scores;
 
 use std::path::Path;
@@ -189,9 +189,9 @@ pub enum EvalError {
 }
 
 /// In messages: the program before.
-const FLOAT: &str = "in float";
+pub(crate) const FLOAT: &str = "in float";
 /// In messages: the program after.
-const QUANTIZED: &str = "as quantized";
+pub(crate) const QUANTIZED: &str = "as quantized";
 
 /// Evaluates a recipe on test data.
 ///
@@ -234,18 +234,23 @@ pub fn evaluate(task: &Task, progress: &dyn Progress, cancel: &AtomicBool) -> Re
     })
 }
 
-type Outputs = Vec<(Name, Tensor)>;
+/// What a program gives for a batch.
+pub(crate) type Outputs = Vec<(Name, Tensor)>;
 
 /// A batch, and what goes along with its runs.
 #[derive(Clone, Copy)]
-struct Batch<'b> {
-    inputs: &'b [(Name, Tensor)],
-    number: usize,
-    cancel: &'b AtomicBool,
+pub(crate) struct Batch<'b> {
+    /// What the program takes.
+    pub(crate) inputs: &'b [(Name, Tensor)],
+    /// Which batch it is.
+    pub(crate) number: usize,
+    /// Stops the run.
+    pub(crate) cancel: &'b AtomicBool,
 }
 
 impl Batch<'_> {
-    fn run<'o>(
+    /// Runs a program on it.
+    pub(crate) fn run<'o>(
         &'o self,
         executable: &Executable,
         which: &'static str,

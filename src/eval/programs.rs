@@ -165,7 +165,10 @@ fn read(path: &Path) -> Result<Ready, EvalError> {
 }
 
 /// The function of a package that runs where nothing else is said.
-fn ready(program: &Program, blobs: &dyn Blobs, which: &'static str) -> Result<Ready, EvalError> {
+///
+/// # Errors
+/// If the package does not tell which, or the function cannot be run.
+pub fn ready(program: &Program, blobs: &dyn Blobs, which: &'static str) -> Result<Ready, EvalError> {
     let function = match &program.functions[..] {
         [only] => &only.name,
         several => {

@@ -16,6 +16,7 @@ use crate::project::AfterRun;
 use crate::recipe::FileId;
 use crate::recipe::preset::{PRESETS, Preset};
 use crate::recipe::starter::{Form, starter};
+use crate::run::activations::PlannedActivations;
 use crate::run::{self, Job, Progress, RunError, outcome};
 use crate::words::{count, percent, size};
 
@@ -33,6 +34,9 @@ pub fn plan_text(analysis: &Analysis) -> Option<String> {
     }
     if let Some(line) = misfits(plan) {
         _ = writeln!(text, "{line}");
+    }
+    if let Some(activations) = PlannedActivations::new(analysis.recipe(), model, plan) {
+        _ = writeln!(text, "{}", activations.words());
     }
     _ = writeln!(text, "{}", arithmetic(analysis.recipe()));
     _ = writeln!(text, "kinds are known {}", model.kinds_known());

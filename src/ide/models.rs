@@ -16,6 +16,7 @@ use crate::model::{Model, Weight};
 use crate::plan::{self, Matches, NameIndex, Plan, Planned};
 use crate::recipe::selector::Selector;
 use crate::recipe::{Recipe, Rule};
+use crate::run::statics::{self, Operation};
 
 /// A model that several analyses share.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub struct OpenModel {
     names: OnceLock<Names>,
     kinds: OnceLock<HashMap<Kind, Sum>>,
     index: OnceLock<NameIndex>,
+    operations: OnceLock<Vec<Operation>>,
     matches: Mutex<Known>,
     /// The last plans, each of another recipe, the latest last.
     plans: Mutex<Vec<(PathBuf, Arc<Planned>)>>,
@@ -63,6 +65,7 @@ impl OpenModel {
             names: OnceLock::new(),
             kinds: OnceLock::new(),
             index: OnceLock::new(),
+            operations: OnceLock::new(),
             matches: Mutex::default(),
             plans: Mutex::default(),
         }
@@ -106,6 +109,14 @@ impl OpenModel {
         }
         plans.push((path.to_owned(), Arc::clone(&planned)));
         Some(planned.plan.clone())
+    }
+
+    /// The operations without weights that a selector is about, of an export.
+    pub fn operations(&self, selector: &Selector) -> Vec<&Operation> {
+        let Some(export) = &self.model.export else { return Vec::new() };
+        let all = self.operations.get_or_init(|| statics::operations(export));
+        let is_meant = |one: &&Operation| selector.matches_operation(one.kind, &one.module, &one.name);
+        all.iter().filter(is_meant).collect()
     }
 
     fn index(&self) -> &NameIndex {

@@ -5,6 +5,7 @@
 //! - `plan --json`: [`PlanShape`]; with `--targets` [`TargetsShape`].
 //! - `run --json`: [`RunShape`]; the document of `check` where the recipe has errors and nothing is run.
 //! - `eval --json`: [`EvalShape`]; the document of `check` where the recipe has errors and nothing is run.
+//! - `tune --json`: [`TuneShape`]; the document of `check` where the recipe has errors.
 //! - `decompress --json`: [`DecompressShape`].
 //! - `diff --json`: [`DiffShape`].
 //! - `inspect --json`: [`ModelShape`].
@@ -19,6 +20,7 @@ mod plan;
 mod program;
 mod rules;
 mod run;
+mod tune;
 
 pub use decompress::DecompressShape;
 pub use diff::DiffShape;
@@ -27,6 +29,7 @@ pub use model::ModelShape;
 pub use plan::{PlanShape, TargetsShape};
 pub use rules::{PresetShape, PresetsShape, RulesShape};
 pub use run::RunShape;
+pub use tune::TuneShape;
 
 use serde::Serialize;
 

@@ -8,11 +8,12 @@ use thiserror::Error;
 use super::problem::Problem;
 use super::selector::Selector;
 use super::source::NoImports;
-use super::{Recipe, Rule, glob, resolve};
+use super::{NamedScheme, Recipe, Rule, glob, resolve};
 use crate::kind::KindWord;
 use crate::model::Weight;
 use crate::scheme::Scheme;
 use crate::syntax;
+use crate::syntax::token::{Token, TokenKind};
 
 /// Reads a selector: `linear where in_features % 32 != 0`, `"*.q_proj"`.
 ///
@@ -30,6 +31,57 @@ pub fn selector(text: &str) -> Result<Selector, Vec<Problem>> {
 /// As [`selector`].
 pub fn scheme(text: &str) -> Result<Scheme, Vec<Problem>> {
     only_rule(&format!("all => {text}\n"))?.scheme.ok_or_else(Vec::new)
+}
+
+/// Reads a list of schemes, `int8, int4 per-group(32)`, which may be named ones. Each is taken once.
+///
+/// # Errors
+/// The first part that is no scheme.
+pub fn schemes(text: &str, named: &[NamedScheme]) -> Result<Vec<Scheme>, String> {
+    let mut known = String::new();
+    for one in named {
+        if let Some(scheme) = &one.scheme {
+            known += &format!("scheme {} = {scheme}\n", one.name.value);
+        }
+    }
+    let mut found: Vec<Scheme> = Vec::new();
+    for (from, to) in pieces(text, 0) {
+        let part = text[from..to].trim();
+        let is_open = part.is_empty() || part.contains(['#', '\n', '\r']) || part.contains("=>");
+        let read = (!is_open).then(|| resolve(Path::new(""), &format!("{known}all => {part}\n"), &NoImports));
+        let read = read.filter(|recipe| recipe.problems.is_empty() && recipe.rules.len() == 1);
+        let scheme = read.and_then(|mut recipe| recipe.rules.pop()?.scheme).ok_or_else(|| part.to_owned())?;
+        if !found.contains(&scheme) {
+            found.push(scheme);
+        }
+    }
+    if found.is_empty() { Err(text.trim().to_owned()) } else { Ok(found) }
+}
+
+/// The parts of a list between its commas, from an offset on. One that begins with `activations` belongs to the scheme
+/// before it, and those in brackets divide nothing.
+pub fn pieces(text: &str, from: usize) -> Vec<(usize, usize)> {
+    let mut parts = Vec::new();
+    let (mut begin, mut depth) = (from, 0usize);
+    let seen = syntax::lex(text).into_iter().filter(|token| !token.kind.is_blank());
+    let tokens: Vec<Token> = seen.filter(|token| token.span.start as usize >= from).collect();
+    for (at, token) in tokens.iter().enumerate() {
+        if token.kind.closer().is_some() {
+            depth += 1;
+        } else if token.kind.is_closer() {
+            depth = depth.saturating_sub(1);
+        } else if token.kind == TokenKind::Comma && depth == 0 {
+            let next = tokens.get(at + 1).map_or("", |next| &text[next.span.range()]);
+            if next != "activations" {
+                parts.push((begin, token.span.start as usize));
+                begin = token.span.end as usize;
+            }
+        }
+    }
+    if !text[begin..].trim().is_empty() {
+        parts.push((begin, text.len()));
+    }
+    parts
 }
 
 /// What a command or a prompt means by a pattern: tensors to be shown, not to be quantized, so that a name means
@@ -93,6 +145,30 @@ mod tests {
         assert_eq!(["a", "*.bias", "linear", "\"a\"", "linear where rank == 2", "b"].map(many), [2, 1, 1, 2, 1, 0]);
         assert_eq!(Pattern::read("linear where").unwrap_err(), PatternError::Selector);
         assert_eq!(Pattern::read("a[").unwrap_err(), PatternError::Glob("`[` is not closed".into()));
+    }
+
+    #[test]
+    fn lists_of_schemes_are_taken_apart() {
+        let text = "linear over int8, block[16, -1] int4,int8, activations uint8, (lut4, x";
+        let parts: Vec<&str> = pieces(text, 11).into_iter().map(|(from, to)| text[from..to].trim()).collect();
+        assert_eq!(parts, ["int8", "block[16, -1] int4", "int8, activations uint8", "(lut4, x"]);
+    }
+
+    #[test]
+    fn lists_of_schemes_know_named_ones() {
+        let recipe = resolve(Path::new(""), "scheme w4 = int4 per-group(32)\nlinear => w4\n", &NoImports);
+        let read = |text: &str| schemes(text, &recipe.schemes).map(|all| all.iter().map(Scheme::to_string).collect());
+        assert_eq!(
+            read("w4 by mse, lut4, w4 by mse, int8 per-channel"),
+            Ok(vec![
+                "int4 per-group(32) symmetric by mse".to_owned(),
+                "lut4 per-tensor".to_owned(),
+                "int8 per-channel symmetric".to_owned(),
+            ])
+        );
+        for wrong in ["", "int8,,lut4", "w5", "int4 #", "int4 => int8", "int4\nall => keep"] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::check::report::json::{FindingShape, VERSION};
 use crate::check::{Finding, Severity};
 use crate::experiment::{Attempt, Left, Tried};
 use crate::inspect::Values;
-use crate::json::{PlanShape, RunShape, TargetsShape};
+use crate::json::{EvalShape, PlanShape, RunShape, TargetsShape};
 use crate::plan::Totals;
 use crate::plan::lock::Change as LockChange;
 use crate::quant::power::Power;
@@ -145,6 +145,25 @@ fn fields(outcome: &Outcome, display: Display) -> Option<(&'static str, Value)> 
         }
         Outcome::Targets(analysis, targets) => ("targets", shape(&TargetsShape::new(analysis.recipe(), targets))),
         Outcome::Ran(analysis, report, after) => ("ran", shape(&RunShape::new(analysis.recipe(), report, after))),
+        Outcome::Evaluated(analysis, evaluation, after, data) => {
+            ("evaluated", shape(&EvalShape::new(analysis.recipe(), data, evaluation, after)))
+        }
+        Outcome::Calibrated(ranges) => {
+            let place = |place: &crate::run::statics::Place| {
+                let (range, parameters) = place.observed.unzip();
+                json!({
+                    "value": &*place.value, "module": place.module.as_deref(), "range": place.group,
+                    "users": place.users.as_ref().map(|users| users.iter().map(|user| &**user).collect::<Vec<&str>>()),
+                    "min": range.map(|range| range.min), "max": range.map(|range| range.max),
+                    "scale": parameters.map(|parameters| parameters.scale),
+                    "zero_point": parameters.map(|parameters| parameters.zero_point),
+                    "signed": parameters.map(|parameters| parameters.spec.signed),
+                    "symmetric": parameters.map(|parameters| parameters.spec.symmetric),
+                })
+            };
+            let places: Vec<Value> = ranges.places.iter().map(place).collect();
+            ("calibrated", json!({ "places": places, "samples": ranges.samples, "batches": ranges.batches }))
+        }
         Outcome::Recipe(text) => ("recipe", json!({ "text": text })),
         Outcome::Difference(since) => {
             let weights: Vec<Value> = since

@@ -13,6 +13,7 @@ use crate::convert::{self, Converted, Tensors};
 use crate::formats::coreml::{PackageWriteError, PackageWriter};
 use crate::formats::output::{Destination, PartialDirectory};
 use crate::graph::TensorType;
+use crate::graph::aten;
 use crate::graph::function::Opset;
 use crate::kind::Kind;
 use crate::model::export::ExportModel;
@@ -31,6 +32,14 @@ pub fn operator_set(recipe: &Recipe) -> Opset {
         let lowest = Opset::by_name(needs::lowest(recipe).name);
         lowest.map_or(USUAL, |lowest| lowest.max(USUAL))
     })
+}
+
+/// The operator set that a program of an export is written in, with the shapes that the recipe chooses.
+fn set_for(recipe: &Recipe, program: &aten::Program) -> Opset {
+    // Systems before iOS 18 take one input with several shapes.
+    let several = recipe.target.is_none() && program.shapes.len() > 1;
+    let least = if several { Opset::CoreML8 } else { Opset::CoreML5 };
+    operator_set(recipe).max(least)
 }
 
 /// The tensors that an archive holds for one of its programs.
@@ -66,10 +75,7 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
         ));
     };
     let program = &*job.recipe.shaped(program).map_err(|(_, error)| RunError::Shapes(error))?;
-    // Systems before iOS 18 take one input with several shapes.
-    let several = job.recipe.target.is_none() && program.shapes.len() > 1;
-    let least = if several { Opset::CoreML8 } else { Opset::CoreML5 };
-    let set = operator_set(job.recipe).max(least);
+    let set = set_for(job.recipe, program);
     let tensors = Archived { export, program: 0 };
     let mut inputs = job.model.files.clone();
     inputs.extend([job.model.path.clone()]);
@@ -92,9 +98,7 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
     let aside = PathBuf::from(format!("{}.plain", job.output.display()));
     let aside = PartialDirectory::create(&Destination { path: &aside, overwrite: true, inputs: &[] })?;
     let path = aside.path().join("plain.mlpackage");
-    write_plain(&converted, &tensors, set, &path, cancel)?;
-    let model = named(Model::open(&path)?, &converted, job.model, export);
-    let recipe = for_package(job.recipe, set);
+    let Plain { model, recipe, .. } = plain_of(converted, (job.model, export), (job.recipe, set), &path, cancel)?;
     let plan = plan::plan(&recipe, &model);
     let misfits = plan.decisions.iter().zip(&model.weights);
     if let Some((_, weight)) = misfits.into_iter().find(|(one, _)| matches!(one.outcome, Outcome::Misfit(_))) {
@@ -109,6 +113,41 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
     // Converting and samples count, too.
     report.elapsed = begun.elapsed();
     Ok(report)
+}
+
+/// An export as a package of plain weights.
+#[derive(Debug)]
+pub struct Plain {
+    /// The package. Its weights have the names and kinds of the export.
+    pub model: Model,
+    /// The recipe as it holds for the package.
+    pub recipe: Recipe,
+    /// The inputs in the order of the export, each with bounds for its dimensions.
+    pub inputs: Vec<convert::Interface>,
+}
+
+/// Writes an export of one program to a path as a package of plain weights: that which a run quantizes.
+///
+/// # Errors
+/// If the model is no export of one program, cannot be converted, or the package cannot be written.
+pub fn plain(model: &Model, recipe: &Recipe, path: &std::path::Path, cancel: &AtomicBool) -> Result<Plain, RunError> {
+    let export = model.export.as_ref().ok_or_else(|| ModelError::NoTensors(model.path.clone()))?;
+    let program = export.programs.first().ok_or_else(|| ModelError::NoTensors(model.path.clone()))?;
+    let program = recipe.shaped(program).map_err(|(_, error)| RunError::Shapes(error))?;
+    let set = set_for(recipe, &program);
+    plain_of(converted(model, recipe, set)?, (model, export), (recipe, set), path, cancel)
+}
+
+fn plain_of(
+    converted: Converted,
+    (model, export): (&Model, &ExportModel),
+    (recipe, set): (&Recipe, Opset),
+    path: &std::path::Path,
+    cancel: &AtomicBool,
+) -> Result<Plain, RunError> {
+    write_plain(&converted, &Archived { export, program: 0 }, set, path, cancel)?;
+    let model = named(Model::open(path)?, &converted, model, export);
+    Ok(Plain { model, recipe: for_package(recipe, set), inputs: converted.inputs })
 }
 
 /// The recipe as it holds for the package: fp16 unless it says otherwise, as coremltools converts. Arithmetic and

@@ -58,7 +58,7 @@ impl Subject<'_> {
         fitted: &Fitted,
         cancel: &AtomicBool,
     ) -> Result<Result<Measured, Fact>, RunError> {
-        let tried = self.make(index, fitted, OutputFormat::default_for(self.model), cancel)?;
+        let tried = self.make(index, fitted, (OutputFormat::default_for(self.model), false), cancel)?;
         Ok(tried.map(|tried| tried.measured))
     }
 
@@ -72,15 +72,37 @@ impl Subject<'_> {
         fitted: &Fitted,
         cancel: &AtomicBool,
     ) -> Result<Result<(Vec<f32>, Measured), Fact>, RunError> {
-        let tried = self.make(index, fitted, OutputFormat::Dequantized, cancel)?;
-        Ok(tried.map(|mut tried| (tried.width.read(&tried.made.decoded()), tried.measured)))
+        self.decoded_as(index, fitted, false, cancel)
+    }
+
+    /// As [`Subject::decoded`]; `exact` where the codes of integers are those of the values as they are, whatever the
+    /// precision of their scales, as a run has it for exports.
+    ///
+    /// # Errors
+    /// As [`Subject::measure`].
+    #[allow(clippy::type_complexity)]
+    pub fn decoded_as(
+        &self,
+        index: usize,
+        fitted: &Fitted,
+        exact: bool,
+        cancel: &AtomicBool,
+    ) -> Result<Result<(Vec<f32>, Measured), Fact>, RunError> {
+        let tried = self.make(index, fitted, (OutputFormat::Dequantized, exact), cancel)?;
+        Ok(tried.map(|mut tried| {
+            let bytes = tried.made.decoded();
+            // What was worked on exactly is as wide as its values were.
+            let is_wide = tried.width == Width::F16 && bytes.len() as u64 == tried.elements.saturating_mul(4);
+            let width = if is_wide { Width::F32 } else { tried.width };
+            (width.read(&bytes), tried.measured)
+        }))
     }
 
     fn make(
         &self,
         index: usize,
         fitted: &Fitted,
-        format: OutputFormat,
+        (format, exact): (OutputFormat, bool),
         cancel: &AtomicBool,
     ) -> Result<Result<Tried, Fact>, RunError> {
         let begun = Instant::now();
@@ -89,7 +111,15 @@ impl Subject<'_> {
             return Ok(Err(Fact::BeyondFp16(beyond)));
         }
         let (weight, values) = worked(self.recipe, self.model, self.data, index)?;
-        match work::make(&weight, &values, fitted, format, cancel) {
+        let width = Width::of(&values);
+        let made = match exact {
+            true => {
+                let values = read(self.data, self.model, &self.model.weights[index])?;
+                work::make_exact(&weight, &values, fitted, format, cancel)
+            }
+            false => work::make(&weight, &values, fitted, format, cancel),
+        };
+        match made {
             Ok(made) => {
                 let measured = Measured {
                     bytes: size::bytes_with(&weight, fitted, made.survivors),
@@ -97,7 +127,7 @@ impl Subject<'_> {
                     facts: made.facts.clone(),
                     elapsed: begun.elapsed(),
                 };
-                Ok(Ok(Tried { made, width: Width::of(&values), measured }))
+                Ok(Ok(Tried { made, width, elements: weight.elements(), measured }))
             }
             Err(Stop::Keep(fact)) => Ok(Err(fact)),
             Err(Stop::Error(error)) => Err(error),
@@ -109,11 +139,12 @@ impl Subject<'_> {
 struct Tried {
     made: work::Made,
     width: Width,
+    elements: u64,
     measured: Measured,
 }
 
 /// The type in which values were worked on, and are decoded.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Width {
     F32,
     F16,

@@ -2,7 +2,7 @@
 //! program with quantizers in it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::export::Archived;
@@ -12,11 +12,12 @@ use crate::graph::Name;
 use crate::graph::aten::{Definition, Node, Program, ValueId};
 use crate::graph::function::Opset;
 use crate::kind::Kind;
+use crate::model::Model;
 use crate::model::export::ExportModel;
 use crate::plan::{Outcome, Plan};
 use crate::pt2e::{
-    Averaging, CalibrateError, Calibration, Passes, PrepareError, Prepared, SampleError, Samples, Sites, Spec, Twice,
-    dimensions, insert, is_linear, sites, weight,
+    Averaging, CalibrateError, Calibrated, Calibration, Parameters, Passes, PrepareError, Prepared, Range, SampleError,
+    Samples, Sites, Spec, Twice, dimensions, insert, is_linear, sites, weight,
 };
 use crate::recipe::{Observer, Recipe, Rule};
 use crate::scheme::{ActivationScheme, Mapping, Scheme, WeightScheme};
@@ -132,6 +133,33 @@ impl Deciding<'_> {
     }
 }
 
+/// An operation of an export whose activations a rule can be about though it has no weight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// What it is to selectors.
+    pub kind: Kind,
+    /// The dotted path of the module that runs it; empty for the outermost.
+    pub module: Name,
+    /// Its own name.
+    pub name: Name,
+}
+
+/// The operations without weights of the one program of an export that selectors can be about, in its order. Told from
+/// the program alone.
+pub fn operations(export: &ExportModel) -> Vec<Operation> {
+    let [program] = &export.programs[..] else { return Vec::new() };
+    let graph = &program.graph;
+    let stored = stored(program);
+    let one = |node: &Node| {
+        let kind = kind(program, node)?;
+        let is_weighted = weight(program, node).is_some_and(|value| stored.contains_key(&value));
+        let module = node.module().and_then(|id| program.modules.get(id.0 as usize));
+        let module = module.map_or_else(|| Name::from(""), |module| module.path.clone());
+        (!is_weighted).then(|| Operation { kind, module, name: node.name.clone() })
+    };
+    graph.nodes.iter().filter_map(one).collect()
+}
+
 /// What an operation is to the selectors of a recipe, where it can be quantized without a weight of its own.
 pub(super) fn kind(program: &Program, node: &Node) -> Option<Kind> {
     let name = &*node.operator.name;
@@ -157,27 +185,38 @@ fn kind_is_binary(program: &Program, node: &Node) -> bool {
     matches!(kind(program, node), Some(Kind::Add | Kind::Mul | Kind::Matmul))
 }
 
-/// The program of a job with quantizers in it, their ranges learnt from the samples.
+/// What samples have shown of the activations of an export.
+struct Learnt {
+    sites: Sites,
+    calibrated: Calibrated,
+    /// Samples that were run, and the batches that they made.
+    samples: u64,
+    batches: usize,
+}
+
+/// A recipe, its model and the plan for it.
+type Planned<'a> = (&'a Recipe, &'a Model, &'a Plan);
+
+/// Runs an export on samples with its weights as they will be.
 ///
 /// # Errors
 /// If samples are missing or do not fit, or the program cannot be run on them.
-pub fn quantized(
-    job: &Job,
+fn learn(
+    (recipe, model, plan): Planned,
     (program, export): (&Program, &ExportModel),
-    set: Opset,
+    (set, path): (Opset, &Path),
     (progress, cancel): (&dyn Progress, &AtomicBool),
-) -> Result<(Program, Activations), RunError> {
-    let (recipe, plan) = (job.recipe, job.plan);
-    let calibrate = recipe.calibrate.as_ref().ok_or(RunError::NoSamples)?;
-    let path = samples_path(recipe)?;
+) -> Result<Learnt, RunError> {
+    let calibrate = recipe.calibrate.as_ref();
+    let in_float = calibrate.is_some_and(|calibrate| calibrate.observe_float);
     let tensors = Archived { export, program: 0 };
     let sites = quantizers(program, export, recipe, plan, Twice::Never);
     if sites.all.is_empty() {
         return Err(RunError::NoActivations);
     }
     let weights = |name: &str, shape: &[usize], values: Vec<f32>| -> Result<Option<Vec<f32>>, RunError> {
-        let at = export.names.get(&(0, name.to_owned())).filter(|_| !calibrate.observe_float);
-        let Some((weight, decision)) = at.and_then(|at| Some((job.model.weights.get(*at)?, plan.decisions.get(*at)?)))
+        let at = export.names.get(&(0, name.to_owned())).filter(|_| !in_float);
+        let Some((weight, decision)) = at.and_then(|at| Some((model.weights.get(*at)?, plan.decisions.get(*at)?)))
         else {
             return Ok(None);
         };
@@ -192,25 +231,128 @@ pub fn quantized(
         }
     };
     let prepared = Prepared::new(program, &tensors, set, &sites, &weights)?;
-    let samples = Samples::open(&path, &prepared.inputs, calibrate.samples.map(|samples| samples.value))?;
-    let averaging = match calibrate.observer.map(|observer| observer.value) {
+    let limit = calibrate.and_then(|calibrate| calibrate.samples).map(|samples| samples.value);
+    let samples = Samples::open(path, &prepared.inputs, limit)?;
+    let averaging = match calibrate.and_then(|calibrate| calibrate.observer).map(|observer| observer.value) {
         Some(Observer::MinMax) => Averaging::None,
-        _ => calibrate.averaging.map_or(Averaging::default(), |share| Averaging::Moving(share.value as f32)),
+        _ => calibrate
+            .and_then(|calibrate| calibrate.averaging)
+            .map_or(Averaging::default(), |share| Averaging::Moving(share.value as f32)),
     };
-    let calibration = Calibration { averaging, in_float: calibrate.observe_float };
+    let calibration = Calibration { averaging, in_float };
     let batch = |number: usize| -> Result<Vec<(Name, Tensor)>, RunError> { Ok(samples.batch(number)?) };
     let bytes = samples.bytes();
     progress.begin(bytes);
     let each = bytes / samples.batches().max(1) as u64;
     let done = |number: usize| progress.done(&format!("sample {number} of {}", samples.batches()), each);
     let calibrated = prepared.calibrate(calibration, (samples.batches(), &batch), (&done, cancel))?;
+    let (batches, samples) = (samples.batches(), samples.count());
+    Ok(Learnt { sites, calibrated, samples, batches })
+}
+
+/// The program of a job with quantizers in it, their ranges learnt from the samples.
+///
+/// # Errors
+/// If samples are missing or do not fit, or the program cannot be run on them.
+pub fn quantized(
+    job: &Job,
+    of: (&Program, &ExportModel),
+    set: Opset,
+    watched: (&dyn Progress, &AtomicBool),
+) -> Result<(Program, Activations), RunError> {
+    let path = samples_path(job.recipe)?;
+    let learnt = learn((job.recipe, job.model, job.plan), of, (set, &path), watched)?;
+    let Learnt { sites, calibrated, samples, batches } = learnt;
     let activations = Activations {
         places: sites.all.iter().filter(|site| calibrated.parameters[site.group].is_some()).count(),
         ranges: calibrated.parameters.iter().flatten().count(),
-        samples: samples.count(),
-        batches: samples.batches(),
+        samples,
+        batches,
     };
-    Ok((insert(program, &sites, &calibrated.parameters), activations))
+    Ok((insert(of.0, &sites, &calibrated.parameters), activations))
+}
+
+/// The ranges of the activations of an export.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranges {
+    /// The places where values become codes, in the order of the program.
+    pub places: Vec<Place>,
+    /// Samples that were run.
+    pub samples: u64,
+    /// Batches that these made.
+    pub batches: usize,
+}
+
+/// A place where values become codes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// The value's name in the export.
+    pub value: Name,
+    /// The dotted path of the module that computes it; `None` for inputs and for the outermost.
+    pub module: Option<Name>,
+    /// The operations that take the codes, by their names; `None` for all that take the value.
+    pub users: Option<Vec<Name>>,
+    /// Which range it has: places with the same number share one.
+    pub group: usize,
+    /// What was observed; `None` where the value was never computed.
+    pub observed: Option<(Range, Parameters)>,
+}
+
+/// Learns the ranges of activations as a run would, from the recipe's samples or those of another file, and tells them.
+///
+/// # Errors
+/// If the model is no export of one program, the recipe quantizes no activations, samples are missing or do not fit, or
+/// the program cannot be run.
+pub fn ranges(
+    planned: (&Recipe, &Model, &Plan),
+    samples: Option<&Path>,
+    watched: (&dyn Progress, &AtomicBool),
+) -> Result<Ranges, RunError> {
+    let (recipe, model, _) = planned;
+    let of = model.export.as_ref().and_then(|export| match &export.programs[..] {
+        [program] => Some((program, &**export)),
+        _ => None,
+    });
+    let Some((program, export)) = of else {
+        return Err(RunError::Format("activations are quantized in exports (`.pt2`) of one program only"));
+    };
+    let program = &*recipe.shaped(program).map_err(|(_, error)| RunError::Shapes(error))?;
+    let path = match samples {
+        Some(path) => path.to_path_buf(),
+        None => samples_path(recipe)?,
+    };
+    let set = super::export::operator_set(recipe);
+    let learnt = learn(planned, (program, export), (set, &path), watched)?;
+    let graph = &program.graph;
+    let module = |value: &crate::graph::aten::Value| match value.definition {
+        Definition::Node(node) => {
+            let id = graph.nodes.get(node as usize)?.module()?;
+            let module = program.modules.get(id.0 as usize).map(|module| module.path.clone());
+            module.filter(|path| !path.is_empty())
+        }
+        Definition::Input(_) => None,
+    };
+    let name = |index: &usize| graph.nodes.get(*index).map(|node| node.name.clone());
+    let place = |site: &crate::pt2e::Site| {
+        let value = graph.value(site.value)?;
+        Some(Place {
+            value: value.name.clone(),
+            module: module(value),
+            users: site.users.as_ref().map(|users| users.iter().filter_map(name).collect()),
+            group: site.group,
+            observed: learnt.calibrated.ranges[site.group].zip(learnt.calibrated.parameters[site.group]),
+        })
+    };
+    let mut sites: Vec<&crate::pt2e::Site> = learnt.sites.all.iter().collect();
+    sites.sort_by_key(|site| site.value.0);
+    let mut places: Vec<Place> = sites.into_iter().filter_map(place).collect();
+    // Numbered by their first place, so that who shares is seen.
+    let mut numbers: HashMap<usize, usize> = HashMap::new();
+    for place in &mut places {
+        let next = numbers.len();
+        place.group = *numbers.entry(place.group).or_insert(next);
+    }
+    Ok(Ranges { places, samples: learnt.samples, batches: learnt.batches })
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

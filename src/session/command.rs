@@ -23,6 +23,10 @@ pub enum Command {
     Plan,
     /// `:run [OUT]`
     Run,
+    /// `:eval [DATA]`
+    Eval,
+    /// `:calibrate [DATA]`
+    Calibrate,
     /// `:check`
     Check,
     /// `:fix [all]`
@@ -154,6 +158,19 @@ entries! {
         "quantize the model as the recipe says and write it"
         "Without OUT, the recipe's `output` counts, or a name made of the model's and the recipe's. What is there already \
          is replaced by `:run!` only." [":run", ":run small.safetensors"];
+    Eval "eval" Path ":eval [DATA]"
+        "measure on test data what the recipe does to the answers of the model"
+        "The model, an export or a package, is run in float and as the recipe makes it: accuracy and perplexity where the \
+         data has labels, the ratio of signal to noise of every output, agreement, and where the error enters. DATA is a \
+         safetensors file with a tensor for each input; without it, the samples of `calibrate` are taken. `bitmill eval` \
+         can do more."
+        [":eval", ":eval examples/models/digits-test.safetensors"];
+    Calibrate "calibrate" Path ":calibrate [DATA]"
+        "measure the ranges of activations, and show them with their codes"
+        "The export is run on the samples that the recipe names, or those of DATA, as a run would: a row for each place \
+         where values become codes, with the range that was observed, the scale and the zero point. Places that share a \
+         range have the same number. Nothing is written."
+        [":calibrate", ":calibrate examples/models/digits-calibration.safetensors"];
     Check "check" None ":check"
         "show everything that the checker finds in the recipe"
         "" [":check"];

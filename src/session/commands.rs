@@ -10,6 +10,7 @@ use super::{Answer, Cause, Change, Failure, Halt, Judged, ModelSummary, Outcome,
 use crate::check::targets::for_every_target;
 use crate::check::why::named;
 use crate::check::{Finding, Severity, words};
+use crate::eval;
 use crate::experiment::{attempt, histogram, rehearse, sensitivity, sweep};
 use crate::glossary;
 use crate::inspect::summarize;
@@ -18,8 +19,9 @@ use crate::plan::Plan;
 use crate::plan::lock::{compare, lock};
 use crate::project::{AfterRun, mend_with};
 use crate::recipe::Recipe;
+use crate::recipe::fragment::pieces;
 use crate::run::measure::Subject;
-use crate::run::{self, Job, outcome};
+use crate::run::{self, Job, outcome, statics};
 use crate::scheme::Scheme;
 use crate::syntax::token::{Token, TokenKind};
 use crate::syntax::tree::StatementKind;
@@ -56,6 +58,8 @@ pub(super) fn call(state: &State, line: &str, work: Work) -> Result<Answer, Halt
         Command::Diff => Ok(diff(state)),
         Command::Plan => plan(state, &call),
         Command::Run => run_recipe(state, &call, work),
+        Command::Eval => evaluated(state, given, work),
+        Command::Calibrate => calibrated(state, given, work),
         Command::Check => {
             let findings = state.analysis().findings().to_vec();
             Ok(Answer::told(Outcome::Findings(Judged::new(state.analysis().recipe(), findings))))
@@ -169,31 +173,6 @@ fn sweep_schemes(state: &State, line: &str, call: &Call, work: Work) -> Result<A
     let subject = Subject { recipe: state.analysis().recipe(), model, data: &data };
     let swept = sweep(subject, &weights, &schemes, work.progress, work.cancel.flag())?;
     Ok(Answer::told(Outcome::Swept(swept, findings)))
-}
-
-/// The parts of a list between its commas, from an offset on. One that begins with `activations` belongs to the scheme
-/// before it, and those in brackets divide nothing.
-fn pieces(text: &str, from: usize) -> Vec<(usize, usize)> {
-    let mut parts = Vec::new();
-    let (mut begin, mut depth) = (from, 0usize);
-    let tokens: Vec<Token> = seen(text).into_iter().filter(|token| token.span.start as usize >= from).collect();
-    for (at, token) in tokens.iter().enumerate() {
-        if token.kind.closer().is_some() {
-            depth += 1;
-        } else if token.kind.is_closer() {
-            depth = depth.saturating_sub(1);
-        } else if token.kind == TokenKind::Comma && depth == 0 {
-            let next = tokens.get(at + 1).map_or("", |next| &text[next.span.range()]);
-            if next != "activations" {
-                parts.push((begin, token.span.start as usize));
-                begin = token.span.end as usize;
-            }
-        }
-    }
-    if !text[begin..].trim().is_empty() {
-        parts.push((begin, text.len()));
-    }
-    parts
 }
 
 /// The weight that a name means, and what stands behind the name.
@@ -320,7 +299,8 @@ fn plan(state: &State, call: &Call) -> Result<Answer, Halt> {
     Ok(Answer::told(Outcome::Plan(Arc::clone(state.analysis()), all)))
 }
 
-fn run_recipe(state: &State, call: &Call, work: Work) -> Result<Answer, Halt> {
+/// The model and its plan, for what a recipe with errors cannot do.
+fn flawless(state: &State) -> Result<(&Model, &Plan), Halt> {
     state.open_model()?;
     let analysis = state.analysis();
     let errors = analysis.findings().iter().filter(|finding| finding.severity == Severity::Error);
@@ -328,7 +308,66 @@ fn run_recipe(state: &State, call: &Call, work: Work) -> Result<Answer, Halt> {
     if !errors.is_empty() {
         return Err(Halt::Mistaken(Judged::new(analysis.recipe(), errors)));
     }
-    let (model, plan) = analysis.planned().ok_or_else(|| Failure::new("there is no plan"))?;
+    analysis.planned().ok_or_else(|| Failure::new("there is no plan").into())
+}
+
+/// The file that a command names, or the samples of the recipe.
+fn samples(state: &State, given: Option<&str>) -> Result<PathBuf, Halt> {
+    let recipe = state.analysis().recipe();
+    let own = || recipe.calibrate.as_ref()?.path.as_ref().map(|path| recipe.path(path));
+    given.map(|path| PathBuf::from(unquoted(path))).or_else(own).ok_or_else(|| {
+        Failure::new("no data is named, and the recipe names no samples")
+            .help("name a safetensors file behind the command, or write `calibrate \"FILE\"`")
+            .into()
+    })
+}
+
+fn evaluated(state: &State, given: Option<&str>, work: Work) -> Result<Answer, Halt> {
+    let analysis = state.analysis();
+    let (model, plan) = flawless(state)?;
+    let data = samples(state, given)?;
+    let task = eval::Task {
+        recipe: analysis.recipe(),
+        model,
+        plan,
+        data: &data,
+        label: None,
+        next_token: false,
+        output: None,
+        samples: None,
+        layers: true,
+    };
+    let evaluation = eval::evaluate(&task, work.progress, work.cancel.flag())?;
+    let after = AfterRun::new(analysis.recipe(), model, analysis.findings(), &evaluation.facts());
+    Ok(Answer::told(Outcome::Evaluated(Arc::clone(analysis), Box::new(evaluation), after, data)))
+}
+
+fn calibrated(state: &State, given: Option<&str>, work: Work) -> Result<Answer, Halt> {
+    let recipe = state.analysis().recipe();
+    state.open_model()?;
+    if !statics::is_static(recipe) {
+        let failure = Failure::new("no rule quantizes activations");
+        return Err(failure.help("`all => int8 per-channel, activations uint8` does").into());
+    }
+    let data = samples(state, given)?;
+    // That the recipe names no samples is no error where others are given.
+    let errors = |finding: &&Finding| {
+        let is_about_samples = matches!(finding.code, "calibration-missing" | "calibration-samples");
+        finding.severity == Severity::Error && !(given.is_some() && is_about_samples)
+    };
+    let errors: Vec<Finding> = state.analysis().findings().iter().filter(errors).cloned().collect();
+    if !errors.is_empty() {
+        return Err(Halt::Mistaken(Judged::new(recipe, errors)));
+    }
+    let (model, plan) = state.analysis().planned().ok_or_else(|| Failure::new("there is no plan"))?;
+    let watched = (work.progress, work.cancel.flag());
+    let ranges = statics::ranges((recipe, model, plan), Some(&data), watched)?;
+    Ok(Answer::told(Outcome::Calibrated(ranges)))
+}
+
+fn run_recipe(state: &State, call: &Call, work: Work) -> Result<Answer, Halt> {
+    let analysis = state.analysis();
+    let (model, plan) = flawless(state)?;
     let named = (!call.argument.is_empty()).then(|| PathBuf::from(unquoted(call.argument)));
     let (format, output) = outcome::output(analysis.recipe(), model, (named, None));
     let inputs = analysis.files();
@@ -454,16 +493,4 @@ fn switch(state: &State, call: &Call, set: impl Fn(&mut super::Display, bool)) -
         _ => return Err(usage(call).into()),
     }
     Ok(Answer { state: Some(next), outcome: Outcome::Nothing })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pieces;
-
-    #[test]
-    fn lists_of_schemes_are_taken_apart() {
-        let text = "linear over int8, block[16, -1] int4,int8, activations uint8, (lut4, x";
-        let parts: Vec<&str> = pieces(text, 11).into_iter().map(|(from, to)| text[from..to].trim()).collect();
-        assert_eq!(parts, ["int8", "block[16, -1] int4", "int8, activations uint8", "(lut4, x"]);
-    }
 }

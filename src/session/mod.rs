@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::check::targets::ForTarget;
+use crate::eval::{EvalError, Evaluation};
 use crate::experiment::{Attempt, Histogram, Sensitivity, Sweep};
 use crate::ide::scheme_facts::SchemeFacts;
 use crate::ide::{Analysis, Cancel, Cancelled};
@@ -22,6 +23,7 @@ use crate::model::ModelError;
 use crate::plan::Totals;
 use crate::plan::lock::Difference;
 use crate::project::AfterRun;
+use crate::run::statics::Ranges;
 use crate::run::{Progress, Report, RunError};
 pub use change::{Cause, Change, Judged, ModelSummary, Move};
 pub use state::{Display, State, UNNAMED};
@@ -69,6 +71,10 @@ pub enum Outcome {
     Targets(Arc<Analysis>, Vec<ForTarget>),
     /// A model was written.
     Ran(Arc<Analysis>, Box<Report>, AfterRun),
+    /// What the recipe does to the answers of the model, on the data of a file.
+    Evaluated(Arc<Analysis>, Box<Evaluation>, AfterRun, PathBuf),
+    /// Ranges of activations.
+    Calibrated(Ranges),
     /// The recipe.
     Recipe(String),
     /// What has changed since it was loaded or saved.
@@ -205,6 +211,16 @@ impl From<RunError> for Halt {
         match error {
             RunError::Cancelled => Halt::Stopped,
             RunError::Model(error) => error.into(),
+            other => Halt::Failed(Failure::new(other.to_string())),
+        }
+    }
+}
+
+impl From<EvalError> for Halt {
+    fn from(error: EvalError) -> Halt {
+        match error {
+            EvalError::Cancelled => Halt::Stopped,
+            EvalError::Run(error) => error.into(),
             other => Halt::Failed(Failure::new(other.to_string())),
         }
     }

@@ -15,6 +15,7 @@ mod repl;
 mod run;
 mod screen;
 mod streams;
+mod tune;
 mod watch;
 mod world;
 mod writing;

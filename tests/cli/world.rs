@@ -85,7 +85,7 @@ impl World {
 }
 
 impl Ran {
-    fn of(output: Output) -> Ran {
+    pub fn of(output: Output) -> Ran {
         Ran {
             status: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),

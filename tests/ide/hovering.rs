@@ -339,3 +339,23 @@ fn recipes_are_made_from_presets() {
     assert!(new_recipe("coreml_fp16", None, false).unwrap().contains("extend \"coreml_fp16\""));
     assert_eq!(new_recipe("coreml_fp17", None, false), Err(Some("coreml_fp16")));
 }
+
+/// Of an export the header alone tells what it takes and gives, and which operations a rule with activations is about.
+#[test]
+fn exports_are_known_from_their_headers() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let head = format!(
+        "model \"{root}/examples/models/digits.pt2\"\ntarget iOS17\ncalibrate \"{root}/examples/models/digits-calibration.safetensors\"\n"
+    );
+    let model = of(&head.replacen("digits.pt2", "digits$0.pt2", 1));
+    assert!(model.contains("takes `image` fp32[") && model.contains("gives `linear_1` fp32["), "{model}");
+    let add = of(&format!("{head}all => int8 per-channel, activations uint8\nad$0d => keep\n"));
+    assert!(add.contains("`add` matches 2 operations without weights") && add.contains("` add in `body`"), "{add}");
+    let named = of(&format!("{head}\"bod$0y.*\" => int8 per-channel, activations uint8\n"));
+    assert!(named.contains("matches 5 weights") && named.contains("and 1 operation without weights"), "{named}");
+    let all = of(&format!("{head}al$0l => int8 per-channel, activations uint8\n"));
+    assert!(all.contains("matches 8 weights") && all.contains(" operations without weights"), "{all}");
+    let plan = Fixture::new(&format!("{head}all => int8 per-channel, activations uint8\n"));
+    let plan = plan_text(&plan.analysis).unwrap();
+    assert!(plan.contains("activations: codes at "), "{plan}");
+}

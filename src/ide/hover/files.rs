@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::ide::{Analysis, ModelState};
+use crate::inspect::export::ExportSummary;
 use crate::model::Role;
 use crate::recipe::FileId;
 use crate::words::{count, size};
+
+/// Inputs and outputs that are named.
+const FIRST: usize = 8;
 
 /// What a model holds.
 pub(super) fn model(analysis: &Analysis) -> Option<String> {
@@ -31,6 +35,18 @@ pub(super) fn model(analysis: &Analysis) -> Option<String> {
     page.push('\n');
     for (kind, (many, bytes)) in kinds {
         _ = writeln!(page, "- `{kind}`: {}, {}", count(many, "weight"), size(bytes));
+    }
+    if let Some(export) = &model.export {
+        let listed = |what: &str, all: &[(String, String)]| {
+            let each: Vec<String> = all.iter().take(FIRST).map(|(name, ty)| format!("`{name}` {ty}")).collect();
+            let more = all.len().checked_sub(FIRST).filter(|more| *more > 0);
+            let more = more.map_or(String::new(), |more| format!(" and {more} more"));
+            format!("\n{what} {}{more}\n", each.join(", "))
+        };
+        for program in ExportSummary::of(export).programs {
+            page.push_str(&listed("takes", &program.inputs));
+            page.push_str(&listed("gives", &program.outputs));
+        }
     }
     let known = model.kinds_known();
     if !known.is_empty() {

@@ -11,6 +11,7 @@ use crate::model::Weight;
 use crate::plan::words::shape;
 use crate::recipe::selector::Selector;
 use crate::recipe::{FileId, fragment};
+use crate::run::statics::Operation;
 use crate::words::{count, size};
 
 /// Weights that are named.
@@ -26,7 +27,8 @@ pub(super) fn page(analysis: &Analysis, offset: usize, leaf: Leaf<'_>) -> Option
     let alone = fragment::selector(written).ok();
     let open = analysis.model_state().open();
     if let (Some(selector), Some(open)) = (&alone, open) {
-        list(&mut page, &format!("`{written}`"), &open.matching(analysis.recipe(), selector));
+        let what = format!("`{written}`");
+        list(&mut page, &what, &open.matching(analysis.recipe(), selector), &open.operations(selector));
     }
     if leaf.role == Role::Kind
         && let Some(meaning) = word(leaf.text)
@@ -39,7 +41,8 @@ pub(super) fn page(analysis: &Analysis, offset: usize, leaf: Leaf<'_>) -> Option
             let text = one_line(analysis.recipe().text(analysis.recipe().rules[rule].selector_place));
             if let Some(open) = open {
                 page.push('\n');
-                list(&mut page, &format!("`{text}`"), &open.matching(analysis.recipe(), whole));
+                let what = format!("`{text}`");
+                list(&mut page, &what, &open.matching(analysis.recipe(), whole), &open.operations(whole));
             }
         }
         if let Some(share) = takers(analysis, rule) {
@@ -49,21 +52,32 @@ pub(super) fn page(analysis: &Analysis, offset: usize, leaf: Leaf<'_>) -> Option
     (!page.is_empty()).then_some(page)
 }
 
-/// How many weights there are, their bytes, and the names of the first.
-fn list(page: &mut String, what: &str, matched: &[&Weight]) {
+/// How many weights there are, their bytes, and the names of the first; of an export the operations without weights too,
+/// whose activations a rule may be about.
+fn list(page: &mut String, what: &str, matched: &[&Weight], operations: &[&Operation]) {
     let many = matched.len();
-    if many == 0 {
-        _ = writeln!(page, "{what} matches nothing in the model");
-        return;
-    }
     let bytes = matched.iter().fold(0u64, |sum, weight| sum.saturating_add(weight.bytes));
-    _ = writeln!(page, "{what} matches {}, {}\n", count(many, "weight"), size(bytes));
+    let without = count(operations.len(), "operation") + " without weights";
+    _ = match (many, operations.len()) {
+        (0, 0) => writeln!(page, "{what} matches nothing in the model"),
+        (0, _) => writeln!(page, "{what} matches {without}\n"),
+        (_, 0) => writeln!(page, "{what} matches {}, {}\n", count(many, "weight"), size(bytes)),
+        _ => writeln!(page, "{what} matches {}, {}, and {without}\n", count(many, "weight"), size(bytes)),
+    };
     for weight in matched.iter().take(FIRST) {
         let (name, shape) = (weight.short_name(), shape(&weight.shape));
         _ = writeln!(page, "- `{name}` {shape} {}, {}", weight.dtype, size(weight.bytes));
     }
     if many > FIRST {
         _ = writeln!(page, "- and {} more", many - FIRST);
+    }
+    // Weights say enough where there are some.
+    for one in operations.iter().take(FIRST).filter(|_| many == 0) {
+        let module = if one.module.is_empty() { String::new() } else { format!(" in `{}`", one.module) };
+        _ = writeln!(page, "- `{}` {}{module}", one.name, one.kind.word());
+    }
+    if many == 0 && operations.len() > FIRST {
+        _ = writeln!(page, "- and {} more", operations.len() - FIRST);
     }
 }
 

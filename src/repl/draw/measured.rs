@@ -8,7 +8,9 @@ use crate::draw::values::number;
 use crate::draw::{heading, sentence};
 use crate::experiment::{Attempt, Histogram, Left, Point, Sensitivity, Sweep};
 use crate::plan::words::change as sizes;
+use crate::pt2e::{Parameters, Range};
 use crate::run::outcome::decibels;
+use crate::run::statics::Ranges;
 use crate::session::Display;
 use crate::words::{count, counted, percent, size, thousands};
 
@@ -16,6 +18,45 @@ use crate::words::{count, counted, percent, size, thousands};
 const MOST_ROWS: usize = 40;
 /// Characters of a bar.
 const BAR: usize = 20;
+
+/// The ranges of activations: a row for each place where values become codes.
+pub fn ranges(ranges: &Ranges, terminal: &mut Terminal) -> io::Result<()> {
+    let mut table = Table::new(&[
+        Column::text("value", 0),
+        Column::text("module", 2),
+        Column::number("range", 1),
+        Column::number("smallest", 0),
+        Column::number("largest", 0),
+        Column::number("scale", 0),
+        Column::number("zero point", 3),
+    ]);
+    for place in ranges.places.iter().take(MOST_ROWS) {
+        let value = match &place.users {
+            // Where only some take the codes, they are named.
+            Some(users) => format!("{} for {}", place.value, users.join(", ")),
+            None => place.value.to_string(),
+        };
+        let of = |text: fn(&(Range, Parameters)) -> String| place.observed.as_ref().map(text).unwrap_or_default();
+        table.row([
+            Cell::from(value),
+            Cell::from(place.module.as_deref().unwrap_or_default()),
+            Cell::from((place.group + 1).to_string()),
+            Cell::from(of(|(range, _)| format!("{:.4}", range.min))),
+            Cell::from(of(|(range, _)| format!("{:.4}", range.max))),
+            Cell::from(of(|(_, parameters)| format!("{:.3e}", parameters.scale))),
+            Cell::from(of(|(_, parameters)| parameters.zero_point.to_string())),
+        ]);
+    }
+    let text = table.draw(terminal.width, terminal.paint);
+    terminal.text(&text)?;
+    if let Some(more) = ranges.places.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+        terminal.prose(format!("  and {}", count(more, "further place")))?;
+    }
+    let groups = ranges.places.iter().map(|place| place.group + 1).max().unwrap_or(0);
+    let samples = count(usize::try_from(ranges.samples).unwrap_or(usize::MAX), "sample");
+    let places = count(ranges.places.len(), "place");
+    terminal.prose(format!("\n{places} with {}, from {samples}", count(groups, "range")))
+}
 
 /// Weights that were quantized now, worst first.
 pub fn attempt(attempt: &Attempt, display: Display, terminal: &mut Terminal) -> io::Result<()> {

@@ -11,7 +11,7 @@ use crate::draw::findings::{Artist, Ways};
 use crate::draw::table::{Cell, Column, Table};
 use crate::draw::terminal::{Style, Terminal, clean};
 use crate::draw::values::{bars, number};
-use crate::draw::{heading, markdown, plan, run, sentence, why};
+use crate::draw::{eval, heading, markdown, plan, run, sentence, why};
 use crate::ide::scheme_facts::SchemeFacts;
 use crate::inspect::Values;
 use crate::model::total;
@@ -79,6 +79,10 @@ pub fn outcome(outcome: &Outcome, display: Display, terminal: &mut Terminal) -> 
         Outcome::Ran(analysis, report, after) => {
             run::show(analysis.recipe(), report, after, (run::WORST, display.time), terminal)
         }
+        Outcome::Evaluated(analysis, evaluation, after, _) => {
+            eval::show(analysis.recipe(), evaluation, after, (LAYERS, display.time), terminal)
+        }
+        Outcome::Calibrated(ranges) => measured::ranges(ranges, terminal),
         Outcome::Recipe(text) if text.is_empty() => {
             let line = terminal.paint.put(Style::Dim, "the recipe is empty");
             terminal.prose(line)
@@ -109,6 +113,9 @@ pub fn failed(failure: &Failure, terminal: &mut Terminal) -> io::Result<()> {
         None => Ok(()),
     }
 }
+
+/// Values in which most error enters that an evaluation shows.
+const LAYERS: usize = 5;
 
 /// Findings that are drawn; more are only counted.
 const MOST_DRAWN: usize = 20;
