@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Job, Progress, Report, RunError, package, statics};
+pub use crate::check::exports::{Archived, operator_set};
 use crate::check::needs;
-use crate::convert::{self, Converted, Tensors};
+use crate::convert::{self, Converted};
 use crate::element::ElementType;
 use crate::formats::coreml::{PackageWriteError, PackageWriter};
 use crate::formats::output::{Destination, PartialDirectory};
@@ -20,39 +21,6 @@ use crate::model::{KnownBy, Model, ModelError, Role, Weight};
 use crate::plan::{self, Outcome};
 use crate::recipe::{Defaults, Place, Placed, Recipe};
 use crate::scheme::FloatType;
-
-/// The operator set that an export is written in where the recipe names no target, unless its schemes need a newer one:
-/// the first whose systems decompress weights as they are needed.
-const USUAL: Opset = Opset::CoreML7;
-
-/// The operator set that an export is written in.
-pub fn operator_set(recipe: &Recipe) -> Opset {
-    recipe.written_opset(None).unwrap_or_else(|| {
-        let lowest = Opset::by_name(needs::lowest(recipe).name);
-        lowest.map_or(USUAL, |lowest| lowest.max(USUAL))
-    })
-}
-
-/// The tensors that an archive holds for one of its programs.
-pub struct Archived<'a> {
-    /// The export.
-    pub export: &'a ExportModel,
-    /// The program's index.
-    pub program: usize,
-}
-
-impl Tensors for Archived<'_> {
-    fn elements(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let key = (self.program, name.to_owned());
-        let stored = self.export.names.get(&key).and_then(|index| self.export.tensors.get(*index));
-        let stored = stored.or_else(|| self.export.constants.get(&key))?;
-        self.export.archive.tensor(stored).ok()
-    }
-
-    fn place(&self, name: &str) -> Option<usize> {
-        self.export.names.get(&(self.program, name.to_owned())).copied()
-    }
-}
 
 /// Runs a job whose model is an export, and whose output is a package.
 ///
