@@ -152,20 +152,20 @@ const BUFFERS: &[&str] = &[
 const BIASES: &[&str] = &["bias", "beta", "bias_ih", "bias_hh", "in_proj_bias", "q_bias", "v_bias"];
 
 /// What all names of a model tell together.
-pub struct Names<'a> {
+pub struct Names {
     architecture: Option<&'static Architecture>,
     /// Modules with running statistics: normalisation, whatever they are called.
-    statistics: HashSet<&'a str>,
+    statistics: HashSet<String>,
 }
 
-impl<'a> Names<'a> {
+impl Names {
     /// Looks through the names of all tensors.
-    pub fn new(architecture: Option<&str>, names: impl Iterator<Item = &'a str>) -> Names<'a> {
+    pub fn new<'a>(architecture: Option<&str>, names: impl Iterator<Item = &'a str>) -> Names {
         // The longest prefix: `GPTNeoX` before `GPT`.
         let known = architecture.and_then(|class| {
             ARCHITECTURES.iter().filter(|a| class.starts_with(a.prefix)).max_by_key(|a| a.prefix.len())
         });
-        let statistics = names.filter_map(|name| name.strip_suffix(".running_mean")).collect();
+        let statistics = names.filter_map(|name| name.strip_suffix(".running_mean")).map(str::to_owned).collect();
         Names { architecture: known, statistics }
     }
 

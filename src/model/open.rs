@@ -16,7 +16,7 @@ use super::tied::tie;
 use super::{Location, Model, ModelData, ModelError, ModelFormat, Weight, share_kinds};
 use crate::formats::coreml::Package;
 use crate::formats::natural::natural_order;
-use crate::formats::safetensors::{Reader, TensorInfo};
+use crate::formats::safetensors::{Header, Reader, TensorInfo};
 use crate::nearest::nearest_beside;
 use crate::words::shown;
 
@@ -173,37 +173,37 @@ fn from_files(
     config: Option<&Value>,
     index: Option<(&Path, HashMap<String, usize>)>,
 ) -> Result<Model, ModelError> {
-    let readers = files.iter().map(|file| Reader::open(file)).collect::<Result<Vec<_>, _>>()?;
+    let read = |file: &PathBuf| Ok(Reader::open(file)?.into_header());
+    let mut headers = files.iter().map(read).collect::<Result<Vec<_>, ModelError>>()?;
     if let Some((index, map)) = &index {
-        check_index(index, map, &readers)?;
+        check_index(index, map, &headers)?;
     }
-    if readers.iter().all(|reader| reader.header().tensors.is_empty()) {
+    if headers.iter().all(|header| header.tensors.is_empty()) {
         return Err(ModelError::Empty(path.to_owned()));
     }
     let architecture = config.and_then(|c| c.get("architectures")?.get(0)?.as_str().map(str::to_string));
     let mut packed = HashMap::new();
-    for reader in &readers {
-        read_packed(reader, &mut packed)?;
+    for (file, header) in files.iter().zip(&headers) {
+        read_packed(file, header, &mut packed)?;
     }
-    let tensors: Vec<(usize, &TensorInfo)> = readers
-        .iter()
-        .enumerate()
-        .flat_map(|(file, reader)| reader.header().tensors.iter().map(move |info| (file, info)))
-        .collect();
-    let names = Names::new(architecture.as_deref(), tensors.iter().map(|(_, info)| info.name.as_str()));
-    if let Some((_, info)) = tensors.iter().find(|(_, info)| packed.contains_key(&info.name)) {
+    let all = || headers.iter().flat_map(|header| &header.tensors);
+    let names = Names::new(architecture.as_deref(), all().map(|info| info.name.as_str()));
+    if let Some(info) = all().find(|info| packed.contains_key(&info.name)) {
         return Err(ModelError::broken_packed(path, &info.name, "a tensor of its own name stands beside its parts"));
     }
-    let plain = tensors.par_iter().filter(|(_, info)| !is_part(&info.name, &packed));
-    let mut weights: Vec<Weight> = plain.map(|(file, info)| weight(&names, *file, info)).collect();
-    let mut parts: HashMap<&str, Vec<(usize, &TensorInfo)>> = HashMap::new();
-    for &(file, info) in tensors.iter().filter(|(_, info)| is_part(&info.name, &packed)) {
-        let owner = info.name.rsplit_once(':').map_or("", |(owner, _)| owner);
-        parts.entry(owner).or_default().push((file, info));
+    let mut weights: Vec<Weight> = Vec::new();
+    let mut parts: HashMap<String, Vec<(usize, TensorInfo)>> = HashMap::new();
+    for (file, header) in headers.iter_mut().enumerate() {
+        let mut plain = std::mem::take(&mut header.tensors);
+        for info in plain.extract_if(.., |info| is_part(&info.name, &packed)) {
+            let owner = info.name.rsplit_once(':').map_or("", |(owner, _)| owner);
+            parts.entry(owner.to_owned()).or_default().push((file, info));
+        }
+        weights.par_extend(plain.into_par_iter().map(|info| weight(&names, file, info)));
     }
     let broken = |weight: &PackedWeight| {
         let parts = parts.get(weight.name.as_str()).into_iter().flatten();
-        let stored: Vec<&TensorInfo> = parts.map(|(_, info)| *info).collect();
+        let stored: Vec<&TensorInfo> = parts.map(|(_, info)| info).collect();
         Some((weight.name.clone(), weight.check_parts(&stored).err()?))
     };
     // The first by name, so that the message is always the same.
@@ -218,7 +218,7 @@ fn from_files(
         let of = |section: &Value| section.get("tie_word_embeddings")?.as_bool();
         of(c).or_else(|| of(c.get("text_config")?))
     });
-    tie(&mut weights, &readers, architecture.as_deref(), tied_in_config);
+    tie(&mut weights, &headers, architecture.as_deref(), tied_in_config);
     let format = if packed.is_empty() { format } else { ModelFormat::Packed };
     Ok(Model {
         path: path.to_owned(),
@@ -235,11 +235,11 @@ fn from_files(
     })
 }
 
-fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -> Result<(), ModelError> {
+fn check_index(index: &Path, map: &HashMap<String, usize>, headers: &[Header]) -> Result<(), ModelError> {
     let broken = |why: String| ModelError::Index { path: index.to_owned(), why };
     let mut seen: HashSet<&str> = HashSet::new();
-    for reader in readers {
-        for info in &reader.header().tensors {
+    for header in headers {
+        for info in &header.tensors {
             if !seen.insert(&info.name) {
                 return Err(broken(format!("two of its files hold `{}`", shown(&info.name))));
             }
@@ -247,7 +247,7 @@ fn check_index(index: &Path, map: &HashMap<String, usize>, readers: &[Reader]) -
     }
     let mut missing: Vec<&String> = map
         .iter()
-        .filter(|(tensor, file)| readers.get(**file).is_none_or(|r| r.header().index_of(tensor).is_none()))
+        .filter(|(tensor, file)| headers.get(**file).is_none_or(|header| header.index_of(tensor).is_none()))
         .map(|(tensor, _)| tensor)
         .collect();
     missing.sort();
@@ -265,11 +265,11 @@ fn is_part(name: &str, packed: &HashMap<String, PackedWeight>) -> bool {
     !packed.is_empty() && name.rsplit_once(':').is_some_and(|(owner, _)| packed.contains_key(owner))
 }
 
-fn read_packed(reader: &Reader, packed: &mut HashMap<String, PackedWeight>) -> Result<(), ModelError> {
-    let Some((_, text)) = reader.header().metadata.iter().find(|(key, _)| key == packed::KEY) else {
+fn read_packed(path: &Path, header: &Header, packed: &mut HashMap<String, PackedWeight>) -> Result<(), ModelError> {
+    let Some((_, text)) = header.metadata.iter().find(|(key, _)| key == packed::KEY) else {
         return Ok(());
     };
-    let broken = |why: String| ModelError::Index { path: reader.path().to_owned(), why };
+    let broken = |why: String| ModelError::Index { path: path.to_owned(), why };
     let index: packed::Index = serde_json::from_str(text)
         .map_err(|error| broken(format!("its index of packed weights is broken: {error}")))?;
     if index.version > packed::VERSION {
@@ -279,26 +279,26 @@ fn read_packed(reader: &Reader, packed: &mut HashMap<String, PackedWeight>) -> R
         )));
     }
     for weight in index.weights {
-        weight.check().map_err(|why| ModelError::broken_packed(reader.path(), &weight.name, why))?;
+        weight.check().map_err(|why| ModelError::broken_packed(path, &weight.name, why))?;
         if let Some(first) = packed.insert(weight.name.clone(), weight) {
-            return Err(ModelError::broken_packed(reader.path(), &first.name, "the index names it twice"));
+            return Err(ModelError::broken_packed(path, &first.name, "the index names it twice"));
         }
     }
     Ok(())
 }
 
-fn weight(names: &Names, file: usize, info: &TensorInfo) -> Weight {
+fn weight(names: &Names, file: usize, info: TensorInfo) -> Weight {
     let told = names.tell(&info.name, &info.shape);
     Weight {
-        name: info.name.clone(),
-        tied: Vec::new(),
         module_len: info.name.rfind('.').unwrap_or(0),
+        name: info.name,
+        tied: Vec::new(),
         kind: told.kind,
         known_by: told.known_by,
         role: told.role,
         transposed: told.transposed,
         groups: None,
-        shape: info.shape.clone(),
+        shape: info.shape,
         dtype: info.dtype.dtype(),
         bytes: info.bytes,
         halved: None,
@@ -307,7 +307,7 @@ fn weight(names: &Names, file: usize, info: &TensorInfo) -> Weight {
     }
 }
 
-fn packed_weight(names: &Names, packed: &PackedWeight, parts: &[(usize, &TensorInfo)]) -> Weight {
+fn packed_weight(names: &Names, packed: &PackedWeight, parts: &[(usize, TensorInfo)]) -> Weight {
     let told = names.tell(&packed.name, &packed.shape);
     let location =
         parts.first().map_or(Location::default(), |(file, info)| Location { file: *file, offset: info.offset });

@@ -2,7 +2,7 @@
 
 use super::Weight;
 use crate::formats::natural::natural_order;
-use crate::formats::safetensors::Reader;
+use crate::formats::safetensors::Header;
 use crate::kind::Kind;
 
 /// Embeddings of Hugging Face's models, and the names under which they are used again where nothing is stored
@@ -27,14 +27,15 @@ const TIES: &[(&str, &[&str])] = &[
 /// Parts of the names of classes that have a head over the vocabulary.
 const HEADS: &[&str] = &["ForCausalLM", "LMHead", "ForConditionalGeneration", "ForMaskedLM", "ForPreTraining"];
 
-/// Notes, of weights in natural order of their names, under which other names a tensor is used: aliases that `safetensors.torch.save_model` writes into the
-/// metadata, and a head that no file holds, which must then be the embedding.
+/// Notes, of weights in natural order of their names, under which other names a tensor is used: aliases that
+/// `safetensors.torch.save_model` writes into the metadata, and a head that no file holds, which must then be the
+/// embedding.
 ///
 /// Configurations leave out what is their class's default, so a missing `tie_word_embeddings` counts as true
 /// where the class has a head.
-pub(super) fn tie(weights: &mut [Weight], readers: &[Reader], architecture: Option<&str>, in_config: Option<bool>) {
+pub(super) fn tie(weights: &mut [Weight], headers: &[Header], architecture: Option<&str>, in_config: Option<bool>) {
     let find = |weights: &[Weight], name: &str| weights.binary_search_by(|w| natural_order(&w.name, name)).ok();
-    for (alias, name) in readers.iter().flat_map(|reader| &reader.header().metadata) {
+    for (alias, name) in headers.iter().flat_map(|header| &header.metadata) {
         if let Some(index) = find(weights, name)
             && find(weights, alias).is_none()
         {

@@ -96,38 +96,37 @@ pub struct NameIndex {
     hashed: OnceLock<Vec<(u64, Named)>>,
     /// One for each of `Kind::ALL`.
     kinds: Vec<Vec<u32>>,
-    layers: HashMap<u64, Vec<u32>>,
+    layers: OnceLock<HashMap<u64, Vec<u32>>>,
 }
 
 impl NameIndex {
     /// Of a model.
     pub fn new(model: &Model) -> NameIndex {
-        let mut index = NameIndex {
-            forward: OnceLock::new(),
-            backward: OnceLock::new(),
-            hashed: OnceLock::new(),
-            kinds: vec![Vec::new(); Kind::ALL.len()],
-            layers: HashMap::new(),
-        };
-        // Weights of a layer lie together, for the most part.
-        let mut run: (Option<u64>, Vec<u32>) = (None, Vec::new());
+        let mut kinds = vec![Vec::new(); Kind::ALL.len()];
         for (at, weight) in (0..).zip(&model.weights) {
-            index.kinds[weight.kind as usize].push(at);
-            let layer = weight.layer();
-            if layer != run.0 {
-                let (layer, run) = std::mem::replace(&mut run, (layer, Vec::new()));
-                index.add_to_layer(layer, run);
-            }
-            run.1.push(at);
+            kinds[weight.kind as usize].push(at);
         }
-        index.add_to_layer(run.0, run.1);
-        index
+        let (forward, backward, hashed, layers) = Default::default();
+        NameIndex { forward, backward, hashed, kinds, layers }
     }
 
-    fn add_to_layer(&mut self, layer: Option<u64>, mut weights: Vec<u32>) {
-        if let Some(layer) = layer {
-            self.layers.entry(layer).or_default().append(&mut weights);
-        }
+    /// The weights of a layer.
+    fn of_layer(&self, model: &Model, layer: u64) -> Vec<u32> {
+        let layers = self.layers.get_or_init(|| {
+            let layers: Vec<Option<u64>> = model.weights.par_iter().map(Weight::layer).collect();
+            let mut all: HashMap<u64, Vec<u32>> = HashMap::new();
+            // Weights of a layer lie together, for the most part.
+            let mut at = 0;
+            for run in layers.chunk_by(|a, b| a == b) {
+                let end = at + run.len() as u32;
+                if let Some(Some(layer)) = run.first() {
+                    all.entry(*layer).or_default().extend(at..end);
+                }
+                at = end;
+            }
+            all
+        });
+        layers.get(&layer).cloned().unwrap_or_default()
     }
 
     /// The names from the first letter on.
@@ -150,12 +149,23 @@ impl NameIndex {
 
     /// The weights that have a name.
     fn of_name(&self, model: &Model, name: &str) -> Vec<u32> {
-        let hashed = self.hashed.get_or_init(|| {
-            let all = all_names(model).into_par_iter();
-            let mut all: Vec<(u64, Named)> = all.map(|(text, named)| (hash(text), named)).collect();
-            all.par_sort_unstable_by_key(|(hash, _)| *hash);
-            all
-        });
+        let hashed =
+            self.hashed.get_or_init(|| {
+                let named = |weight: usize, which: u32| {
+                    let named = Named { weight: weight as u32, which };
+                    (hash(named.of(model)), named)
+                };
+                let weights = model.weights.par_iter().enumerate();
+                // Tied names are few: two for each weight are found without asking how many there are.
+                let own: Vec<[_; 2]> = weights.map(|(at, _)| [named(at, 0), named(at, 1)]).collect();
+                let mut all = own.into_flattened();
+                let tied = model.weights.iter().enumerate().filter(|(_, weight)| !weight.tied.is_empty());
+                all.extend(tied.flat_map(|(at, weight)| {
+                    (2..2 * (weight.tied.len() as u32 + 1)).map(move |which| named(at, which))
+                }));
+                all.par_sort_unstable_by_key(|(hash, _)| *hash);
+                all
+            });
         let wanted = hash(name);
         let start = hashed.partition_point(|(hash, _)| *hash < wanted);
         let same = hashed[start..].iter().take_while(|(hash, _)| *hash == wanted);
@@ -188,7 +198,9 @@ impl NameIndex {
                 Some(both)
             }
             Selector::And(a, b) => fewer(self.candidates(model, a), self.candidates(model, b)),
-            Selector::Where(inner, condition) => fewer(self.of_condition(condition), self.candidates(model, inner)),
+            Selector::Where(inner, condition) => {
+                fewer(self.of_condition(model, condition), self.candidates(model, inner))
+            }
             Selector::Name(pattern, ..) => self.of_pattern(model, pattern),
             Selector::Kind(word, _) => {
                 let kinds = Kind::ALL.iter().zip(&self.kinds);
@@ -202,13 +214,13 @@ impl NameIndex {
         }
     }
 
-    fn of_condition(&self, condition: &Condition) -> Option<Vec<u32>> {
+    fn of_condition(&self, model: &Model, condition: &Condition) -> Option<Vec<u32>> {
         match condition {
-            Condition::And(a, b) => fewer(self.of_condition(a), self.of_condition(b)),
+            Condition::And(a, b) => fewer(self.of_condition(model, a), self.of_condition(model, b)),
             Condition::Number(NumberTerm::Fact(Fact::Layer), Comparison::Equal, NumberTerm::Constant(layer))
                 if layer.fract() == 0.0 && (0.0..1e15).contains(layer) =>
             {
-                Some(self.layers.get(&(*layer as u64)).cloned().unwrap_or_default())
+                Some(self.of_layer(model, *layer as u64))
             }
             _ => None,
         }

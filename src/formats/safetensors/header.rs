@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::formats::natural::natural_order;
+use crate::formats::natural::{natural_order, natural_sort};
 
 use super::error::{Fault, SafetensorsError};
 use super::json::{self, Entry};
@@ -76,7 +76,7 @@ impl Header {
             return Err(whole(path, Some(8), Fault::NoBrace));
         }
         let data_start = 8 + json.len() as u64;
-        let json::Contents { metadata, mut entries, .. } = json::parse(json).map_err(|e| SafetensorsError {
+        let json::Contents { metadata, entries, .. } = json::parse(json).map_err(|e| SafetensorsError {
             path: path.to_owned(),
             tensor: e.tensor,
             byte: Some(8 + e.at),
@@ -94,9 +94,10 @@ impl Header {
             return Err(about(&entry.name, 0, fault));
         }
 
-        entries.par_sort_unstable_by(|a, b| natural_order(&a.name, &b.name));
-        if let Some(pair) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            return Err(about(&pair[0].name, 1, Fault::Duplicate));
+        let order = natural_sort(&entries, |entry| &entry.name);
+        let name = |at: u32| &entries[at as usize].name;
+        if let Some(pair) = order.par_windows(2).find_first(|pair| name(pair[0]) == name(pair[1])) {
+            return Err(about(name(pair[0]), 1, Fault::Duplicate));
         }
         let data_len = len.saturating_sub(data_start);
         check_layout(&entries, data_len).map_err(|(entry, fault)| match entry {
@@ -104,7 +105,9 @@ impl Header {
             None => whole(path, Some(len.min(data_start + data_end(&entries))), fault),
         })?;
 
-        let tensors = entries.into_iter().map(|entry| entry.into_info(data_start)).collect();
+        let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
+        let in_order = order.iter().filter_map(|&at| entries.get_mut(at as usize)?.take());
+        let tensors = in_order.map(|entry| entry.into_info(data_start)).collect();
         Ok(Header { metadata, tensors, data_start })
     }
 
@@ -151,7 +154,10 @@ pub(super) fn data_size(shape: &[usize], dtype: &DtypeName) -> Result<Option<u64
 /// Whether a name may be that of a tensor: it is shown in terminals and editors, so it holds no control
 /// characters.
 pub(super) fn is_good_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(char::is_control)
+    let is_control = |byte: u8| byte < b' ' || byte == 0x7f;
+    // Those beyond ASCII are rare: few names need to be read letter by letter.
+    let has_control = name.bytes().any(is_control) || !name.is_ascii() && name.contains(char::is_control);
+    !name.is_empty() && !has_control
 }
 
 /// Checks one tensor for itself.
@@ -175,6 +181,15 @@ fn data_end(entries: &[Entry]) -> u64 {
 
 /// Checks that the tensors fill the data exactly: each begins where the one before it ends.
 fn check_layout(entries: &[Entry], data_len: u64) -> Result<(), (Option<&Entry>, Fault)> {
+    // Most files name their tensors in the order in which they lie.
+    let follows = |pair: &[Entry]| pair[0].begin <= pair[0].end && pair[0].end == pair[1].begin;
+    let is_whole = |first: &Entry, last: &Entry| first.begin == 0 && last.begin <= last.end && last.end == data_len;
+    if let [first, .., last] = entries
+        && is_whole(first, last)
+        && entries.windows(2).all(follows)
+    {
+        return Ok(());
+    }
     let mut order: Vec<&Entry> = entries.iter().collect();
     order.par_sort_by_key(|entry| (entry.begin, entry.end));
     // First of all the file that is cut short: the usual case, and the one with a simple way out.

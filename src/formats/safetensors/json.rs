@@ -48,13 +48,18 @@ const LARGE: usize = 1 << 20;
 
 /// Parses a header.
 pub(super) fn parse(json: &[u8]) -> Result<Contents, JsonError> {
-    let in_parts = if json.len() < LARGE { None } else { parse_parts(json, 2 * rayon::current_num_threads()) };
+    let parts = 2 * rayon::current_num_threads();
+    let in_parts = |cut: Cut| if json.len() < LARGE { None } else { parse_parts(json, cut, parts) };
     // What is wrong, and where, is told by who reads it as a whole.
-    in_parts.map_or_else(|| parse_whole(json), Ok)
+    in_parts(guess).or_else(|| in_parts(cut)).map_or_else(|| parse_whole(json), Ok)
 }
 
+/// A way to cut the members of the outermost object into pieces of at least so many bytes, without the commas between
+/// them; `None` where there are not several.
+type Cut = fn(&[u8], usize) -> Option<Vec<&[u8]>>;
+
 /// Parses a header in about so many parts, side by side; `None` where something is wrong, or there is only one.
-fn parse_parts(json: &[u8], wanted: usize) -> Option<Contents> {
+fn parse_parts(json: &[u8], cut: Cut, wanted: usize) -> Option<Contents> {
     let parts = cut(json, json.len() / wanted.max(1))?;
     let read = |part: &&[u8]| {
         let mut whole = Vec::with_capacity(part.len() + 2);
@@ -75,8 +80,24 @@ fn parse_parts(json: &[u8], wanted: usize) -> Option<Contents> {
     Some(all)
 }
 
-/// The members of the outermost object in pieces of at least so many bytes, without the commas between them; `None`
-/// where there are not several, or brackets do not match.
+/// Cuts wherever a bracket is closed before a comma, without reading what lies between. A place within a member or a
+/// string leaves a piece before it that is no JSON, since it opens what it does not close: so where every piece can be
+/// parsed, every cut was right.
+fn guess(json: &[u8], least: usize) -> Option<Vec<&[u8]>> {
+    let end = json.iter().rposition(|byte| !byte.is_ascii_whitespace()).filter(|end| json[*end] == b'}')?;
+    let mut rest = json.get(1..end)?;
+    let mut parts = Vec::new();
+    while let Some(at) = rest.get(least.max(1)..).and_then(|late| memchr::memmem::find(late, b"},")) {
+        let (part, behind) = rest.split_at(least.max(1) + at + 1);
+        parts.push(part);
+        rest = &behind[1..];
+    }
+    parts.push(rest);
+    let is_filled = |part: &&[u8]| !part.iter().all(u8::is_ascii_whitespace);
+    (json.first() == Some(&b'{') && parts.len() > 1 && parts.iter().all(is_filled)).then_some(parts)
+}
+
+/// Cuts where members end, told by their brackets and strings; `None` also where brackets do not match.
 fn cut(json: &[u8], least: usize) -> Option<Vec<&[u8]>> {
     let mut parts = Vec::new();
     let (mut depth, mut start, mut at) = (0usize, 1, 0);
@@ -351,18 +372,21 @@ mod tests {
         ];
         for wanted in [2, 3, 100] {
             for text in &good {
-                let (whole, parts) = (parse_whole(text.as_bytes()).ok().unwrap(), parse_parts(text.as_bytes(), wanted));
+                let whole = parse_whole(text.as_bytes()).ok().unwrap();
+                let parts = parse_parts(text.as_bytes(), cut, wanted);
                 let parts = parts.unwrap_or_else(|| panic!("{text} in {wanted} parts"));
-                assert_eq!(whole.metadata, parts.metadata);
                 let of = |contents: &Contents| contents.entries.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
-                assert_eq!(
-                    (of(&whole), &of(&parts)[..]),
-                    (names.map(str::to_owned).to_vec(), &names.map(str::to_owned)[..])
-                );
+                for parts in [Some(parts), parse_parts(text.as_bytes(), guess, wanted)].into_iter().flatten() {
+                    assert_eq!(whole.metadata, parts.metadata);
+                    let names = names.map(str::to_owned);
+                    assert_eq!((of(&whole), of(&parts)), (names.to_vec(), names.to_vec()));
+                }
             }
             for text in &bad {
                 assert!(parse_whole(text.as_bytes()).is_err(), "{text}");
-                assert!(parse_parts(text.as_bytes(), wanted).is_none(), "{text} in {wanted} parts");
+                for cut in [cut as Cut, guess] {
+                    assert!(parse_parts(text.as_bytes(), cut, wanted).is_none(), "{text} in {wanted} parts");
+                }
             }
         }
     }

@@ -69,6 +69,11 @@ impl Reader {
         &self.header
     }
 
+    /// What the header says, where no data is wanted.
+    pub fn into_header(self) -> Header {
+        self.header
+    }
+
     /// The tensor of a name.
     ///
     /// # Errors
