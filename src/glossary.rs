@@ -124,7 +124,27 @@ This is what upstream means, and not in all cases what it does:
   behind many a relu and which loses a bit;
 - codes are never reshaped and read back with other parameters, which coremltools does, and which gives wrong values;
 - all operators that share a weight are quantized, not only the first;
-- what is the same in every run, such as a stored tensor that is added, stays in float.
+- programs that were taken apart (`run_decompositions()`) are quantized as whole ones; in these, upstream finds neither
+  convolutions nor linear layers, and leaves them in float.
+
+Stored tensors that `add`, `mul` and `matmul` take become codes as upstream has them: of 8 bits, with one scale, from
+their smallest and largest value. One that a rule has made codes as a weight keeps those; one that is not finite, such as
+a mask with `-inf`, stays in float, where upstream's values would all be lost.
+
+`plan --all` lists the places, what the codes are like there, and which of them share a range.
+",
+    ),
+    (
+        "shapes",
+        "
+An export may leave sizes of its inputs open (`dynamic_shapes` of `torch.export.export`); the package then takes every size
+within the range, and runs on the CPU and the GPU only. `shapes` settles them, under the names that the inputs have in the
+export (`bitmill inspect` shows names and ranges):
+
+- one shape, `tokens [1, 64]`: the size is fixed wherever it occurs in the program;
+- several, `tokens [[1, 32], [1, 64]]`: the package takes each of these and no other, the first where nothing is said, and
+  can run on the Neural Engine. Of several inputs the first shapes belong together, the second, and so on; what shares a
+  size with them follows. More than one such input needs iOS 18.
 ",
     ),
     (

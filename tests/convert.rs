@@ -16,6 +16,7 @@ use bitmill::graph::ElementType;
 use bitmill::graph::check::check;
 use bitmill::graph::function::Opset;
 use bitmill::model::Model;
+use bitmill::recipe::{NoImports, Recipe, resolve};
 use bitmill::run::export::{Archived, converted};
 use safetensors::{Dtype, SafeTensors};
 
@@ -25,7 +26,8 @@ fn data(name: &str) -> PathBuf {
 
 /// A model converted for a set; the checker of programs must find nothing wrong with it.
 fn made(model: &Model, set: Opset) -> Converted {
-    let converted = converted(model, set).unwrap_or_else(|error| panic!("{}: {error}", model.path.display()));
+    let converted =
+        converted(model, &Recipe::default(), set).unwrap_or_else(|error| panic!("{}: {error}", model.path.display()));
     let tensors = Archived { export: model.export.as_ref().unwrap(), program: 0 };
     let problems = check(&converted.program, &converted.constants.blobs(&tensors));
     assert!(problems.is_empty(), "{}: {}", model.path.display(), problems[0]);
@@ -102,6 +104,47 @@ fn programs_are_valid_in_every_operator_set() {
     }
 }
 
+/// Sizes that an export leaves open, chosen by a recipe: what the program then takes, and what it computes.
+#[test]
+fn shapes_settle_what_an_export_leaves_open() {
+    let stored = std::fs::read(data("open-sizes.safetensors")).unwrap();
+    let stored = SafeTensors::deserialize(&stored).unwrap();
+    let model = Model::open(&data("open-sizes.pt2")).unwrap();
+    let tensors = Archived { export: model.export.as_ref().unwrap(), program: 0 };
+    let cases = [
+        ("", vec![16, 32]),
+        ("shapes { tokens [1, 16] }", vec![16]),
+        ("shapes { tokens [[1, 16], [1, 32]] }", vec![16, 32]),
+    ];
+    let mut told = String::new();
+    for (text, lengths) in cases {
+        let recipe = resolve(Path::new("r"), &format!("{text}\n"), &NoImports);
+        assert!(recipe.problems.is_empty());
+        let made = converted(&model, &recipe, Opset::CoreML8).unwrap();
+        let problems = check(&made.program, &made.constants.blobs(&tensors));
+        assert!(problems.is_empty(), "{text}: {}", problems[0]);
+        let executable = Executable::new(&made.program, "main", &made.constants.blobs(&tensors)).unwrap();
+        for length in lengths {
+            let of = |name: &str| tensor(&stored, &format!("{name}.{length}"));
+            let found = executable.run([("tokens", of("tokens")), ("mask", of("mask"))]).unwrap();
+            let error = relative(&found[0].1, &of("out"));
+            assert!(error < 1e-5, "{text} with {length}: {error:e}");
+        }
+        let operations = &made.program.functions[0].block.operations;
+        told += &format!("{text}: {:?}\n", operators(operations.iter().map(|one| &*one.kind)));
+        for input in &made.program.functions[0].inputs {
+            told += &format!("  {} {}\n", input.name, input.ty);
+        }
+        for input in &made.inputs {
+            told += &format!("  {} {:?}\n", input.name, input.shapes);
+        }
+    }
+    insta::assert_snapshot!(told);
+    let wrong = resolve(Path::new("r"), "shapes { tokens [1, 65] }\n", &NoImports);
+    let error = converted(&model, &wrong, Opset::CoreML8).unwrap_err().to_string();
+    assert_eq!(error, "the shapes of the recipe do not fit the export: dimension 1 was exported for 2..64");
+}
+
 /// How often each operator runs, constants and casts left out.
 fn operators<'a>(kinds: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
@@ -167,17 +210,17 @@ fn the_classifier_computes_what_pytorch_computes_in_batches() {
 #[test]
 fn what_is_not_converted_is_told_all_at_once() {
     let model = Model::open(&data("zoo.pt2")).unwrap();
-    let error = converted(&model, Opset::CoreML7).unwrap_err().to_string();
+    let error = converted(&model, &Recipe::default(), Opset::CoreML7).unwrap_err().to_string();
     insta::assert_snapshot!(error);
     let model = Model::open(&data("cond.pt2")).unwrap();
-    let error = converted(&model, Opset::CoreML7).unwrap_err().to_string();
+    let error = converted(&model, &Recipe::default(), Opset::CoreML7).unwrap_err().to_string();
     insta::assert_snapshot!(error);
 }
 
 #[test]
 fn state_is_not_converted() {
     let model = Model::open(&data("core.pt2")).unwrap();
-    let error = converted(&model, Opset::CoreML7).unwrap_err().to_string();
+    let error = converted(&model, &Recipe::default(), Opset::CoreML7).unwrap_err().to_string();
     insta::assert_snapshot!(error);
 }
 

@@ -13,6 +13,7 @@ use bitmill::graph::ElementType;
 use bitmill::graph::check::check;
 use bitmill::graph::function::Opset;
 use bitmill::model::Model;
+use bitmill::recipe::Recipe;
 use bitmill::run::export::{Archived, converted};
 use safetensors::{Dtype, SafeTensors};
 
@@ -78,7 +79,7 @@ fn without_places(why: &str) -> String {
 
 /// What is wrong with a case, if anything; `Err` where it is refused. Cases with open sizes have others, too.
 fn judge(model: &Model, stored: &SafeTensors<'_>, set: Opset) -> Result<Option<String>, String> {
-    let converted = converted(model, set).map_err(|error| error.to_string())?;
+    let converted = converted(model, &Recipe::default(), set).map_err(|error| error.to_string())?;
     let tensors = Archived { export: model.export.as_ref().unwrap(), program: 0 };
     if let Some(problem) = check(&converted.program, &converted.constants.blobs(&tensors)).first() {
         return Ok(Some(format!("the program: {problem}")));

@@ -114,6 +114,7 @@
     "arithmetic"
     "threshold"
     "calibrate"
+    "shapes"
     "scheme"
     "import"
     "extend"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::needs;
 use crate::convert::{self, Tensors};
-use crate::graph::aten::Refusal;
+use crate::graph::aten::{Program, Refusal};
 use crate::graph::function::Opset;
 use crate::model::Model;
 use crate::model::export::ExportModel;
@@ -50,9 +50,19 @@ pub fn refusals(model: &Model, set: Opset) -> Arc<[Refusal]> {
     model.refused.of(set, || {
         let Some(export) = &model.export else { return Vec::new() };
         let [program] = &export.programs[..] else { return Vec::new() };
-        match convert::convert(program, &Archived { export, program: 0 }, set) {
-            Ok(_) => Vec::new(),
-            Err(error) => error.0,
-        }
+        found(export, program, set)
     })
+}
+
+/// As [`refusals`], with the shapes that a recipe chooses.
+pub fn refusals_for(recipe: &Recipe, model: &Model, set: Opset) -> Arc<[Refusal]> {
+    let program =
+        model.export.as_ref().filter(|_| recipe.shapes.is_some()).map(|export| (export, &export.programs[..]));
+    let Some((export, [program])) = program else { return refusals(model, set) };
+    // Shapes that do not fit are findings of their own.
+    recipe.shaped(program).map_or_else(|_| Arc::default(), |program| found(export, &program, set).into())
+}
+
+fn found(export: &ExportModel, program: &Program, set: Opset) -> Vec<Refusal> {
+    convert::convert(program, &Archived { export, program: 0 }, set).map_or_else(|error| error.0, |_| Vec::new())
 }

@@ -7,7 +7,7 @@ use super::{Context, Severity, check};
 use crate::coreml::feature::lowest_set;
 use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Platform, Target};
 use crate::model::program::ProgramFacts;
-use crate::model::{Model, Role, Weight};
+use crate::model::{Model, ModelFormat, Role, Weight};
 use crate::plan::fit::better_extents;
 use crate::plan::{self, Outcome};
 use crate::recipe::{Place, Placed, Recipe, Rule, TargetChoice, fragment, selector::Selector};
@@ -156,10 +156,19 @@ impl Trial {
                     uses: facts.uses.get(index).cloned().into_iter().collect(),
                     ..ProgramFacts::default()
                 }),
+                takes: None,
                 counted: Default::default(),
             },
             target: recipe.written_set(),
         }
+    }
+
+    /// As if the weight were one of another model, as far as that makes a difference to activations. Where there is
+    /// none, it may be one that has a graph.
+    pub fn within(mut self, model: Option<&Model>) -> Trial {
+        self.model.format = model.map_or(ModelFormat::Export, |model| model.format);
+        self.model.export = model.and_then(|model| model.export.clone());
+        self
     }
 
     /// What a scheme would make of the weight.
@@ -195,7 +204,9 @@ impl Trial {
         let plan = plan::plan(&self.recipe, &self.model);
         let context = Context { recipe: &self.recipe, model: Some((&self.model, &plan)), model_error: None, run: None };
         let mut findings = check(&context).into_iter();
-        match findings.find(|finding| finding.severity == Severity::Error) {
+        // Samples are no part of a scheme: that they are missing, or do not fit, is told where they are named.
+        let of_scheme = |code| !matches!(code, "calibration-missing" | "calibration-samples");
+        match findings.find(|finding| finding.severity == Severity::Error && of_scheme(finding.code)) {
             Some(finding) => Verdict::Refused(finding.message),
             None => verdict,
         }

@@ -4,10 +4,10 @@ use super::{Converted, Interface};
 use crate::element::ElementType;
 use crate::formats::coreml::proto::{
     ArrayDataType, ArrayFeatureType, Binding as BindingMessage, BindingKind, Block, BlockEntry, Dimension,
-    DimensionKind, Entry, FeatureDescription, FeatureKind, FeatureType, Function as FunctionMessage, FunctionEntry,
-    InputEntry, Kept, Model, ModelDescription, ModelKind, NamedValueType, Operation as OperationMessage, Program,
-    RepeatedBools, RepeatedStrings, ShapeFlexibility, ShapeRange, SizeRange, TensorElements, UnknownDimension, Value,
-    ValueType, ValueTypeKind,
+    DimensionKind, Entry, EnumeratedShape, EnumeratedShapes, FeatureDescription, FeatureKind, FeatureType,
+    Function as FunctionMessage, FunctionEntry, InputEntry, Kept, Model, ModelDescription, ModelKind, NamedValueType,
+    Operation as OperationMessage, Program, RepeatedBools, RepeatedStrings, ShapeFlexibility, ShapeRange, SizeRange,
+    TensorElements, UnknownDimension, Value, ValueType, ValueTypeKind,
 };
 use crate::graph::aten::Range;
 use crate::graph::function::{Function, Opset};
@@ -62,7 +62,14 @@ fn feature(interface: &Interface, ranged: bool) -> FeatureDescription {
         let upper = range.max.filter(|max| *max < i64::from(i32::MAX)).unwrap_or(-1);
         SizeRange { lower_bound: lower, upper_bound: upper }.into()
     };
+    let array_of =
+        |shape: &Vec<u64>| -> Vec<i64> { shape.iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX)).collect() };
+    let shape = interface.shapes.first().map_or(shape, array_of);
     let flexible = (has_open && ranged).then(|| {
+        if !interface.shapes.is_empty() {
+            let shapes = interface.shapes.iter().map(|shape| EnumeratedShape { shape: array_of(shape) }.into());
+            return ShapeFlexibility::Enumerated(EnumeratedShapes { shapes: shapes.collect() }.into());
+        }
         let size_ranges = interface.dimensions.iter().map(bounds).collect();
         ShapeFlexibility::Range(ShapeRange { size_ranges }.into())
     });

@@ -93,6 +93,8 @@ pub struct Interface {
     pub element: ElementType,
     /// What each dimension was when the program was exported, and what it may be.
     pub dimensions: Vec<(u64, Range)>,
+    /// The shapes that it may have and no others, where they were chosen; the first where nothing is said.
+    pub shapes: Vec<Vec<u64>>,
 }
 
 /// Where an operation comes from.
@@ -222,7 +224,8 @@ fn interface(program: &aten::Program, name: &Name, ty: &aten::TensorType) -> Res
         return Err("is of truth values, which Core ML neither takes nor gives".to_owned());
     }
     let dimensions = ty.shape.iter().map(dimension).collect::<Result<_, String>>()?;
-    Ok(Interface { name: name.clone(), element, dimensions })
+    let shapes = program.shapes.iter().find(|(known, _)| known == name).map_or(Vec::new(), |(_, all)| all.clone());
+    Ok(Interface { name: name.clone(), element, dimensions, shapes })
 }
 
 /// What a program takes, as far as it can be converted: without converting it.

@@ -39,7 +39,7 @@ pub fn signature_help(analysis: &Analysis, offset: usize) -> Option<SignatureHel
     let (_, statement) = analysis.statement_before(offset)?;
     let (opener, commas) = opener(analysis, statement.span.start as usize, offset)?;
     match opener.kind {
-        TokenKind::OpenBrace => options(&statement.kind, offset),
+        TokenKind::OpenBrace => options(analysis, &statement.kind, offset),
         TokenKind::OpenParen | TokenKind::OpenBracket => {
             let word = word_before(analysis, opener.span.start as usize)?;
             let (_, form, meaning) = PART_WORDS.iter().find(|(known, ..)| *known == word)?;
@@ -91,12 +91,20 @@ fn part(form: &str, meaning: &str, commas: usize) -> Option<SignatureHelp> {
 }
 
 /// Help for a block of options.
-fn options(statement: &StatementKind, offset: usize) -> Option<SignatureHelp> {
+fn options(analysis: &Analysis, statement: &StatementKind, offset: usize) -> Option<SignatureHelp> {
     match statement {
         StatementKind::Calibrate { options, .. } => {
             let known =
                 CALIBRATION.iter().map(|option| (option.word, option.form.to_string(), option.meaning.to_string()));
             Some(block("calibrate", "", known.collect(), options.as_ref(), offset))
+        }
+        StatementKind::Shapes(options) => {
+            let takes = analysis.planned().and_then(|(model, _)| model.takes.as_ref())?;
+            let known = takes.inputs.iter().map(|(name, dims)| {
+                let shape = dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                (&**name, format!("{name} [{shape}]"), "one shape, or several in brackets".to_string())
+            });
+            Some(block("shapes", "", known.collect(), options.as_ref(), offset))
         }
         StatementKind::Extend { preset: Some(name), options } => {
             let preset = Preset::by_name(&name.value)?;

@@ -98,6 +98,7 @@ pub fn statement<'t>(statement: &'t Statement, visit: Visit<'_, 't>) {
             text(path.as_ref(), Role::OtherPath, visit);
             options(block.as_ref(), visit);
         }
+        StatementKind::Shapes(block) => options(block.as_ref(), visit),
         StatementKind::Extend { preset, options: block } => {
             text(preset.as_ref(), Role::Preset, visit);
             options(block.as_ref(), visit);

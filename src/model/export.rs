@@ -9,6 +9,7 @@ use super::{KnownBy, Location, Model, ModelError, ModelFormat, Role, Weight, sha
 use crate::formats::natural::natural_order;
 use crate::formats::pt2::{Archive, Payload, Pt2Error, Pt2Fault, StoredProgram, StoredTensor};
 use crate::formats::safetensors::TensorInfo;
+use crate::graph::aten::shapes::Takes;
 use crate::graph::aten::weights::{Part, Stored, stored};
 use crate::graph::aten::{Dim, InputRole, Program, import};
 use crate::kind::Kind;
@@ -77,6 +78,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         tensors.push(one.tensor);
     }
     share_kinds(&mut weights);
+    let takes = programs.first().map(Takes::of);
     let export = ExportModel { archive: archive.without_programs(), programs, constants, tensors, names };
     Ok(Model {
         path: path.to_owned(),
@@ -89,6 +91,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         export: Some(Arc::new(export)),
         facts: None,
         refused: Default::default(),
+        takes,
         counted: Default::default(),
     })
 }

@@ -11,6 +11,8 @@ use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::formats::natural::natural_order;
 use crate::graph::aten::Refusal;
+use crate::graph::aten::shapes::Takes;
+use crate::graph::aten::{Dim, Expr, Range};
 use crate::graph::function::Opset;
 use crate::kind::Kind;
 use crate::scheme::Granularity;
@@ -35,9 +37,10 @@ impl Model {
     /// layers.{0..3}.mlp.up_proj.weight            192x64  fp16
     /// ```
     ///
-    /// A listing that begins with `export` describes an exported program of PyTorch; further lines may say what of it
-    /// cannot be converted: `refused aten.sort.default sort of=head at=model.py:12 why=words`. One that begins with `program`, an operator set and perhaps `fp32` describes a Core ML package. Further
-    /// lines may then say what else there is to its program, and weights how it takes them:
+    /// A listing that begins with `export` describes an exported program of PyTorch, and may say which inputs it takes:
+    /// `input tokens 1xn`, `range n 1 128`; or what of it cannot be converted:
+    /// `refused aten.sort.default sort of=head at=model.py:12 why=words`. One that begins with `program`, an operator set and perhaps `fp32` describes
+    /// a Core ML package. Further lines may then say what else there is to its program, and weights how it takes them:
     ///
     /// ```text
     /// program CoreML6
@@ -57,6 +60,7 @@ impl Model {
         let mut program: Option<ProgramFacts> = None;
         let mut format = ModelFormat::Listing;
         let mut refused = Vec::new();
+        let mut takes: Option<Takes> = None;
         for (number, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or("").trim();
             if line.is_empty() {
@@ -64,6 +68,7 @@ impl Model {
             }
             if line == "export" {
                 format = ModelFormat::Export;
+                takes = Some(Takes::default());
                 continue;
             }
             let why = move |what: String| format!("line {}: {what}", number + 1);
@@ -71,7 +76,9 @@ impl Model {
                 refused.push(read_refusal(rest).ok_or_else(|| why(format!("`{rest}` is no refusal")))?);
                 continue;
             }
-            if read_program_line(&mut program, line).map_err(why)? {
+            if read_program_line(&mut program, line).map_err(why)?
+                || takes.as_mut().is_some_and(|takes| read_taken(takes, line))
+            {
                 continue;
             }
             let mut words = line.split_whitespace();
@@ -154,6 +161,7 @@ impl Model {
             export: None,
             facts: program,
             refused: Arc::new(Refused::told(refused)),
+            takes,
             counted: Default::default(),
         })
     }
@@ -217,6 +225,23 @@ fn read_program_line(program: &mut Option<ProgramFacts>, line: &str) -> Result<b
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Reads a line that says what an export takes; whether it is one.
+fn read_taken(takes: &mut Takes, line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let dim = |word: &str| match word.parse() {
+        Ok(size) => Dim::Known(size),
+        Err(_) => Dim::Symbolic { expr: Expr::Symbol(word.into()), hint: None },
+    };
+    match words[..] {
+        ["input", name, shape] => takes.inputs.push((name.into(), shape.split('x').map(dim).collect())),
+        ["range", symbol, min, max] => {
+            takes.ranges.push((symbol.into(), Range { min: min.parse().ok(), max: max.parse().ok() }));
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// `tokens int32 range`

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::dtype::DType;
+use crate::graph::aten::shapes::Takes;
 use crate::kind::Kind;
 pub use compressed::{Compressed, Method, Stored};
 pub use data::ModelData;
@@ -52,6 +53,8 @@ pub struct Model {
     pub export: Option<Arc<export::ExportModel>>,
     /// What of the exported program cannot be converted, once it was asked for.
     pub refused: Arc<refused::Refused>,
+    /// The inputs of the exported program, where the model is one, or a listing that describes one.
+    pub takes: Option<Takes>,
     /// What rules ask of the program, where the model has one.
     pub facts: Option<program::ProgramFacts>,
     /// What occurs among [`Model::weights`], once it was asked for: they do not change after that.

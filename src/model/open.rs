@@ -231,6 +231,7 @@ fn from_files(
         export: None,
         facts: None,
         refused: Default::default(),
+        takes: None,
         counted: Default::default(),
     })
 }

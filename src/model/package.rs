@@ -144,6 +144,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         export: None,
         facts: Some(facts),
         refused: Default::default(),
+        takes: None,
         counted: Default::default(),
     })
 }

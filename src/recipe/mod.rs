@@ -15,9 +15,14 @@ pub mod source;
 pub mod starter;
 mod statement;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::coreml::target::{OperatorSet, Target};
+use crate::graph::aten::{
+    self,
+    shapes::{Chosen, Settled, ShapeError, Takes},
+};
 use crate::graph::function::Opset;
 use crate::scheme::{Arithmetic, FloatType, Scheme};
 use crate::syntax::tree::Comparison;
@@ -46,6 +51,8 @@ pub struct Recipe {
     pub threshold: Option<Placed<u64>>,
     /// `calibrate`
     pub calibrate: Option<Calibration>,
+    /// `shapes`
+    pub shapes: Option<InputShapes>,
     /// `output`
     pub output: Option<Placed<String>>,
     /// Named schemes, in order of definition.
@@ -185,6 +192,54 @@ pub struct Calibration {
     pub averaging: Option<Placed<f64>>,
     /// `observe float`: ranges from a plain float pass.
     pub observe_float: bool,
+}
+
+/// `shapes`: what inputs of an exported program have, where it leaves sizes open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputShapes {
+    /// The whole statement.
+    pub place: Place,
+    /// Each input, in order.
+    pub inputs: Vec<InputShape>,
+}
+
+/// An input of `shapes`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputShape {
+    /// Its name in the export.
+    pub name: Placed<String>,
+    /// One shape, or several of which each is taken; never empty.
+    pub shapes: Vec<Placed<Vec<u64>>>,
+}
+
+impl InputShapes {
+    /// What they settle in a program.
+    ///
+    /// # Errors
+    /// The place of the first that does not fit it, and why.
+    pub fn bind(&self, takes: &Takes) -> Result<Settled, (Place, ShapeError)> {
+        let chosen: Vec<Chosen<'_>> = self
+            .inputs
+            .iter()
+            .map(|input| (&*input.name.value, input.shapes.iter().map(|shape| &*shape.value).collect()))
+            .collect();
+        takes.bind(&chosen).map_err(|fault| {
+            let input = self.inputs.get(fault.input);
+            let shape = fault.shape.and_then(|at| input?.shapes.get(at)).map(|shape| shape.place);
+            (shape.or(input.map(|input| input.name.place)).unwrap_or(self.place), fault.what)
+        })
+    }
+}
+
+impl Recipe {
+    /// A program with the shapes that the recipe chooses for its inputs.
+    ///
+    /// # Errors
+    /// As [`InputShapes::bind`].
+    pub fn shaped<'p>(&self, program: &'p aten::Program) -> Result<Cow<'p, aten::Program>, (Place, ShapeError)> {
+        let Some(shapes) = &self.shapes else { return Ok(Cow::Borrowed(program)) };
+        Ok(Cow::Owned(program.with_shapes(&shapes.bind(&Takes::of(program))?)))
+    }
 }
 
 /// How ranges of activations are observed.

@@ -8,8 +8,8 @@ use super::problem::ProblemKind;
 use super::resolve::{Meaning, Resolver};
 use super::source::{FileId, Place, Placed};
 use super::{
-    Bound, Calibration, Claim, ComputeUnits, Expect, Extend, Metric, NamedScheme, Observer, Rule, TargetChoice,
-    quantity, scheme,
+    Bound, Calibration, Claim, ComputeUnits, Expect, Extend, InputShape, InputShapes, Metric, NamedScheme, Observer,
+    Rule, TargetChoice, quantity, scheme,
 };
 use crate::coreml::target::Target;
 use crate::scheme::{Arithmetic, FloatType};
@@ -18,6 +18,11 @@ use crate::syntax::tree::{
     self, Expectation, Number, OptionEntry, Options, Statement, StatementKind, Text, Value, Word,
 };
 use crate::syntax::{self, Span};
+
+/// What stands there, wherever that is.
+fn values<T: Clone>(placed: &[Placed<T>]) -> Vec<T> {
+    placed.iter().map(|one| one.value.clone()).collect()
+}
 
 /// Reads statements of one file.
 pub(super) struct Reader<'r, 'a> {
@@ -88,6 +93,7 @@ impl Reader<'_, '_> {
                 None => self.bad("threshold", "a whole number of elements, such as 2048 or 2k", number.span, None),
             },
             StatementKind::Calibrate { path, options } => self.calibrate(path.as_ref(), options.as_ref(), place),
+            StatementKind::Shapes(Some(inputs)) => self.shapes(inputs, place),
             StatementKind::Scheme { name: Some(name), scheme: Some(scheme) } => self.scheme(name, scheme, place),
             StatementKind::Import(Some(path)) => {
                 self.resolver.import(Path::new(&path.value), self.place(path.span), place)
@@ -196,6 +202,45 @@ impl Reader<'_, '_> {
         if self.setting("calibrate", place, means) {
             self.resolver.recipe.calibrate = Some(read);
         }
+    }
+
+    fn shapes(&mut self, block: &Options, place: Place) {
+        let mut inputs = Vec::new();
+        for entry in self.entries(Some(block)) {
+            let Some(value) = &entry.value else { continue };
+            let several = |items: &[Value]| items.iter().any(|item| matches!(item, Value::List(_)));
+            let shapes: Option<Vec<Placed<Vec<u64>>>> = match value {
+                Value::List(list) if several(&list.value) => list.value.iter().map(|one| self.shape(one)).collect(),
+                one => self.shape(one).map(|shape| vec![shape]),
+            };
+            let Some(shapes) = shapes.filter(|shapes| !shapes.is_empty()) else { continue };
+            inputs.push(InputShape { name: Placed::new(entry.key.value.clone(), self.place(entry.key.span)), shapes });
+        }
+        let mut means: Meaning =
+            inputs.iter().map(|input| format!("{} {:?}", input.name.value, values(&input.shapes))).collect();
+        means.sort();
+        if self.setting("shapes", place, means) {
+            self.resolver.recipe.shapes = Some(InputShapes { place, inputs });
+        }
+    }
+
+    /// `[1, 64]`
+    fn shape(&mut self, value: &Value) -> Option<Placed<Vec<u64>>> {
+        let size = |value: &Value| match value {
+            Value::Number(number) => quantity::count(number).filter(|size| *size > 0),
+            _ => None,
+        };
+        let sizes = match value {
+            Value::List(list) => {
+                list.value.iter().map(size).collect::<Option<Vec<u64>>>().filter(|all| !all.is_empty())
+            }
+            _ => None,
+        };
+        if sizes.is_none() {
+            let must = "a shape such as `[1, 64]`, or several in brackets: `[[1, 64], [1, 128]]`";
+            self.bad("shapes", must, value.span(), None);
+        }
+        Some(Placed::new(sizes?, self.place(value.span())))
     }
 
     /// The entries of a block, each key once.

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::{Job, Progress, Report, RunError, package, statics};
 pub use crate::check::exports::{Archived, operator_set};
 use crate::check::needs;
 use crate::convert::{self, Converted};
-use crate::element::ElementType;
 use crate::formats::coreml::{PackageWriteError, PackageWriter};
 use crate::formats::output::{Destination, PartialDirectory};
 use crate::graph::TensorType;
@@ -27,12 +27,17 @@ use crate::scheme::FloatType;
 /// # Errors
 /// As [`super::run`].
 pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
+    let begun = Instant::now();
     let [program] = &export.programs[..] else {
         return Err(RunError::Format(
             "the archive holds several programs, and a package is made of one: export it alone",
         ));
     };
-    let set = operator_set(job.recipe);
+    let program = &*job.recipe.shaped(program).map_err(|(_, error)| RunError::Shapes(error))?;
+    // Systems before iOS 18 take one input with several shapes.
+    let several = job.recipe.target.is_none() && program.shapes.len() > 1;
+    let least = if several { Opset::CoreML8 } else { Opset::CoreML5 };
+    let set = operator_set(job.recipe).max(least);
     let tensors = Archived { export, program: 0 };
     let mut inputs = job.model.files.clone();
     inputs.extend([job.model.path.clone()]);
@@ -69,6 +74,8 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
     let mut report = package::of(&inner, package, true, progress, cancel)?;
     report.chosen = job.recipe.target.is_none().then_some(set);
     report.activations = activations;
+    // Converting and samples count, too.
+    report.elapsed = begun.elapsed();
     Ok(report)
 }
 
@@ -97,7 +104,7 @@ fn write_plain(
             return Err(RunError::Cancelled);
         }
         let bytes = converted.constants.elements(blob, tensors).map_err(RunError::Constant)?;
-        let count = ty.count().filter(|count| ElementType::Fp32.bytes_for(*count) == Some(bytes.len() as u64));
+        let count = ty.count().filter(|count| ty.element.bytes_for(*count) == Some(bytes.len() as u64));
         let count = count.ok_or(RunError::Layout)?;
         writer.push(ty.element, count, &bytes).map_err(|error: PackageWriteError| error.into())
     };
@@ -163,13 +170,14 @@ impl From<convert::ConvertError> for RunError {
     }
 }
 
-/// The program of an export converted for an operator set, to be run as it is; [`Archived`] has what its constants are
-/// made of.
+/// The program of an export converted for an operator set, with the shapes that a recipe chooses, to be run as it is;
+/// [`Archived`] has what its constants are made of.
 ///
 /// # Errors
 /// If the model is no export of one program, or cannot be converted.
-pub fn converted(model: &Model, set: Opset) -> Result<Converted, RunError> {
+pub fn converted(model: &Model, recipe: &Recipe, set: Opset) -> Result<Converted, RunError> {
     let export = model.export.as_ref().ok_or_else(|| ModelError::NoTensors(model.path.clone()))?;
     let program = export.programs.first().ok_or_else(|| ModelError::NoTensors(model.path.clone()))?;
-    Ok(convert::convert(program, &Archived { export, program: 0 }, set)?)
+    let program = recipe.shaped(program).map_err(|(_, error)| RunError::Shapes(error))?;
+    Ok(convert::convert(&program, &Archived { export, program: 0 }, set)?)
 }

@@ -19,7 +19,7 @@ use crate::plan::lock::{compare, lock};
 use crate::project::{AfterRun, mend_with};
 use crate::recipe::Recipe;
 use crate::run::measure::Subject;
-use crate::run::{self, Job, OutputFormat, outcome};
+use crate::run::{self, Job, outcome};
 use crate::scheme::Scheme;
 use crate::syntax::token::{Token, TokenKind};
 use crate::syntax::tree::StatementKind;
@@ -321,7 +321,7 @@ fn plan(state: &State, call: &Call) -> Result<Answer, Halt> {
 }
 
 fn run_recipe(state: &State, call: &Call, work: Work) -> Result<Answer, Halt> {
-    let open = state.open_model()?;
+    state.open_model()?;
     let analysis = state.analysis();
     let errors = analysis.findings().iter().filter(|finding| finding.severity == Severity::Error);
     let errors: Vec<Finding> = errors.cloned().collect();
@@ -329,11 +329,8 @@ fn run_recipe(state: &State, call: &Call, work: Work) -> Result<Answer, Halt> {
         return Err(Halt::Mistaken(Judged::new(analysis.recipe(), errors)));
     }
     let (model, plan) = analysis.planned().ok_or_else(|| Failure::new("there is no plan"))?;
-    let format = OutputFormat::default_for(&open.model);
-    let output = match call.argument {
-        "" => outcome::default_output(analysis.recipe(), model, format),
-        path => PathBuf::from(unquoted(path)),
-    };
+    let named = (!call.argument.is_empty()).then(|| PathBuf::from(unquoted(call.argument)));
+    let (format, output) = outcome::output(analysis.recipe(), model, (named, None));
     let inputs = analysis.files();
     let job =
         Job { recipe: analysis.recipe(), model, plan, format, output: &output, overwrite: call.force, inputs: &inputs };

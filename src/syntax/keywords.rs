@@ -29,6 +29,11 @@ pub const STATEMENTS: &[Keyword] = &[
         form: "calibrate \"PATH\" { samples 128 }",
         meaning: "representative samples for activation ranges",
     },
+    Keyword {
+        word: "shapes",
+        form: "shapes { INPUT [1, 64] }",
+        meaning: "the shapes that inputs of an export have, one or several, where it leaves sizes open",
+    },
     Keyword { word: "scheme", form: "scheme NAME = SCHEME", meaning: "a named scheme" },
     Keyword { word: "import", form: "import \"PATH\"", meaning: "the statements of another recipe" },
     Keyword { word: "extend", form: "extend \"PRESET\" { … }", meaning: "a built-in recipe with its parameters" },

@@ -156,6 +156,7 @@ fn begins_statement(word: &str, second: TokenKind) -> bool {
         "threshold" => second == TokenKind::Number,
         "target" | "compute" | "precision" | "arithmetic" | "scheme" => second == TokenKind::Word,
         "model" | "import" | "output" | "calibrate" | "extend" => second == TokenKind::Text,
+        "shapes" => second == TokenKind::OpenBrace,
         _ => word == "expect" && second != TokenKind::Arrow,
     }
 }

@@ -77,6 +77,8 @@ pub enum StatementKind {
         /// The block of options.
         options: Option<Options>,
     },
+    /// `shapes { INPUT [1, 64] }`
+    Shapes(Option<Options>),
     /// `scheme NAME = SCHEME`
     Scheme {
         /// The new name.

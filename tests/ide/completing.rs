@@ -66,7 +66,7 @@ fn an_empty_recipe_begins_with_whole_ones() {
     model → model "$1"$0 | the model the recipe is for; a run may name another
     target → target $0 | the oldest systems it must run on, or `none`
     compute → compute $0 | the processors it may run on
-    … 47
+    … 48
     "#);
     assert!(!labels("target iOS18\n$0").contains("recipe:"));
 }
@@ -81,6 +81,7 @@ fn statements_and_what_the_model_has() {
     arithmetic → arithmetic $0 | whose formula `symmetric` means
     threshold → threshold $0 | weights with no more elements than this stay as they are
     calibrate → calibrate "${1:calibration.safetensors}" { samples ${2:128} } | representative samples for activation ranges
+    shapes → shapes { ${1:input} [$2] }$0 | the shapes that inputs of an export have, one or several, where it leaves sizes open
     scheme → scheme ${1:name} = $0 | a named scheme
     import → import "$1"$0 | the statements of another recipe
     extend → extend "$1"$0 | a built-in recipe with its parameters
@@ -116,7 +117,7 @@ fn statements_and_what_the_model_has() {
     attention | scaled dot-product attention ✗ the model has none
     other | what has none of the names above ✗ the model has none
     "#);
-    assert_snapshot!(labels("lin$0"), @"recipe: 4-bit weights of a language model recipe: 8-bit weights recipe: palettes model target compute precision arithmetic threshold calibrate scheme import extend expect output all conv linear embedding conv1d conv2d conv3d conv-transpose matmul lstm gru rnn norm add mul max-pool avg-pool flatten activation softmax attention other not recipe: coreml_fp32 recipe: coreml_fp16 recipe: coreml_pt2e_int8_static recipe: coreml_pt2e_int8_weight_only recipe: coreml_torchao_int4_weight_only_per_channel recipe: coreml_torchao_int4_weight_only_per_group recipe: coreml_torchao_int8_weight_only_per_channel recipe: coreml_torchao_int8_weight_only_per_group recipe: coreml_codebook_weight_only");
+    assert_snapshot!(labels("lin$0"), @"recipe: 4-bit weights of a language model recipe: 8-bit weights recipe: palettes model target compute precision arithmetic threshold calibrate shapes scheme import extend expect output all conv linear embedding conv1d conv2d conv3d conv-transpose matmul lstm gru rnn norm add mul max-pool avg-pool flatten activation softmax attention other not recipe: coreml_fp32 recipe: coreml_fp16 recipe: coreml_pt2e_int8_static recipe: coreml_pt2e_int8_weight_only recipe: coreml_torchao_int4_weight_only_per_channel recipe: coreml_torchao_int4_weight_only_per_group recipe: coreml_torchao_int8_weight_only_per_channel recipe: coreml_torchao_int8_weight_only_per_group recipe: coreml_codebook_weight_only");
 }
 
 #[test]
@@ -541,4 +542,17 @@ fn regular_expressions_are_made_of_words_of_names() {
     /.*\dk_proj/ => int8
     "#);
     assert_snapshot!(labels(&rule("/a/$0 => int8\n")), @r#"=> and or where"#);
+}
+
+/// Inputs of an export by name, with the sizes that they may have; its values as they were exported.
+#[test]
+fn shapes_know_the_inputs_of_the_export() {
+    assert_snapshot!(first("model \"e\"\nshapes { $0 }\n", 9), @"
+    tokens | [1, 2..64]
+    mask | [2..64, 3]
+    ");
+    assert_snapshot!(first("model \"e\"\nshapes { tokens [1, 8] ma$0 }\n", 9), @"mask | [2..64, 3]");
+    assert_snapshot!(first("model \"e\"\nshapes { mask $0 }\n", 9), @"[1, 3] → [${1:1}, 3] | [2..64, 3]");
+    assert_eq!(labels("model \"m\"\nshapes { $0 }\n"), "");
+    assert!(labels("sha$0").contains("shapes"));
 }

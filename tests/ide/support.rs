@@ -22,6 +22,9 @@ layers.{0..3}.norm.weight              norm       64      fp16
 lm_head.weight                         linear     512x64  fp16
 ";
 
+/// An export whose inputs share a size that is open.
+const EXPORT: &str = "export\ninput tokens 1xn\ninput mask nx3\nrange n 2 64\nfc.weight  linear  64x64  fp32\n";
+
 /// A directory that is on no disk.
 pub const ROOT: &str = "/nowhere/at/all";
 
@@ -48,6 +51,7 @@ impl Fixture {
         let text = marked.replacen("$0", "", 1);
         let mut workspace = Workspace::new();
         workspace.give_model(&path("m"), Model::listing(MODEL).unwrap());
+        workspace.give_model(&path("e"), Model::listing(EXPORT).unwrap());
         workspace.configure(settings);
         for (name, text) in others {
             workspace.open(&path(name), *text);

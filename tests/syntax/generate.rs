@@ -9,6 +9,7 @@ target    iOS18, macOS15
 compute   cpu-and-ne
 threshold 2k
 calibrate "c.safetensors" { samples 128  observer min-max }
+shapes { tokens [[1, 32], [1, 64]] }
 extend "preset" {
   bits 3  # few
   block [16, -1]
@@ -113,6 +114,7 @@ pub fn statement() -> impl Strategy<Value = String> {
         1 => number().prop_map(|n| format!("threshold {n}")),
         1 => (literal(), prop::option::of(options()))
             .prop_map(|(p, o)| format!("calibrate {p} {}", o.unwrap_or_default()).trim_end().to_owned()),
+        1 => options().prop_map(|o| format!("shapes {o}")),
         1 => (literal(), options()).prop_map(|(p, o)| format!("extend {p} {o}")),
         1 => (word(), scheme()).prop_map(|(n, s)| format!("scheme {n} = {s}")),
         1 => number().prop_map(|n| format!("expect size <= {n}")),

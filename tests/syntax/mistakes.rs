@@ -32,6 +32,10 @@ const MISTAKES: &[&str] = &[
     "target iOS18 macOS15",
     "target iOS 18",
     "extend x",
+    "shapes",
+    "shapes { tokens }",
+    "shapes \"x\"",
+    "shapes { tokens [1 64] }",
     "calibrate { samples 3 }",
     "calibrate \"x\" { samples }",
     "calibrate \"x\" { samples: 3 }",
@@ -231,6 +235,21 @@ fn are_said_in_plain_words() {
     extend x
            ^ names and paths stand in double quotes: `"x"`
         write `"x"`: extend "x"
+
+    shapes
+    ^^^^^^ a block of inputs with their shapes is missing after `shapes`
+        for instance `shapes { INPUT [1, 64] }`
+
+    shapes { tokens }
+             ^^^^^^ the value of the option is missing after `tokens`
+
+    shapes "x"
+           ^^^ a block of inputs with their shapes should stand here, not `"x"`
+        for instance `shapes { INPUT [1, 64] }`
+
+    shapes { tokens [1 64] }
+                       ^^ a comma is missing between `1` and `64`
+        insert `,`: shapes { tokens [1, 64] }
 
     calibrate { samples 3 }
     ^^^^^^^^^ the path of the samples in double quotes is missing after `calibrate`

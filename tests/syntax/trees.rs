@@ -36,6 +36,7 @@ pub fn leaves(statement: &Statement) -> Vec<Span> {
             leaves.extend(text.iter().map(|text| text.span));
             block.iter().for_each(|block| options(block, &mut leaves));
         }
+        StatementKind::Shapes(block) => block.iter().for_each(|block| options(block, &mut leaves)),
         StatementKind::Scheme { name, scheme: parts } => {
             leaves.extend(name.iter().map(|name| name.span));
             parts.iter().for_each(|parts| scheme(parts, &mut leaves));

@@ -14,7 +14,7 @@ syntax keyword bitmillBase bf16 fp16 fp32 fp8-e4m3 fp8-e5m2 int1 int2 int3 int4 
 syntax keyword bitmillPart activations block by entries fit per-channel per-group per-grouped-channel per-tensor scale scaled sparse sparse-below vector
 syntax keyword bitmillConstant asymmetric hqq kmeans min-max mse symmetric symmetric-no-clipping uniform unique keep none
 
-syntax match bitmillStatement /^\s*\%(model\|target\|compute\|precision\|arithmetic\|threshold\|calibrate\|scheme\|import\|extend\|expect\|output\)\>\%(\s*\%(=>\|,\|\%(and\|or\|where\)\>\)\)\@!/
+syntax match bitmillStatement /^\s*\%(model\|target\|compute\|precision\|arithmetic\|threshold\|calibrate\|shapes\|scheme\|import\|extend\|expect\|output\)\>\%(\s*\%(=>\|,\|\%(and\|or\|where\)\>\)\)\@!/
 syntax match bitmillExpectation /\%(^\s*expect\s.*\)\@<=\<\%(every\|kept\|matches\|no\|quantized\|size\|bits\|sqnr\|accuracy\|drop\|perplexity\|rise\)\>/
 syntax match bitmillTarget /\<\%(iOS\|macOS\|watchOS\|tvOS\|visionOS\)\d\+\%(\.\d\+\)*\>/
 syntax match bitmillScheme /\%(^\s*scheme\s\+\)\@<=\k\+/

@@ -86,6 +86,7 @@ static bool begins_statement(const char *word, TSLexer *lexer) {
     if (!strcmp(word, PATHS[i])) return next == '"';
   }
   if (!strcmp(word, "threshold")) return is_digit(next) || next == '-' || next == '.';
+  if (!strcmp(word, "shapes")) return next == '{';
   return !strcmp(word, "expect") && next != '=';
 }
 

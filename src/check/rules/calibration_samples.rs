@@ -44,8 +44,10 @@ fn check(context: &Context, report: &mut Report) {
         return;
     }
     let Some(program) = model.export.as_ref().and_then(|export| export.programs.first()) else { return };
+    // Shapes that do not fit are told by the rule for them.
+    let Ok(program) = recipe.shaped(program) else { return };
     let limit = calibrate.samples.map(|samples| samples.value);
-    if let Err(error) = Samples::described(&file, &convert::interfaces(program), limit) {
+    if let Err(error) = Samples::described(&file, &convert::interfaces(&program), limit) {
         report.add(path.place, error.to_string()).help(help);
     }
 }

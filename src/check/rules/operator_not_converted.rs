@@ -1,6 +1,6 @@
 //! Operators of an export that become no Core ML program.
 
-use crate::check::exports::{operator_set, refusals};
+use crate::check::exports::{operator_set, refusals_for};
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, places, programs};
 use crate::graph::aten::RefusedKind;
 use crate::recipe::TargetChoice;
@@ -46,7 +46,7 @@ fn check(context: &Context, report: &mut Report) {
     }
     let Some(place) = programs::place(context) else { return };
     let set = operator_set(recipe);
-    for kind in RefusedKind::group(&refusals(model, set)) {
+    for kind in RefusedKind::group(&refusals_for(recipe, model, set)) {
         let first = kind.first;
         let times = if kind.count == 1 { String::new() } else { format!(", {}", count(kind.count, "time")) };
         let which = if kind.count == 1 { "" } else { "the first is " };

@@ -1,6 +1,6 @@
 //! A newer target than the schemes need helps no device.
 
-use super::package_feature_target;
+use super::{package_feature_target, shapes_several_inputs};
 use crate::check::needs;
 use crate::check::{Binds, Context, Example, Needs, Report, Rule, Severity, programs};
 
@@ -41,7 +41,8 @@ of keys and values, needs iOS 18 whatever its weights become. Then `# bitmill: a
 fn check(context: &Context, report: &mut Report) {
     let (Some(oldest), Some(useful)) = (needs::oldest(context), needs::useful(context.recipe)) else { return };
     let of_model = programs::facts(context).map(package_feature_target::features).unwrap_or_default();
-    let useful = needs::set(of_model.iter().map(|feature| feature.spec).fold(useful.spec, i32::max));
+    let of_inputs = if shapes_several_inputs::several(context).is_empty() { useful.spec } else { needs::BLOCKS };
+    let useful = needs::set(of_model.iter().map(|feature| feature.spec).fold(useful.spec.max(of_inputs), i32::max));
     // With a preset that has a target of its own it is more than a hint: `target-recipe-override`.
     if oldest.value.set.spec <= useful.spec || context.recipe.extends.iter().any(|e| needs::preset_set(e).is_some()) {
         return;

@@ -10,6 +10,7 @@ mod import;
 mod module;
 mod operator;
 mod refusal;
+pub mod shapes;
 mod signature;
 mod types;
 pub mod weights;
@@ -42,6 +43,8 @@ pub struct Program {
     pub modules: Vec<Module>,
     /// What sizes each symbol may have, in the order of the file.
     pub ranges: Vec<(Name, Range)>,
+    /// Shapes that were chosen for inputs whose sizes are open: the program takes these only ([`shapes`]).
+    pub shapes: Vec<(Name, Vec<Vec<u64>>)>,
     /// The version of each operator set.
     pub opsets: Vec<(Name, u64)>,
     /// Who has found it valid: `TRAINING` before decomposition, `ATEN` and `EDGE` after.

@@ -132,7 +132,7 @@ fn fill(analysis: &Analysis, list: &mut List) {
         Expected::Operand(scheme, part) => schemes::operands(analysis, scheme, part, list),
         Expected::Activation(scheme) => schemes::activations(scheme, list),
         Expected::ActivationsWord => schemes::activations_word(list),
-        Expected::OptionKey(owner, given) => words::option_keys(owner, given, list),
+        Expected::OptionKey(owner, given) => words::option_keys(analysis, owner, given, list),
         Expected::OptionValue(owner, key) => words::option_values(analysis, owner, key, list),
         Expected::Block => words::block(list),
         Expected::Bound(metric) => words::bounds(metric, list),

@@ -1,11 +1,14 @@
 //! What may stand at the cursor, told from the tokens before it. The text there is being written, so that no tree can
 //! be relied on.
 
+mod within;
+
+use within::{in_comment, in_filter};
+
 use crate::ide::Analysis;
 use crate::recipe::preset::{ParameterKind, Preset};
 use crate::syntax::Span;
 use crate::syntax::keywords::{METRICS, OPERAND_PARTS, STATEMENTS};
-use crate::syntax::lex;
 use crate::syntax::token::{Flaw, Token, TokenKind};
 
 /// What may stand at the cursor.
@@ -106,6 +109,8 @@ pub(super) struct Scheme {
 pub(super) enum Owner {
     /// `calibrate`
     Calibrate,
+    /// `shapes`
+    Shapes,
     /// `extend`, with the preset's name.
     Preset(String),
 }
@@ -228,55 +233,6 @@ fn word_around(text: &str, within: Span, at: u32) -> Span {
     Span::new(at - start as u32, at + end as u32)
 }
 
-/// Within the text of an option that holds a selector: what it says, read like a selector that stands alone.
-fn in_filter(text: &str, literal: Span, at: u32) -> State {
-    let (content, places) = unescaped(text, literal);
-    let at = places.partition_point(|place| *place < at) as u32;
-    let tokens = lex(&content);
-    let mut state = match cursor(&content, &tokens, at) {
-        Ok(cursor) => {
-            let reader = Reader::new(&content, &tokens[..cursor.before], cursor.span);
-            let expected = reader.selector(&reader.tokens, Behind::Filter);
-            cursor.state(&content, at, expected)
-        }
-        Err(state) => *state,
-    };
-    let place = |offset: u32| places.get(offset as usize).copied().unwrap_or(literal.end);
-    state.span = Span::new(place(state.span.start), place(state.span.end));
-    state.is_nested = true;
-    state
-}
-
-/// What a literal says, and where each of its bytes stands in the text, with the end.
-fn unescaped(text: &str, literal: Span) -> (String, Vec<u32>) {
-    let (mut content, mut places) = (String::new(), Vec::new());
-    let mut chars = text.get(literal.range()).unwrap_or("").char_indices().peekable();
-    while let Some((at, mut c)) = chars.next() {
-        if c == '\\'
-            && let Some((_, escaped)) = chars.next_if(|(_, next)| matches!(next, '"' | '\\'))
-        {
-            c = escaped;
-        }
-        content.push(c);
-        places.extend(std::iter::repeat_n(literal.start + at as u32, c.len_utf8()));
-    }
-    places.push(literal.end);
-    (content, places)
-}
-
-/// Within `# bitmill: allow(…)`, the code at the cursor.
-fn in_comment(text: &str, comment: &Token, at: u32) -> Option<State> {
-    let written = text.get(comment.span.start as usize..at as usize)?;
-    let directive = written.strip_prefix('#')?.trim_start().strip_prefix("bitmill:")?.trim_start();
-    let list = directive.strip_prefix("allow")?.trim_start().strip_prefix('(')?;
-    let prefix = list.rsplit([',', ' ']).next().unwrap_or("").to_string();
-    let is_code = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let rest = text.get(at as usize..comment.span.end as usize)?;
-    let more = rest.len() - rest.trim_start_matches(is_code).len();
-    let span = Span::new(at - prefix.len() as u32, at + more as u32);
-    Some(State { expected: Expected::Code, span, prefix, in_text: false, is_nested: false })
-}
-
 /// The first token of the statement that the cursor is in: that of its line, or of one that goes on to it.
 fn statement_start(analysis: &Analysis, at: u32, before: usize) -> usize {
     let tokens = analysis.tokens();
@@ -327,6 +283,7 @@ impl<'a> Reader<'a> {
             Some(word @ ("model" | "import" | "output")) if rest.is_empty() => Expected::Path(word),
             Some("calibrate") if rest.is_empty() => Expected::Path("calibrate"),
             Some("calibrate") => self.options(Owner::Calibrate, &rest[1..]),
+            Some("shapes") => self.options(Owner::Shapes, rest),
             Some("extend") if rest.is_empty() => Expected::Preset,
             Some("extend") => {
                 let name = self.text(rest[0]).trim_matches('"').to_string();

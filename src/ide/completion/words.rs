@@ -8,6 +8,8 @@ use crate::check::Severity;
 use crate::check::rules::RULES;
 use crate::coreml::target::{Platform, Target};
 use crate::dtype::DType;
+use crate::graph::aten::Dim;
+use crate::graph::aten::shapes::Takes;
 use crate::ide::Analysis;
 use crate::kind::KindWord;
 use crate::recipe::preset::{PRESETS, ParameterKind, Preset};
@@ -24,6 +26,7 @@ pub(super) fn statements(list: &mut List) {
         let snippet = match keyword.word {
             "scheme" => "scheme ${1:name} = $0".to_string(),
             "calibrate" => "calibrate \"${1:calibration.safetensors}\" { samples ${2:128} }".to_string(),
+            "shapes" => "shapes { ${1:input} [$2] }$0".to_string(),
             // Where a path or a name stands in quotes, the cursor stands between them.
             word if keyword.form.contains('"') => format!("{word} \"$1\"$0"),
             word => format!("{word} $0"),
@@ -180,9 +183,15 @@ pub(super) fn fact_values(analysis: &Analysis, fact: &str, list: &mut List) {
 }
 
 /// Keys of a block that are not there yet; those that are needed come first.
-pub(super) fn option_keys(owner: &Owner, given: &[String], list: &mut List) {
+pub(super) fn option_keys(analysis: &Analysis, owner: &Owner, given: &[String], list: &mut List) {
     let is_given = |word: &str| given.iter().any(|key| key == word);
     match owner {
+        Owner::Shapes => {
+            let takes = analysis.planned().and_then(|(model, _)| model.takes.as_ref());
+            for (name, dims) in takes.iter().flat_map(|takes| &takes.inputs).filter(|(name, _)| !is_given(name)) {
+                list.word('b', CompletionKind::Option, name, &shape_text(takes, dims));
+            }
+        }
         Owner::Calibrate => {
             for option in CALIBRATION.iter().filter(|option| !is_given(option.word)) {
                 list.word('b', CompletionKind::Option, option.word, option.meaning);
@@ -206,6 +215,7 @@ pub(super) fn option_keys(owner: &Owner, given: &[String], list: &mut List) {
 /// Values of an option.
 pub(super) fn option_values(analysis: &Analysis, owner: &Owner, key: &str, list: &mut List) {
     let kind = match owner {
+        Owner::Shapes => return input_shape(analysis, key, list),
         Owner::Calibrate => match key {
             "samples" => return numbers(&[("128", "a usual number of samples")], list),
             "averaging" => return numbers(&[("0.01", "upstream's default")], list),
@@ -242,6 +252,35 @@ pub(super) fn option_values(analysis: &Analysis, owner: &Owner, key: &str, list:
         }
         None => {}
     }
+}
+
+/// `[1, 1..128]`: what an input of an export may have.
+fn shape_text(takes: Option<&Takes>, dims: &[Dim]) -> String {
+    let dim = |dim: &Dim| match (dim, takes) {
+        (Dim::Symbolic { expr, .. }, Some(takes)) => takes.range(expr).to_string(),
+        _ => dim.to_string(),
+    };
+    format!("[{}]", dims.iter().map(dim).collect::<Vec<_>>().join(", "))
+}
+
+/// The shape that an input was exported with, its open sizes to be filled in.
+fn input_shape(analysis: &Analysis, name: &str, list: &mut List) {
+    let takes = analysis.planned().and_then(|(model, _)| model.takes.as_ref());
+    let Some(dims) = takes.and_then(|takes| takes.shape(name)) else { return };
+    let sizes = |fill: bool| -> String {
+        let mut places = 0;
+        let one = |dim: &Dim| match dim {
+            Dim::Known(size) => size.to_string(),
+            Dim::Symbolic { hint, .. } => {
+                let size = hint.unwrap_or(1);
+                places += 1;
+                if fill { format!("${{{places}:{size}}}") } else { size.to_string() }
+            }
+        };
+        format!("[{}]", dims.iter().map(one).collect::<Vec<_>>().join(", "))
+    };
+    let (label, snippet) = (sizes(false), sizes(true));
+    list.word('b', CompletionKind::Snippet, &label, &shape_text(takes, dims)).snippet(snippet);
 }
 
 /// The block behind a statement.

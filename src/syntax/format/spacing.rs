@@ -17,7 +17,8 @@ pub(super) fn statement(layout: &mut Layout<'_>, range: Range<usize>, kind: &Sta
     let mut spacing = Spacing {
         entries: match kind {
             StatementKind::Calibrate { options: Some(options), .. }
-            | StatementKind::Extend { options: Some(options), .. } => &options.entries,
+            | StatementKind::Extend { options: Some(options), .. }
+            | StatementKind::Shapes(Some(options)) => &options.entries,
             _ => &[],
         },
         open: Vec::new(),

@@ -122,6 +122,10 @@ fn keyword_statement<'a>(keyword: &'static str, input: Tokens<'a>) -> Parsed<'a,
             let (rest, options) = opt(options).parse(rest)?;
             Ok((rest, StatementKind::Extend { preset, options }))
         }
+        "shapes" => {
+            let (rest, inputs) = expect(options, "a block of inputs with their shapes", form).parse(input)?;
+            Ok((rest, StatementKind::Shapes(inputs)))
+        }
         "scheme" => definition(input, form),
         "expect" => {
             let (rest, expectation) = expectation(input)?;

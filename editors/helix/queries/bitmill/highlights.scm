@@ -12,6 +12,7 @@
   "arithmetic"
   "threshold"
   "calibrate"
+  "shapes"
   "scheme"
   "import"
   "extend"

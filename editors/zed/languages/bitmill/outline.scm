@@ -18,6 +18,9 @@
   "calibrate" @context
   path: (string) @name) @item
 
+(shapes
+  "shapes" @name) @item
+
 (definition
   "scheme" @context
   name: (word) @name) @item
