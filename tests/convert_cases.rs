@@ -1,5 +1,6 @@
 //! Small programs, an operator or two each, converted and run, against what PyTorch computed: `tests/data/convert`, made
-//! by `tests/upstream/convert_cases.py`. What is refused is listed, with the reason.
+//! by `tests/upstream/convert_cases.py`; what is refused is listed, with the reason. And whole models, made small, by
+//! `tests/upstream/convert_models.py`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,9 +17,9 @@ use bitmill::recipe::Recipe;
 use bitmill::run::export::{Archived, converted};
 use safetensors::{Dtype, SafeTensors};
 
-/// The files of the archive by name.
-fn cases() -> BTreeMap<String, Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/convert/cases.tar.gz");
+/// The files of an archive by name.
+fn archived(name: &str) -> BTreeMap<String, Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/convert").join(name);
     let archive = std::fs::File::open(path).unwrap();
     let mut files = BTreeMap::new();
     for entry in tar::Archive::new(flate2::read::GzDecoder::new(archive)).entries().unwrap() {
@@ -76,7 +77,7 @@ fn without_places(why: &str) -> String {
     })
 }
 
-/// What is wrong with a case, if anything; `Err` where it is refused.
+/// What is wrong with a case, if anything; `Err` where it is refused. Cases with open sizes have others, too.
 fn judge(model: &Model, stored: &SafeTensors<'_>, set: Opset) -> Result<Option<String>, String> {
     let converted = converted(model, &Recipe::default(), set).map_err(|error| error.to_string())?;
     let tensors = Archived { export: model.export.as_ref().unwrap(), program: 0 };
@@ -87,20 +88,24 @@ fn judge(model: &Model, stored: &SafeTensors<'_>, set: Opset) -> Result<Option<S
         Ok(executable) => executable,
         Err(error) => return Ok(Some(format!("not made ready: {error}"))),
     };
-    let names: Vec<String> = executable.inputs().map(|input| input.name.to_string()).collect();
-    let inputs = names.iter().enumerate().map(|(i, name)| (name.as_str(), tensor(stored, &format!("in{i}")).unwrap()));
-    let found = match executable.run(inputs) {
-        Ok(found) => found,
-        Err(error) => return Ok(Some(format!("not run: {error}"))),
-    };
-    for (i, (name, found)) in found.iter().enumerate() {
-        let Some(expected) = tensor(stored, &format!("out{i}")) else {
-            return Ok(Some(format!("output {name} is one too many")));
+    for sizes in ["", "other_"] {
+        let names = converted.inputs.iter().map(|input| &*input.name).enumerate();
+        let inputs: Option<Vec<(&str, Tensor)>> =
+            names.map(|(i, name)| Some((name, tensor(stored, &format!("{sizes}in{i}"))?))).collect();
+        let Some(inputs) = inputs.filter(|inputs| sizes.is_empty() || !inputs.is_empty()) else { continue };
+        let found = match executable.run(inputs) {
+            Ok(found) => found,
+            Err(error) => return Ok(Some(format!("not run: {error}"))),
         };
-        match difference(found, &expected) {
-            Ok(error) if error <= 2e-5 => {}
-            Ok(error) => return Ok(Some(format!("output {name} is off by {error:e}"))),
-            Err(why) => return Ok(Some(format!("output {name}: {why}"))),
+        for (i, (name, found)) in found.iter().enumerate() {
+            let Some(expected) = tensor(stored, &format!("{sizes}out{i}")) else {
+                return Ok(Some(format!("output {name} is one too many")));
+            };
+            match difference(found, &expected) {
+                Ok(error) if error <= 2e-5 => {}
+                Ok(error) => return Ok(Some(format!("{sizes}output {name} is off by {error:e}"))),
+                Err(why) => return Ok(Some(format!("{sizes}output {name}: {why}"))),
+            }
         }
     }
     Ok(None)
@@ -108,7 +113,7 @@ fn judge(model: &Model, stored: &SafeTensors<'_>, set: Opset) -> Result<Option<S
 
 #[test]
 fn operators_compute_what_pytorch_computes() {
-    let files = cases();
+    let files = archived("cases.tar.gz");
     let directory = tempfile::tempdir().unwrap();
     let (mut refused, mut wrong) = (Vec::new(), Vec::new());
     let mut right = 0;
@@ -139,4 +144,71 @@ fn operators_compute_what_pytorch_computes() {
     }
     assert!(wrong.is_empty(), "{right} are right, {} wrong:\n{}", wrong.len(), wrong.join("\n"));
     insta::assert_snapshot!(refused.join("\n"));
+}
+
+/// Models as they are built, made small, some of them with open sizes or decomposed: none is refused.
+#[test]
+fn models_compute_what_pytorch_computes() {
+    let files = archived("models.tar.gz");
+    let directory = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for (name, bytes) in files.iter().filter(|(name, _)| name.ends_with(".pt2")) {
+        let stem = name.strip_suffix(".pt2").unwrap();
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let values = &files[&format!("{}.safetensors", stem.trim_end_matches(".core"))];
+        let stored = SafeTensors::deserialize(values).unwrap();
+        let model = Model::open(&path).unwrap();
+        for set in [Opset::CoreML7, Opset::CoreML8] {
+            count += 1;
+            match judge(&model, &stored, set) {
+                Ok(None) => {}
+                Ok(Some(why)) => wrong.push(format!("{stem} for {set}: {why}")),
+                Err(why) => wrong.push(format!("{stem} for {set} is refused: {why}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "of {count}, {} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(count > 80, "{count}");
+}
+
+/// What packages of fp16 give for some models, in the first operator set and in the last, and that coremltools loads them
+/// where `BITMILL_PYTHON` names a Python that has it.
+#[test]
+fn models_become_packages_of_fp16() {
+    let files = archived("models.tar.gz");
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let mut packages = Vec::new();
+    for stem in ["bert_open", "decoder", "efficientnet", "gru", "llama_mask", "lstm", "rnn", "swin", "unet_odd"] {
+        std::fs::write(at.join("m.pt2"), &files[&format!("{stem}.pt2")]).unwrap();
+        let stored = SafeTensors::deserialize(&files[&format!("{stem}.safetensors")]).unwrap();
+        let export = Model::open(&at.join("m.pt2")).unwrap();
+        let inputs = bitmill::convert::interfaces(&export.export.as_ref().unwrap().programs[0]);
+        for target in ["iOS15", "iOS18"] {
+            let package = format!("{stem}-{target}.mlpackage");
+            let recipe = format!("model \"m.pt2\"\ntarget {target}\nall => keep\noutput \"{package}\"\n");
+            std::fs::write(at.join("r.bitmill"), recipe).unwrap();
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bitmill"));
+            let output = command.args(["run", "r.bitmill"]).current_dir(at).output().unwrap();
+            assert!(output.status.success(), "{package}: {}", String::from_utf8_lossy(&output.stderr));
+            let model = Model::open(&at.join(&package)).unwrap();
+            let program = model.program.as_ref().unwrap();
+            let problems = check(&program.program, &program.package);
+            assert!(problems.is_empty(), "{package}: {}", problems[0]);
+            let executable = Executable::new(&program.program, "main", &program.package).unwrap();
+            let given =
+                inputs.iter().enumerate().map(|(i, one)| (&*one.name, tensor(&stored, &format!("in{i}")).unwrap()));
+            for (i, (name, found)) in executable.run(given).unwrap().iter().enumerate() {
+                let error = difference(found, &tensor(&stored, &format!("out{i}")).unwrap());
+                assert!(error.as_ref().is_ok_and(|error| *error < 1e-2), "{package}, {name}: {error:?}");
+            }
+            packages.push(at.join(package));
+        }
+    }
+    let Some(python) = std::env::var_os("BITMILL_PYTHON") else { return };
+    let loads = include_str!("upstream/load_packages.py");
+    let output = std::process::Command::new(python).args(["-c", loads]).args(&packages).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

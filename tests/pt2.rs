@@ -172,6 +172,26 @@ fn activations_of_an_export_are_checked() {
     insta::assert_snapshot!("activations", run(directory.path(), "check a.bitmill"));
 }
 
+/// What cannot be converted is told by the checker as it is by the run that would write a package, which then need not
+/// begin; other files are written all the same.
+#[test]
+fn what_is_not_converted_is_a_finding() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    fs::copy(data("zoo.pt2"), path.join("zoo.pt2")).unwrap();
+    let recipe = "model \"zoo.pt2\"\ntarget iOS18\nlinear => int8 per-channel\n";
+    fs::write(path.join("files.bitmill"), recipe).unwrap();
+    fs::write(path.join("package.bitmill"), format!("{recipe}output \"q.mlpackage\"\n")).unwrap();
+    let (files, package) = (run(path, "check files.bitmill"), run(path, "check package.bitmill"));
+    assert!(files.contains("warning[operator-not-converted]"), "{files}");
+    assert!(package.contains("error[operator-not-converted]"), "{package}");
+    for told in ["aten.copy_.default", "export.py, line 46", "state is not converted"] {
+        assert!(package.contains(told), "{told}: {package}");
+    }
+    let told = run(path, "run package.bitmill");
+    assert!(told.contains("operator-not-converted") && !path.join("q.mlpackage").exists(), "{told}");
+}
+
 #[test]
 fn a_run_keeps_ties() {
     let directory = tempfile::tempdir().unwrap();

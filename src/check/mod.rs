@@ -4,6 +4,7 @@
 mod allow;
 pub mod divides;
 pub mod expectation;
+pub mod exports;
 pub mod finding;
 pub mod fix;
 pub mod needs;

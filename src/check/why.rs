@@ -139,6 +139,7 @@ impl Trial {
                 ..Recipe::default()
             },
             model: Model {
+                refused: Default::default(),
                 path: model.path.clone(),
                 format: model.format,
                 files: model.files.clone(),

@@ -28,7 +28,7 @@ pub fn run(args: &InspectArgs, terminal: &mut Terminal) -> Result<Exit, Failure>
     };
     let values = if args.values { values(&model, &weights)? } else { Vec::new() };
     let summary = model.program.as_ref().map(|program| ProgramSummary::of(&model, program));
-    let export = model.export.as_ref().map(|export| ExportSummary::of(export));
+    let export = model.export.as_ref().map(|export| ExportSummary::of(&model, export));
     if args.json {
         terminal.text(&json::text(&ModelShape::new(&model, summary.as_ref(), export.as_ref(), &weights, &values)))?;
         return Ok(Exit::Fine);

@@ -72,5 +72,31 @@ pub fn operators(summary: &ExportSummary, terminal: &mut Terminal) -> Result<(),
             Cell::styled(Style::Dim, classes.join(", ")),
         ]);
     }
-    Ok(terminal.text(&table.draw(terminal.width, terminal.paint))?)
+    terminal.text(&table.draw(terminal.width, terminal.paint))?;
+    unconverted(summary, terminal)
+}
+
+/// What Core ML cannot say of it.
+fn unconverted(summary: &ExportSummary, terminal: &mut Terminal) -> Result<(), Failure> {
+    if summary.unconverted.is_empty() {
+        return Ok(());
+    }
+    terminal.line("")?;
+    let mut table = Table::new(&[
+        Column::text("not converted to Core ML", 0),
+        Column::number("operations", 0),
+        Column::text("the first, and why", 1),
+    ]);
+    for one in summary.unconverted.iter().take(SHOWN) {
+        table.row([
+            Cell::from(clean(&one.operator).into_owned()),
+            Cell::from(thousands(one.count as u64)),
+            Cell::styled(Style::Dim, &*clean(&format!("{}: {}", one.first, one.why))),
+        ]);
+    }
+    terminal.text(&table.draw(terminal.width, terminal.paint))?;
+    match summary.unconverted.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => Ok(terminal.line(format!("  and {more} more"))?),
+        _ => Ok(()),
+    }
 }

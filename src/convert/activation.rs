@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::builder::{Builder, One, Param, Value, Values};
-use super::elementwise::{arithmetic, scaled, unary};
+use super::elementwise::{arithmetic, scaled, unary, with_number};
 use super::table::{Entry, entry};
 use crate::graph::ElementType;
 
@@ -109,15 +109,17 @@ fn elu(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
 }
 
 fn softplus(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    // Beyond the threshold PyTorch gives `x`, which differs by less than the last place of fp32.
-    if args.float("threshold", 20.0)? < 16.0 {
-        return Err("its argument `threshold` is below 16, which is not converted".to_owned());
-    }
     let x = float(b, args)?;
-    let beta = args.float("beta", 1.0)?;
+    let (beta, threshold) = (args.float("beta", 1.0)?, args.float("threshold", 20.0)?);
     let inner = scaled(b, &x, beta)?;
     let soft = unary(b, "softplus", &inner)?;
-    Ok(vec![scaled(b, &soft, 1.0 / beta)?])
+    let soft = scaled(b, &soft, 1.0 / beta)?;
+    // Beyond the threshold PyTorch gives `x`, which from 16 on differs by less than the last place of fp32.
+    if threshold >= 16.0 {
+        return Ok(vec![soft]);
+    }
+    let beyond = with_number(b, "greater", &inner, threshold)?;
+    Ok(vec![b.chosen(&beyond, &x, &soft)?])
 }
 
 fn prelu(b: &mut Builder<'_>, args: &Args<'_>) -> Values {

@@ -1,6 +1,8 @@
 //! Arguments of an operation by the names of its schema. Those that are left out have their default.
 
+use super::builder::Builder;
 use super::element_of;
+use super::sizes::Extent;
 use crate::graph::ElementType;
 use crate::graph::aten::{self, Argument, Graph, Node, ScalarType, Size, ValueId, ValueType};
 use crate::words::shown;
@@ -100,6 +102,34 @@ impl<'a> Args<'a> {
             Some(Argument::Values(ids)) => ids.iter().map(|id| self.fixed(*id)).collect(),
             Some(_) => return wrong(name, "is no list of integers"),
         }))
+    }
+
+    /// Integers of which some may be known only when the program runs.
+    pub(super) fn extents(&self, b: &mut Builder<'_>, name: &str) -> Result<Vec<Extent>, String> {
+        let of = |b: &mut Builder<'_>, id: ValueId| match self.graph.value(id).map(|value| &value.ty) {
+            Some(ValueType::Int(dim)) => b.extent(dim),
+            _ => wrong(name, "is no list of integers"),
+        };
+        match self.get(name) {
+            Some(Argument::Sizes(sizes)) => sizes
+                .iter()
+                .map(|size| match size {
+                    Size::Int(value) => Ok(Extent::Fixed(*value)),
+                    Size::Value(id) => of(b, *id),
+                })
+                .collect(),
+            Some(Argument::Values(ids)) => ids.iter().map(|id| of(b, *id)).collect(),
+            Some(Argument::Value(id)) => Ok(vec![of(b, *id)?]),
+            _ => Ok(self.ints(name)?.into_iter().map(Extent::Fixed).collect()),
+        }
+    }
+
+    /// An integer that may be known only when the program runs, if it is given.
+    pub(super) fn open(&self, name: &str) -> Option<&'a aten::Dim> {
+        match &self.graph.value(self.get(name)?.value()?)?.ty {
+            ValueType::Int(dim) => Some(dim),
+            _ => None,
+        }
     }
 
     /// Integers that are fixed, if they are given.

@@ -18,8 +18,8 @@ pub(super) static OPERATORS: &[Entry] = &[entry(
 /// in fp16, so that no row becomes NaN. It is coremltools' number.
 const LOW: f64 = -3e4;
 
-/// A mask of more elements than this would be larger than the model is worth.
-const MAX_MASK: i64 = 1 << 26;
+/// A mask of more elements is made when the program runs.
+const MAX_MASK: i64 = 1 << 22;
 
 fn attention(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let (query, key, value) = (b.tensor(args, "query")?, b.tensor(args, "key")?, b.tensor(args, "value")?);
@@ -71,12 +71,12 @@ fn masked(b: &mut Builder<'_>, scores: &Value, mask: &Value) -> One {
 /// Truth values of a mask in which each position sees those up to its own.
 fn causal(b: &mut Builder<'_>, query: &Value, key: &Value) -> One {
     let length = |value: &Value| value.size(value.rank() - 2);
-    let (Some(rows), Some(columns)) = (length(query), length(key)) else {
-        return Err("it is causal over a length that is known only when the program runs".to_owned());
+    let written = length(query).zip(length(key)).filter(|(rows, columns)| rows.saturating_mul(*columns) <= MAX_MASK);
+    let Some((rows, columns)) = written else {
+        let (rows, columns) = (positions(b, query)?, positions(b, key)?);
+        let rows = b.wide(&rows, 1)?;
+        return b.op("greater_equal", vec![("x", Param::Value(&rows)), ("y", Param::Value(&columns))]);
     };
-    if rows.saturating_mul(columns) > MAX_MASK {
-        return Err(format!("it is causal over {rows} by {columns} positions, which are too many for a mask"));
-    }
     let bytes = (0..rows).flat_map(|row| (0..columns).map(move |column| u8::from(column <= row))).collect();
     Ok(b.literal("mask", ElementType::Bool, &[rows, columns], bytes))
 }
@@ -84,19 +84,18 @@ fn causal(b: &mut Builder<'_>, query: &Value, key: &Value) -> One {
 /// Keys or values with as many heads as the queries, each repeated for the queries that share it.
 fn repeated(b: &mut Builder<'_>, value: &Value, query: &Value) -> One {
     let axis = query.rank().checked_sub(3).ok_or("it has no heads")?;
-    let sizes = value.sizes()?;
-    let (have, want) = (sizes[axis], query.size(axis).ok_or("it needs the number of heads")?);
-    if have == want {
-        return Ok(value.clone());
-    }
-    if have == 0 || want % have != 0 {
+    let heads = |value: &Value| value.size(axis).ok_or("it needs the number of heads");
+    let (have, want) = (heads(value)?, heads(query)?);
+    if have < 1 || want % have != 0 {
         return Err(format!("{have} heads cannot be shared by {want}"));
     }
-    let wide = b.op("expand_dims", vec![("x", Param::Value(value)), ("axes", Param::Ints(vec![axis as i64 + 1]))])?;
-    let mut repeats = vec![1; wide.rank()];
-    repeats[axis + 1] = want / have;
-    let tiled = b.op("tile", vec![("x", Param::Value(&wide)), ("reps", Param::Ints(repeats))])?;
-    let mut shape = sizes;
-    shape[axis] = want;
-    b.reshape(&tiled, shape)
+    super::shape::repeated(b, value, axis, want / have)
+}
+
+/// The positions of a sequence whose length is known only when the program runs.
+fn positions(b: &mut Builder<'_>, value: &Value) -> One {
+    let length = b.length(value, value.rank() - 2)?;
+    let (zero, one) = (b.scalar(0.0, ElementType::Int32)?, b.scalar(1.0, ElementType::Int32)?);
+    let parameters = vec![("start", Param::Value(&zero)), ("end", Param::Value(&length)), ("step", Param::Value(&one))];
+    b.op("range_1d", parameters)
 }

@@ -4,12 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use super::args::Args;
 use super::constants::{Constants, Source};
+use super::phantom::{MAX_RANK, Phantom};
 pub(super) use super::value::{One, Param, Value, Values, axis_of, int32};
 use super::value::{identifier, narrow};
+use super::views::Views;
 use super::{Tensors, program_type};
 use crate::graph::aten::{self, Argument as AtenArgument, InputRole, ValueId};
 use crate::graph::function::Opset;
 use crate::graph::ops::{self, Call, Given};
+use crate::graph::weights::MIN_ELEMENTS;
 use crate::graph::{
     Argument, Attribute, Binding, Content, Dim, ElementType, Literal, Name, NamedType, NoBlobs, Operation, TensorType,
     Type,
@@ -54,14 +57,24 @@ pub(super) struct Builder<'a> {
     pub(super) convolutions: HashMap<Name, Convolution>,
     /// Of every value that a transposition gives: what it was made of, and the permutation.
     pub(super) transposed: HashMap<Name, (Value, Vec<usize>)>,
-    values: HashMap<ValueId, Value>,
+    /// Of every value that repeats another along outer dimensions: the other.
+    pub(super) repeated: HashMap<Name, Value>,
+    /// Sizes that are known only when the program runs, by what they are.
+    pub(super) sizes: HashMap<String, Value>,
+    /// Which values of the export share memory.
+    pub(super) views: Views,
+    /// Tensors that are not made, by their names.
+    pub(super) phantoms: HashMap<Name, Phantom>,
+    pub(super) values: HashMap<ValueId, Value>,
     known: HashMap<Name, Known>,
-    names: HashSet<String>,
+    pub(super) names: HashSet<String>,
     /// The constants that stand for tensors of the archive, by these and their shapes.
     stored: HashMap<(usize, Vec<Dim>), Value>,
     roles: HashMap<ValueId, Name>,
     /// How often each value is taken.
     uses: HashMap<ValueId, usize>,
+    /// Bytes of the constants that were made so far.
+    pub(super) made: u64,
     node: Option<(usize, Name)>,
     number: usize,
 }
@@ -89,12 +102,17 @@ impl<'a> Builder<'a> {
             weights: HashMap::new(),
             convolutions: HashMap::new(),
             transposed: HashMap::new(),
+            repeated: HashMap::new(),
+            sizes: HashMap::new(),
+            views: Views::default(),
+            phantoms: HashMap::new(),
             values: HashMap::new(),
             known: HashMap::new(),
             names: graph.values.iter().map(|value| value.name.to_string()).collect(),
             stored: HashMap::new(),
             roles: program.inputs.iter().filter_map(stored).collect(),
             uses,
+            made: 0,
             node: None,
             number: 0,
         }
@@ -138,6 +156,7 @@ impl<'a> Builder<'a> {
                 return Err(format!("it would be {}, where the export has {expected}", value.ty));
             }
             let name = &self.program.graph.value(*id).ok_or("it gives nothing")?.name.clone();
+            let value = &self.refined(value.clone(), expected.shape);
             let made = self.operations[begin..].iter().any(|op| op.outputs.iter().any(|out| out.name == value.name));
             let is_constant = self.known.get(&value.name).is_some_and(|known| known.literal.is_some());
             let free = !self.known.contains_key(name);
@@ -171,6 +190,11 @@ impl<'a> Builder<'a> {
         if let Some(transposed) = self.transposed.remove(&value.name) {
             self.transposed.insert(name.clone(), transposed);
         }
+        if let Some(repeated) = self.repeated.remove(&value.name) {
+            self.repeated.insert(name.clone(), repeated);
+        }
+        let kept = self.sizes.values_mut().chain(self.values.values_mut());
+        kept.filter(|kept| kept.name == value.name).for_each(|kept| kept.name = name.clone());
         Value { name: name.clone(), ty: value.ty.clone() }
     }
 
@@ -197,8 +221,16 @@ impl<'a> Builder<'a> {
         self.roles.get(&id)
     }
 
-    /// A value of the export.
+    /// A value of the export, as the operations before have left it.
     pub(super) fn value(&mut self, id: ValueId) -> One {
+        if self.views.is_stale(id) {
+            return self.renewed(id);
+        }
+        self.original(id)
+    }
+
+    /// A value of the export, as it was made.
+    pub(super) fn original(&mut self, id: ValueId) -> One {
         if let Some(value) = self.values.get(&id) {
             return Ok(value.clone());
         }
@@ -237,7 +269,7 @@ impl<'a> Builder<'a> {
     /// A constant of a source: in the program where it is short or of integers, else a blob.
     pub(super) fn constant_of(&mut self, wish: &str, ty: TensorType, source: Source) -> One {
         let count = ty.count().ok_or("a stored tensor has no fixed shape")?;
-        let literal = if ty.element == ElementType::Fp32 && count >= crate::graph::weights::MIN_ELEMENTS {
+        let literal = if ty.element == ElementType::Fp32 && count >= MIN_ELEMENTS {
             Literal { ty: ty.clone().into(), content: Content::Blob(self.constants.add(source)) }
         } else {
             let bytes = source.bytes(self.tensors)?;
@@ -251,7 +283,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a constant.
-    fn constant(&mut self, wish: &str, literal: Literal, ty: TensorType) -> Value {
+    pub(super) fn constant(&mut self, wish: &str, literal: Literal, ty: TensorType) -> Value {
         let name: Name = fresh(&mut self.names, &identifier(wish)).into();
         let output = NamedType { name: name.clone(), ty: literal.ty.clone() };
         self.know(&output, true, Some(literal.clone()));
@@ -287,6 +319,32 @@ impl<'a> Builder<'a> {
     /// The tensors of a list.
     pub(super) fn tensors(&mut self, args: &Args<'_>, name: &str) -> Values {
         args.ids(name)?.into_iter().map(|id| self.value(id)).collect()
+    }
+
+    /// A value of whose type more is known than the operator tells.
+    pub(super) fn refined(&mut self, mut value: Value, shape: Vec<Dim>) -> Value {
+        let told = value.ty.shape.iter().all(|dim| dim.known().is_some());
+        if told || shape.len() != value.ty.shape.len() {
+            return value;
+        }
+        for (own, more) in value.ty.shape.iter_mut().zip(shape) {
+            if own.known().is_none() && more.known().is_some() {
+                *own = more;
+            }
+        }
+        let mut outputs = self.operations.iter_mut().rev().flat_map(|operation| &mut operation.outputs);
+        if let Some(output) = outputs.find(|output| output.name == value.name) {
+            output.ty = value.ty.clone().into();
+            if let Some(known) = self.known.get_mut(&value.name) {
+                known.ty = value.ty.clone().into();
+            }
+        }
+        value
+    }
+
+    /// The constant that a value is, where it is one that is written in the program.
+    pub(super) fn literal_of(&self, name: &str) -> Option<&Literal> {
+        self.known.get(name)?.literal.as_ref()
     }
 
     /// The integers of a constant that is written in the program.
@@ -365,40 +423,16 @@ impl<'a> Builder<'a> {
         self.known.get(&value.name).is_some_and(|known| known.constant)
     }
 
-    /// A constant that is computed here.
-    pub(super) fn literal(&mut self, wish: &str, element: ElementType, shape: &[i64], bytes: Vec<u8>) -> Value {
-        let shape: Vec<Dim> = shape.iter().map(|size| Dim::from(u64::try_from(*size).ok())).collect();
-        let ty = TensorType { element, shape };
-        let literal = match element == ElementType::Fp32 && ty.count() >= Some(crate::graph::weights::MIN_ELEMENTS) {
-            true => {
-                let content = Content::Blob(self.constants.add(Source::Made(bytes.into())));
-                Literal { ty: ty.clone().into(), content }
-            }
-            false => Literal::bytes(ty.clone(), bytes),
-        };
-        let wish = format!("{}_{wish}", self.wish());
-        self.constant(&wish, literal, ty)
-    }
-
-    fn wish(&self) -> String {
+    pub(super) fn wish(&self) -> String {
         self.node.as_ref().map_or_else(|| "value".to_owned(), |(_, name)| name.to_string())
-    }
-
-    /// A scalar of a type.
-    pub(super) fn scalar(&mut self, value: f64, element: ElementType) -> One {
-        let bytes = match element {
-            ElementType::Fp32 => (value as f32).to_le_bytes().to_vec(),
-            ElementType::Bool => vec![u8::from(value != 0.0)],
-            _ => int32(value)?.to_le_bytes().to_vec(),
-        };
-        Ok(self.literal("value", element, &[], bytes))
     }
 
     fn bound(&mut self, operation: &str, parameter: &str, given: Param<'_>) -> Result<Vec<Binding>, String> {
         let literal = match given {
-            Param::Value(value) => return Ok(vec![Binding::Value(value.name.clone())]),
+            Param::Value(value) => return Ok(vec![Binding::Value(self.there(value)?.name.clone())]),
             Param::Values(values) => {
-                return Ok(values.iter().map(|value| Binding::Value(value.name.clone())).collect());
+                let bound = |value| Ok(Binding::Value(self.there(value)?.name.clone()));
+                return values.iter().map(bound).collect();
             }
             Param::Int(value) => Literal::int32(narrow(value)?),
             Param::Ints(values) => Literal::int32s(&values.into_iter().map(narrow).collect::<Result<Vec<_>, _>>()?),
@@ -433,12 +467,19 @@ impl<'a> Builder<'a> {
             Binding::Value(name) => self.known.get(name).is_some_and(|known| known.constant),
             Binding::Literal(_) => true,
         });
+        if let Some(literals) = if constant { self.computed(kind, &inputs, &types) } else { None } {
+            return literals.into_iter().map(|literal| self.written(&name, literal)).collect();
+        }
         let mut outputs = Vec::with_capacity(types.len());
         let mut values = Vec::with_capacity(types.len());
         for (index, ty) in types.into_iter().enumerate() {
             let Type::Tensor(tensor) = &ty else { return Err(format!("`{kind}` would give {ty}")) };
-            if tensor.rank().is_none() {
-                return Err(format!("`{kind}` would give a tensor of no known number of dimensions"));
+            match tensor.rank() {
+                None => return Err(format!("`{kind}` would give a tensor of no known number of dimensions")),
+                Some(rank) if rank > MAX_RANK => {
+                    return Err(format!("it gives a tensor of {rank} dimensions; Core ML has {MAX_RANK} at most"));
+                }
+                Some(_) => {}
             }
             let own = if index == 0 { name.clone() } else { fresh(&mut self.names, &format!("{name}_{index}")).into() };
             values.push(Value { name: own.clone(), ty: tensor.clone() });

@@ -4,6 +4,7 @@ use super::args::Args;
 use super::builder::{Builder, One, Param, Value, Values};
 use super::elementwise::{arithmetic, scaled, unary, with_number};
 use super::linear::matmul;
+use super::slices::part;
 use super::table::{Entry, entry};
 use crate::graph::ElementType;
 
@@ -47,6 +48,58 @@ pub(super) static OPERATORS: &[Entry] = &[
         let x = float(b, args, "self").and_then(|x| unary(b, "abs", &x))?;
         Ok(vec![with_number(b, "equal", &x, f64::INFINITY)?])
     }),
+    entry("isfinite", SELF, |b, args| {
+        let x = float(b, args, "self").and_then(|x| unary(b, "abs", &x))?;
+        Ok(vec![with_number(b, "less", &x, f64::INFINITY)?])
+    }),
+    entry("nan_to_num", &["self", "nan", "posinf", "neginf"], nan_to_num),
+    entry("logit", &["self", "eps"], |b, args| {
+        let mut x = float(b, args, "self")?;
+        if let Some(least) = args.number_if("eps")? {
+            x = super::activation::clip(b, &x, least.value(), 1.0 - least.value())?;
+        }
+        let one = b.scalar(1.0, ElementType::Fp32)?;
+        let rest = arithmetic(b, "sub", &one, &x)?;
+        let odds = arithmetic(b, "real_div", &x, &rest)?;
+        Ok(vec![unary(b, "log", &odds)?])
+    }),
+    entry("sinc", SELF, |b, args| {
+        let x = float(b, args, "self").and_then(|x| scaled(b, &x, std::f64::consts::PI))?;
+        let wave = unary(b, "sin", &x)?;
+        let (zero, one) = (with_number(b, "equal", &x, 0.0)?, b.scalar(1.0, ElementType::Fp32)?);
+        let safe = chosen(b, &zero, &one, &x)?;
+        let ratio = arithmetic(b, "real_div", &wave, &safe)?;
+        Ok(vec![chosen(b, &zero, &one, &ratio)?])
+    }),
+    entry("acosh", SELF, |b, args| {
+        let x = float(b, args, "self")?;
+        let (less, more) = (with_number(b, "sub", &x, 1.0)?, with_number(b, "add", &x, 1.0)?);
+        let (less, more) = (unary(b, "sqrt", &less)?, unary(b, "sqrt", &more)?);
+        let root = arithmetic(b, "mul", &less, &more)?;
+        let sum = arithmetic(b, "add", &x, &root)?;
+        Ok(vec![unary(b, "log", &sum)?])
+    }),
+    entry("atan2", TWO, atan2),
+    entry("xlogy", TWO, |b, args| {
+        let x = float(b, args, "self")?;
+        let y = match args.id("other") {
+            Some(_) => float(b, args, "other")?,
+            None => b.scalar(args.float("other", 1.0)?, ElementType::Fp32)?,
+        };
+        let zero = with_number(b, "equal", &x, 0.0)?;
+        let one = b.scalar(1.0, ElementType::Fp32)?;
+        // Where x is 0 the result is, whatever the logarithm.
+        let y = arithmetic(b, "mul", &y, &one)?;
+        let dims = args.output(0)?.shape.clone();
+        let (y, zero) = (b.spread(&y, &dims)?, b.spread(&zero, &dims)?);
+        let safe = chosen(b, &zero, &one, &y)?;
+        let logarithm = unary(b, "log", &safe)?;
+        Ok(vec![arithmetic(b, "mul", &x, &logarithm)?])
+    }),
+    entry("_weight_norm", &["v", "g", "dim"], weight_norm),
+    entry("cosine_similarity", &["x1", "x2", "dim", "eps"], cosine_similarity),
+    entry("diff", &["self", "n", "dim", "prepend", "append"], diff),
+    entry("rot90", &["self", "k", "dims"], rot90),
     entry("all", &["self", "dim", "keepdim"], |b, args| of_truths(b, args, "reduce_min")),
     entry("any", &["self", "dim", "keepdim"], |b, args| of_truths(b, args, "reduce_max")),
     entry("celu", &["self", "alpha"], |b, args| {
@@ -93,6 +146,101 @@ const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 fn float(b: &mut Builder<'_>, args: &Args<'_>, name: &str) -> One {
     let x = b.tensor(args, name)?;
     b.cast(&x, ElementType::Fp32)
+}
+
+/// Numbers in the place of those that are none, and of infinities: the largest of fp32 where nothing else is said.
+fn nan_to_num(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    let x = float(b, args, "self")?;
+    let number = |b: &mut Builder<'_>, name: &str, default: f32| {
+        let given = args.number_if(name)?.map_or(f64::from(default), super::args::Number::value);
+        b.scalar(given, ElementType::Fp32)
+    };
+    let (nan, high, low) = (number(b, "nan", 0.0)?, number(b, "posinf", f32::MAX)?, number(b, "neginf", f32::MIN)?);
+    let is_nan = arithmetic(b, "not_equal", &x, &x)?;
+    let x = chosen(b, &is_nan, &nan, &x)?;
+    let is_high = with_number(b, "equal", &x, f64::INFINITY)?;
+    let x = chosen(b, &is_high, &high, &x)?;
+    let is_low = with_number(b, "equal", &x, f64::NEG_INFINITY)?;
+    Ok(vec![chosen(b, &is_low, &low, &x)?])
+}
+
+/// The angle of a point, from the arc tangent of its slope; the quadrants on the left by half a turn more.
+fn atan2(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    use std::f64::consts::PI;
+    let dims = args.output(0)?.shape.clone();
+    let (y, x) = (float(b, args, "self")?, float(b, args, "other")?);
+    let (y, x) = (b.spread(&y, &dims)?, b.spread(&x, &dims)?);
+    let one = b.scalar(1.0, ElementType::Fp32)?;
+    let upright = with_number(b, "equal", &x, 0.0)?;
+    let safe = chosen(b, &upright, &one, &x)?;
+    let slope = arithmetic(b, "real_div", &y, &safe)?;
+    let angle = unary(b, "atan", &slope)?;
+    let below = with_number(b, "less", &y, 0.0)?;
+    let (turn, back) = (b.scalar(PI, ElementType::Fp32)?, b.scalar(-PI, ElementType::Fp32)?);
+    let back = b.spread(&back, &dims)?;
+    let half = chosen(b, &below, &back, &turn)?;
+    let turned = arithmetic(b, "add", &angle, &half)?;
+    let left = with_number(b, "less", &x, 0.0)?;
+    let angle = chosen(b, &left, &turned, &angle)?;
+    // Straight up, straight down, and 0 for the origin.
+    let straight = unary(b, "sign", &y).and_then(|sign| scaled(b, &sign, PI / 2.0))?;
+    Ok(vec![chosen(b, &upright, &straight, &angle)?])
+}
+
+fn cosine_similarity(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    let (x, y) = (float(b, args, "x1")?, float(b, args, "x2")?);
+    let rank = x.rank().max(y.rank());
+    let axis = super::builder::axis_of(args.int("dim", 1)?, rank)? as i64 - rank as i64;
+    let sum = |b: &mut Builder<'_>, kind: &'static str, x: &Value| {
+        let axes = Param::Ints(vec![axis]);
+        b.op(kind, vec![("x", Param::Value(x)), ("axes", axes), ("keep_dims", Param::Bool(false))])
+    };
+    let product = arithmetic(b, "mul", &x, &y).and_then(|product| sum(b, "reduce_sum", &product))?;
+    let least = b.scalar(args.float("eps", 1e-8)?, ElementType::Fp32)?;
+    let mut lengths = Vec::new();
+    for value in [&x, &y] {
+        let length = sum(b, "reduce_l2_norm", value)?;
+        lengths.push(arithmetic(b, "maximum", &length, &least)?);
+    }
+    let lengths = arithmetic(b, "mul", &lengths[0], &lengths[1])?;
+    Ok(vec![arithmetic(b, "real_div", &product, &lengths)?])
+}
+
+/// Differences of neighbours, as often as is asked.
+fn diff(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    let x = b.tensor(args, "self")?;
+    let axis = x.axis(args.int("dim", -1)?)?;
+    let ends = [b.tensor_if(args, "prepend")?, Some(x), b.tensor_if(args, "append")?];
+    let all: Vec<Value> = ends.into_iter().flatten().collect();
+    let mut x = b.joined(&all, axis)?;
+    for _ in 0..args.int("n", 1)?.clamp(0, 16) {
+        if x.size(axis).is_some_and(|size| size < 2) {
+            return Err("it gives an empty tensor, which Core ML has not".to_owned());
+        }
+        let (after, before) = (part(b, &x, axis, (1, None, 1))?, part(b, &x, axis, (0, Some(-1), 1))?);
+        x = match x.element() {
+            ElementType::Bool => arithmetic(b, "logical_xor", &after, &before)?,
+            _ => arithmetic(b, "sub", &after, &before)?,
+        };
+    }
+    Ok(vec![x])
+}
+
+/// Quarter turns from one dimension towards another.
+fn rot90(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    let mut x = b.tensor(args, "self")?;
+    let dims = args.ints("dims")?;
+    let dims = if dims.is_empty() { vec![0, 1] } else { dims };
+    let [first, second] = dims[..] else { return Err("it turns in no plane".to_owned()) };
+    let (first, second) = (x.axis(first)?, x.axis(second)?);
+    for _ in 0..args.int("k", 1)?.rem_euclid(4) {
+        let axes = Param::Ints(vec![second as i64]);
+        let flipped = b.op("reverse", vec![("x", Param::Value(&x)), ("axes", axes)])?;
+        let mut order: Vec<usize> = (0..x.rank()).collect();
+        order.swap(first, second);
+        x = super::shape::transposed(b, &flipped, order)?;
+    }
+    Ok(vec![x])
 }
 
 /// One of two values, element by element.
@@ -148,17 +296,29 @@ pub(super) fn truncated(b: &mut Builder<'_>, x: &Value) -> One {
 
 /// What is left of a division towards zero: it has the sign of what is divided.
 fn fmod(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let x = float(b, args, "self")?;
+    let element = args.output_element()?;
+    let x = b.tensor(args, "self")?;
+    let x = b.cast(&x, element)?;
     let y = match args.id("other") {
-        Some(_) => float(b, args, "other")?,
-        None => b.scalar(args.float("other", 1.0)?, ElementType::Fp32)?,
+        Some(id) => b.value(id)?,
+        None => b.scalar(args.float("other", 1.0)?, element)?,
     };
-    if args.output_element()? != ElementType::Fp32 {
-        return Err("it takes integers, which is not converted".to_owned());
-    }
+    let y = b.cast(&y, element)?;
     let (size, by, sign) = (unary(b, "abs", &x)?, unary(b, "abs", &y)?, unary(b, "sign", &x)?);
     let rest = arithmetic(b, "mod", &size, &by)?;
     Ok(vec![arithmetic(b, "mul", &sign, &rest)?])
+}
+
+/// A weight as a direction and the lengths of its parts along a dimension.
+fn weight_norm(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    let (direction, length) = (float(b, args, "v")?, float(b, args, "g")?);
+    let kept = direction.axis(args.int("dim", 0)?)? as i64;
+    let axes = (0..direction.rank() as i64).filter(|axis| *axis != kept).collect();
+    let parameters =
+        vec![("x", Param::Value(&direction)), ("axes", Param::Ints(axes)), ("keep_dims", Param::Bool(true))];
+    let norm = b.op("reduce_l2_norm", parameters)?;
+    let scale = arithmetic(b, "real_div", &length, &norm)?;
+    Ok(vec![arithmetic(b, "mul", &direction, &scale)?])
 }
 
 /// `max + log(1 + exp(-|x - y|))`.
@@ -229,8 +389,6 @@ pub(super) fn product_of_vectors(b: &mut Builder<'_>, x: &Value, y: &Value) -> O
 fn roll(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = b.tensor(args, "self")?;
     let (shifts, dims) = (args.ints("shifts")?, args.ints("dims")?);
-    let whole: Option<Vec<i64>> = (0..x.rank()).map(|axis| x.size(axis)).collect();
-    let whole = whole.ok_or("it shifts dimensions whose sizes are known only when the program runs")?;
     let is_flat = dims.is_empty();
     let mut rolled = if is_flat { b.reshape(&x, vec![-1])? } else { x.clone() };
     let dims = if is_flat { vec![0] } else { dims };
@@ -239,7 +397,10 @@ fn roll(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     }
     for (shift, dim) in shifts.into_iter().zip(dims) {
         let axis = rolled.axis(dim)?;
-        let size = rolled.size(axis).filter(|size| *size > 0).ok_or("it shifts nothing")?;
+        let size = rolled
+            .size(axis)
+            .filter(|size| *size > 0)
+            .ok_or("it shifts a dimension whose size is known only when the program runs")?;
         let shift = shift.rem_euclid(size);
         if shift == 0 {
             continue;
@@ -259,7 +420,7 @@ fn roll(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
         rolled = b.op("concat", parameters)?;
     }
     if is_flat {
-        rolled = b.reshape(&rolled, whole)?;
+        rolled = b.reshape_as(&rolled, &args.output(0)?.shape)?;
     }
     Ok(vec![rolled])
 }

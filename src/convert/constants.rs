@@ -28,6 +28,13 @@ pub(super) enum Source {
     FoldedWeight(Arc<Fold>),
     /// The bias that goes with it.
     FoldedBias(Arc<Fold>),
+    /// The rows of stored tensors added up, in blocks of another order: gates of a recurrent layer.
+    Blocks {
+        /// The tensors, of one shape.
+        stored: Vec<(Name, ScalarType)>,
+        /// For each block of rows the one that stands there.
+        order: Vec<usize>,
+    },
     /// Computed while the program was converted.
     Made(Bytes),
 }
@@ -42,6 +49,15 @@ impl Constants {
     pub(super) fn add(&mut self, source: Source) -> BlobRef {
         self.sources.push(source);
         BlobRef { file: FILE.into(), offset: self.sources.len() as u64 - 1 }
+    }
+
+    /// The elements of a constant that was computed while the program was converted.
+    pub(super) fn made(&self, blob: &BlobRef) -> Option<Bytes> {
+        let index = usize::try_from(blob.offset).ok().filter(|_| &*blob.file == FILE)?;
+        match self.sources.get(index)? {
+            Source::Made(bytes) => Some(bytes.clone()),
+            _ => None,
+        }
     }
 
     /// The elements of a constant, as the program has them.
@@ -82,9 +98,21 @@ impl Source {
             }
             Source::FoldedWeight(fold) => Ok(as_bytes(&fold.weight(tensors)?)),
             Source::FoldedBias(fold) => Ok(as_bytes(&fold.bias(tensors)?)),
+            Source::Blocks { stored, order } => blocks(stored, order, tensors),
             Source::Made(bytes) => Ok(bytes.to_vec()),
         }
     }
+}
+
+fn blocks(stored: &[(Name, ScalarType)], order: &[usize], tensors: &dyn Tensors) -> Result<Vec<u8>, String> {
+    let mut all = stored.iter().map(|(name, from)| floats(name, *from, tensors));
+    let mut sum = all.next().ok_or("a constant is made of nothing")??;
+    for more in all {
+        sum.iter_mut().zip(more?).for_each(|(sum, more)| *sum += more);
+    }
+    let size = sum.len() / order.len().max(1);
+    let block = |at: &usize| sum.get(at * size..(at + 1) * size).unwrap_or_default().to_vec();
+    Ok(as_bytes(&order.iter().flat_map(block).collect::<Vec<f32>>()))
 }
 
 fn missing(name: &str) -> String {

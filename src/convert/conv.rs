@@ -33,7 +33,18 @@ fn taken(b: &mut Builder<'_>, args: &Args<'_>) -> Result<(Value, Value, usize), 
 }
 
 fn convolution(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let (x, weight, dimensions) = taken(b, args)?;
+    let (input, weight) = (b.tensor(args, "input")?, b.tensor(args, "weight")?);
+    if input.rank() + 1 == weight.rank() && args.text("padding").is_none() {
+        let x = b.wide(&input, 0)?;
+        let value = plain(b, args, (x, weight))?.remove(0);
+        return Ok(vec![b.narrow(&value, vec![0])?]);
+    }
+    let (x, weight, _) = taken(b, args)?;
+    plain(b, args, (x, weight))
+}
+
+fn plain(b: &mut Builder<'_>, args: &Args<'_>, (x, weight): (Value, Value)) -> Values {
+    let dimensions = x.rank().checked_sub(2).ok_or("it takes a tensor without channels")?;
     let mut parameters = vec![
         ("strides", Param::Ints(args.per_dimension("stride", dimensions, 1)?)),
         ("dilations", Param::Ints(args.per_dimension("dilation", dimensions, 1)?)),
@@ -90,12 +101,12 @@ fn transposed(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let (x, weight, dimensions) = taken(b, args)?;
     let pad = args.per_dimension("padding", dimensions, 0)?;
     let more = args.per_dimension("output_padding", dimensions, 0)?;
-    if more.iter().zip(&pad).any(|(more, pad)| more > pad) {
-        return Err("its argument `output_padding` is larger than `padding`, which is not converted".to_owned());
-    }
-    // What the output has more at its end is what is cut off less there.
-    let pad = pad.iter().zip(&more).flat_map(|(pad, more)| [*pad, pad - more]).collect();
-    let bias = b.tensor_if(args, "bias")?;
+    // What the output has more at its end is what is cut off less there. Beyond what there is to cut off, nothing but
+    // the bias is added up.
+    let beyond: Vec<i64> = more.iter().zip(&pad).map(|(more, pad)| (more - pad).max(0)).collect();
+    let pad = pad.iter().zip(&more).flat_map(|(pad, more)| [*pad, (pad - more).max(0)]).collect();
+    let is_longer = beyond.iter().any(|size| *size > 0);
+    let bias = if is_longer { None } else { b.tensor_if(args, "bias")? };
     let mut parameters = vec![
         ("x", Param::Value(&x)),
         ("weight", Param::Value(&weight)),
@@ -106,5 +117,22 @@ fn transposed(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
         ("pad", Param::Ints(pad)),
     ];
     parameters.extend(bias.as_ref().map(|bias| ("bias", Param::Value(bias))));
-    Ok(vec![b.op("conv_transpose", parameters)?])
+    let value = b.op("conv_transpose", parameters)?;
+    if !is_longer {
+        return Ok(vec![value]);
+    }
+    let pads = Param::Ints(beyond.iter().flat_map(|size| [0, *size]).collect());
+    let parameters = vec![
+        ("x", Param::Value(&value)),
+        ("pad", pads),
+        ("mode", Param::Text("constant")),
+        ("constant_val", Param::Float(0.0)),
+    ];
+    let value = b.op("pad", parameters)?;
+    let Some(id) = args.id("bias") else { return Ok(vec![value]) };
+    let channels = value.size(1).ok_or("it needs the number of channels")?;
+    let mut shape = vec![1; dimensions + 1];
+    shape[0] = channels;
+    let bias = b.stored_in(id, &shape)?;
+    Ok(vec![super::elementwise::arithmetic(b, "add", &value, &bias)?])
 }

@@ -57,6 +57,7 @@ pub(super) static OPERATORS: &[Entry] = &[
         let x = b.tensor(args, "self")?;
         Ok(vec![scaled(b, &x, -1.0)?])
     }),
+    entry("round", &["self", "decimals"], |b, args| of_float(b, args, "round")),
     entry("abs", SELF, |b, args| kept(b, args, "abs")),
     entry("sign", SELF, |b, args| kept(b, args, "sign")),
     entry("square", SELF, |b, args| kept(b, args, "square")),
@@ -80,8 +81,8 @@ macro_rules! of_floats {
 }
 
 pub(super) static FLOATS: &[Entry] = of_floats!(
-    "floor", "ceil", "round", "sqrt", "rsqrt", "exp", "exp2", "log", "sin", "cos", "tan", "asin", "acos", "atan",
-    "sinh", "cosh", "atanh", "erf"
+    "floor", "ceil", "sqrt", "rsqrt", "exp", "exp2", "log", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
+    "cosh", "atanh", "erf"
 );
 
 /// The type that an operation on two tensors has.
@@ -134,7 +135,14 @@ fn operands(b: &mut Builder<'_>, args: &Args<'_>, names: [&str; 2]) -> Result<(V
     let given = |b: &mut Builder<'_>, name: &str| -> Result<(Option<Value>, Option<Number>), String> {
         match args.id(name) {
             Some(id) => Ok((Some(b.value(id)?), None)),
-            None => Ok((None, args.number_if(name)?)),
+            None => match args.open(name) {
+                // A size counts as a number: it has a say over the kind of numbers only.
+                Some(dim) if dim.known().is_none() => {
+                    let extent = b.extent(dim)?;
+                    Ok((Some(b.size_scalar(&extent)?), None))
+                }
+                _ => Ok((None, args.number_if(name)?)),
+            },
         }
     };
     let (first, second) = (given(b, names[0])?, given(b, names[1])?);
@@ -152,6 +160,10 @@ fn operands(b: &mut Builder<'_>, args: &Args<'_>, names: [&str; 2]) -> Result<(V
             let element = number.beside(y.element());
             let x = b.scalar(number.value(), element)?;
             Ok((x, b.cast(&y, element)?))
+        }
+        ((_, Some(first)), (_, Some(second))) => {
+            let element = args.output_element()?;
+            Ok((b.scalar(first.value(), element)?, b.scalar(second.value(), element)?))
         }
         _ => Err("it takes no tensor".to_owned()),
     }
@@ -193,6 +205,13 @@ fn div(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
         Some("trunc") if x.element() == ElementType::Fp32 => {
             let quotient = arithmetic(b, "real_div", &x, &y)?;
             return Ok(vec![truncated(b, &quotient)?]);
+        }
+        Some("trunc") => {
+            // Of sizes and signs apart: what rounds down then rounds towards zero.
+            let sign = arithmetic(b, "mul", &x, &y).and_then(|both| unary(b, "sign", &both))?;
+            let (x, y) = (unary(b, "abs", &x)?, unary(b, "abs", &y)?);
+            let size = arithmetic(b, "floor_div", &x, &y)?;
+            return Ok(vec![arithmetic(b, "mul", &sign, &size)?]);
         }
         Some(mode) => return Err(format!("its argument `rounding_mode` is {mode}, which is not converted here")),
     };
@@ -248,7 +267,13 @@ fn where_(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let condition = b.tensor(args, "condition")?;
     let element = args.output_element()?;
     let (yes, no) = operands(b, args, ["self", "other"])?;
-    let (yes, no) = (b.cast(&yes, element)?, b.cast(&no, element)?);
+    let (mut yes, no) = (b.cast(&yes, element)?, b.cast(&no, element)?);
+    // Core ML gives the sizes of one of the two.
+    let declared = args.output(0)?;
+    let full = super::program_type(declared)?;
+    if yes.ty != full && no.ty != full {
+        yes = b.spread(&yes, &declared.shape)?;
+    }
     Ok(vec![select(b, &condition, &yes, &no)?])
 }
 
@@ -301,6 +326,12 @@ fn of_float(b: &mut Builder<'_>, args: &Args<'_>, kind: &'static str) -> Values 
     if x.element() != ElementType::Fp32 && args.output_element()? != ElementType::Fp32 {
         // What rounds leaves integers as they are.
         return Ok(vec![x]);
+    }
+    if args.has("decimals") {
+        let by = 10f64.powi(i32::try_from(args.int("decimals", 0)?).unwrap_or(0));
+        let moved = scaled(b, &x, by)?;
+        let rounded = unary(b, kind, &moved)?;
+        return Ok(vec![with_number(b, "real_div", &rounded, by)?]);
     }
     let x = b.cast(&x, ElementType::Fp32)?;
     Ok(vec![unary(b, kind, &x)?])

@@ -62,6 +62,11 @@ fn product(b: &mut Builder<'_>, args: &Args<'_>, x: &str, y: &str) -> Values {
     if x.rank() < 2 || y.rank() < 2 {
         return Ok(vec![product_of_vectors(b, &x, &y)?]);
     }
+    // Core ML repeats matrices itself, as long as one side has all the dimensions.
+    let y = match b.repeated.get(&y.name) {
+        Some(one) if y.ty.shape[..y.rank() - 2].iter().zip(&x.ty.shape).all(|(y, x)| y == x) => one.clone(),
+        _ => y,
+    };
     if let Some(weight) = flipped(b, &y) {
         return Ok(vec![b.op("linear", vec![("x", Param::Value(&x)), ("weight", Param::Value(&weight))])?]);
     }

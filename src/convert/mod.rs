@@ -8,7 +8,6 @@
 //! The facts are those of coremltools 9.0 (`converters/mil/frontend/torch/ops.py`) and of PyTorch's operators.
 
 mod activation;
-mod aliases;
 mod args;
 mod attention;
 mod builder;
@@ -16,30 +15,40 @@ mod compound;
 mod constants;
 mod conv;
 mod create;
+mod einsum;
 mod elementwise;
+mod evaluate;
 mod finish;
 mod fold;
 mod image;
+mod indexing;
 mod linear;
 mod message;
 mod normalization;
+mod order;
+mod phantom;
 mod pool;
 mod quantize;
+mod recurrent;
 mod reduction;
+mod resample;
 mod shape;
+mod sizes;
 mod slices;
 mod table;
 mod value;
+mod views;
+mod windows;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+pub use crate::graph::aten::Refusal;
 use crate::graph::aten::{self, InputRole, OutputRole, Range, ScalarType, ValueType};
 use crate::graph::function::Opset;
 use crate::graph::{Dim, ElementType, Name, NamedType, Program, TensorType};
 use crate::words::shown;
-use aliases::Aliases;
 use args::Args;
 use builder::{Builder, Value};
 pub use constants::Constants;
@@ -97,34 +106,6 @@ pub struct Origin {
     pub module: Name,
 }
 
-/// An operation, an input or an output of an export that cannot be converted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// What it is: `aten.sort.default`, or words for an input or an output.
-    pub what: String,
-    /// Its name.
-    pub name: String,
-    /// The module that ran it.
-    pub module: Option<String>,
-    /// The line of code that it comes from.
-    pub line: Option<String>,
-    /// Why not.
-    pub why: String,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} `{}`", shown(&self.what), shown(&self.name))?;
-        if let Some(module) = self.module.as_ref().filter(|module| !module.is_empty()) {
-            write!(f, " of `{}`", shown(module))?;
-        }
-        if let Some(line) = &self.line {
-            write!(f, " ({})", shown(line))?;
-        }
-        write!(f, ": {}", self.why)
-    }
-}
-
 /// Everything about an export that cannot be converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConvertError(pub Vec<Refusal>);
@@ -167,20 +148,21 @@ pub fn convert(program: &aten::Program, tensors: &dyn Tensors, set: Opset) -> Re
     let mut builder = Builder::new(program, tensors, set);
     let mut refusals = Vec::new();
     let inputs = inputs(&mut builder, program, &mut refusals);
-    let mut aliases = Aliases::new(&program.graph);
-    for node in &program.graph.nodes {
-        let done = aliases.check(node).and_then(|()| one_node(&mut builder, node));
-        if let Err(why) = done {
+    for (index, node) in program.graph.nodes.iter().enumerate() {
+        if let Err(why) = one_node(&mut builder, node).and_then(|()| builder.note(index, node)) {
             refusals.push(refusal(program, node, why));
             builder.stand_in(node);
         }
     }
-    let outputs = outputs(&mut builder, program, &aliases, &mut refusals);
+    let outputs = outputs(&mut builder, program, &mut refusals);
     if refusals.is_empty() {
         return Ok(finish::finish(builder, inputs, outputs));
     }
     Err(ConvertError(refusals))
 }
+
+/// The most bytes of all constants that are made for a program.
+const MAX_MADE: u64 = 1 << 30;
 
 /// Converts one operation.
 fn one_node(builder: &mut Builder<'_>, node: &aten::Node) -> Result<(), String> {
@@ -188,6 +170,9 @@ fn one_node(builder: &mut Builder<'_>, node: &aten::Node) -> Result<(), String> 
         return Ok(());
     }
     let entry = table::lookup(&node.operator)?;
+    if builder.made > MAX_MADE {
+        return Err("the constants that the program makes are too large altogether".to_owned());
+    }
     let unknown = node.arguments.iter().find(|(name, _)| !entry.knows(name));
     if let Some((name, _)) = unknown {
         return Err(format!("its argument `{}` is not known", shown(name)));
@@ -283,20 +268,12 @@ fn inputs(builder: &mut Builder<'_>, program: &aten::Program, refusals: &mut Vec
     all
 }
 
-fn outputs(
-    builder: &mut Builder<'_>,
-    program: &aten::Program,
-    aliases: &Aliases,
-    refusals: &mut Vec<Refusal>,
-) -> Vec<(Value, Interface)> {
+fn outputs(builder: &mut Builder<'_>, program: &aten::Program, refusals: &mut Vec<Refusal>) -> Vec<(Value, Interface)> {
     let mut all = Vec::new();
     for output in &program.outputs {
         let value = output.value.and_then(|id| Some((id, program.graph.value(id)?)));
         let name = value.map_or("", |(_, value)| &*value.name);
         let made = match (&output.role, value) {
-            (OutputRole::User, Some((id, _))) if aliases.is_changed(id) => {
-                Err("is a tensor that an operator has changed in place".to_owned())
-            }
             (OutputRole::User, Some((id, value))) => match &value.ty {
                 ValueType::Tensor(ty) => interface(program, &value.name, ty)
                     .and_then(|interface| Ok((builder.output(id, &value.name)?, interface))),

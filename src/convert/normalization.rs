@@ -7,6 +7,7 @@ use super::builder::{Builder, One, Param, Value, Values};
 use super::constants::Source;
 use super::elementwise::{arithmetic, unary};
 use super::fold::{Fold, Stored};
+use super::sizes::Extent;
 use super::table::{Entry, entry};
 use super::{conv, program_type};
 use crate::graph::{Dim, ElementType, TensorType};
@@ -26,6 +27,7 @@ pub(super) static OPERATORS: &[Entry] = &[
     entry("native_layer_norm", &["input", "normalized_shape", "weight", "bias", "eps"], layer_norm),
     entry("rms_norm", &["input", "normalized_shape", "weight", "eps"], rms_norm),
     entry("group_norm", &["input", "num_groups", "weight", "bias", "eps", "cudnn_enabled"], group_norm),
+    entry("native_group_norm", &["input", "weight", "bias", "N", "C", "HxW", "group", "eps"], group_norm),
     entry(
         "instance_norm",
         &[
@@ -137,7 +139,20 @@ fn layer_norm(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let (gamma, beta) = (b.tensor_if(args, "weight")?, b.tensor_if(args, "bias")?);
     let constant = |b: &Builder<'_>, value: &Option<Value>| value.as_ref().is_none_or(|value| b.is_constant(value));
     if !constant(b, &gamma) || !constant(b, &beta) {
-        return Err("its weight is computed, which is not converted".to_owned());
+        // The operator has constants only.
+        let parameters = vec![
+            ("x", Param::Value(&x)),
+            ("axes", Param::Ints(last_axes(args)?)),
+            ("epsilon", Param::Float(args.float("eps", 1e-5)?)),
+        ];
+        let mut value = b.op("layer_norm", parameters)?;
+        if let Some(gamma) = gamma {
+            value = arithmetic(b, "mul", &value, &gamma)?;
+        }
+        if let Some(beta) = beta {
+            value = arithmetic(b, "add", &value, &beta)?;
+        }
+        return Ok(vec![value]);
     }
     let mut parameters = vec![
         ("x", Param::Value(&x)),
@@ -180,21 +195,27 @@ fn of_channels(b: &mut Builder<'_>, args: &Args<'_>, name: &str, rank: usize) ->
 
 fn group_norm(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = b.tensor(args, "input")?;
-    let groups = args.int("num_groups", 1)?;
-    let sizes = x.sizes()?;
-    let [batch, channels, ..] = sizes[..] else { return Err("it takes a tensor without channels".to_owned()) };
+    let groups = args.int(if args.has("group") { "group" } else { "num_groups" }, 1)?;
+    let id = args.id("input").ok_or("it takes what is no tensor")?;
+    let declared = args.graph.tensor(id).ok_or("it takes what is no tensor")?.shape.clone();
+    let channels = x.size(1).ok_or("it takes a tensor without a known number of channels")?;
     if groups <= 0 || channels % groups != 0 {
         return Err(format!("{channels} channels do not make {groups} groups"));
     }
-    let grouped = b.reshape(&x, vec![batch, groups, -1])?;
+    let batch = b.extent(&declared[0])?;
+    let rest = match (declared[0].known(), x.ty.shape[1..].iter().map(|dim| dim.known()).collect::<Option<Vec<_>>>()) {
+        // One size may be left open.
+        (None, Some(sizes)) => Extent::Fixed(i64::try_from(sizes.iter().product::<u64>()).unwrap_or(0) / groups),
+        _ => Extent::Rest,
+    };
+    let grouped = b.reshape_to(&x, vec![batch, Extent::Fixed(groups), rest])?;
     let epsilon = args.float("eps", 1e-5)?;
     let normal = b.op(
         "layer_norm",
         vec![("x", Param::Value(&grouped)), ("axes", Param::Ints(vec![2])), ("epsilon", Param::Float(epsilon))],
     )?;
-    let rank = sizes.len();
-    let value = b.reshape(&normal, sizes)?;
-    Ok(vec![with_channels(b, args, value, rank)?])
+    let value = b.reshape_as(&normal, &declared)?;
+    Ok(vec![with_channels(b, args, value, declared.len())?])
 }
 
 /// Multiplied with the weight, and with the bias added.

@@ -29,6 +29,16 @@ pub(super) static OPERATORS: &[Entry] = &[
         let variance = variance(b, args)?;
         Ok(vec![unary(b, "sqrt", &variance)?])
     }),
+    entry("var_mean", SPREAD, |b, args| Ok(vec![variance(b, args)?, mean_of(b, args)?])),
+    entry("std_mean", SPREAD, |b, args| {
+        let variance = variance(b, args)?;
+        Ok(vec![unary(b, "sqrt", &variance)?, mean_of(b, args)?])
+    }),
+    entry("aminmax", &["self", "dim", "keepdim"], |b, args| {
+        let x = b.tensor(args, "self")?;
+        let (axes, keep) = (axes(args, &x)?, args.bool("keepdim", false)?);
+        Ok(vec![along(b, "reduce_min", &x, axes.clone(), keep)?, along(b, "reduce_max", &x, axes, keep)?])
+    }),
     entry("linalg_vector_norm", &["self", "ord", "dim", "keepdim", "dtype"], norm),
     entry("norm", &["self", "p", "dim", "keepdim"], norm),
     entry("cumsum", &["self", "dim", "dtype"], |b, args| {
@@ -129,6 +139,12 @@ fn variance(b: &mut Builder<'_>, args: &Args<'_>) -> One {
         return Err("it divides by 0".to_owned());
     }
     scaled(b, &value, count / (count - correction))
+}
+
+fn mean_of(b: &mut Builder<'_>, args: &Args<'_>) -> One {
+    let x = b.tensor(args, "self")?;
+    let axes = axes(args, &x)?;
+    along(b, "reduce_mean", &x, axes, args.bool("keepdim", false)?)
 }
 
 fn norm(b: &mut Builder<'_>, args: &Args<'_>) -> Values {

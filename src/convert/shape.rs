@@ -2,10 +2,12 @@
 
 use super::args::Args;
 use super::builder::{Builder, One, Param, Value, Values, axis_of};
+use super::sizes::{Extent, few};
 use super::table::{Entry, entry};
 use crate::graph::ElementType;
 
 const SELF: &[&str] = &["self"];
+const TENSORS: &[&str] = &["tensors"];
 const CASTS: &[&str] =
     &["self", "dtype", "layout", "device", "pin_memory", "non_blocking", "copy", "memory_format", "other"];
 
@@ -14,22 +16,35 @@ pub(super) static OPERATORS: &[Entry] = &[
     entry("_unsafe_view", &["self", "size"], view),
     entry("reshape", &["self", "shape"], view),
     entry("view_as", &["self", "other"], view),
+    entry("reshape_as", &["self", "other"], view),
+    entry("as_strided", &["self", "size", "stride", "storage_offset"], strided),
     entry("flatten", &["self", "start_dim", "end_dim"], view),
     entry("unflatten", &["self", "dim", "sizes"], view),
     entry("squeeze", &["self", "dim"], squeeze),
     entry("unsqueeze", &["self", "dim"], unsqueeze),
-    entry("transpose", &["self", "dim0", "dim1"], swap),
-    entry("swapaxes", &["self", "axis0", "axis1"], swap),
-    entry("permute", &["self", "dims"], permute),
-    entry("t", SELF, flip_matrix),
-    entry("numpy_T", SELF, flip_all),
-    entry("mT", SELF, flip_matrix),
+    entry("transpose", &["self", "dim0", "dim1"], reorder),
+    entry("swapaxes", &["self", "axis0", "axis1"], reorder),
+    entry("swapdims", &["self", "dim0", "dim1"], reorder),
+    entry("permute", &["self", "dims"], reorder),
+    entry("t", SELF, reorder),
+    entry("numpy_T", SELF, reorder),
+    entry("mT", SELF, reorder),
     entry("expand", &["self", "size", "implicit"], expand),
     entry("broadcast_to", &["self", "size"], expand),
-    entry("movedim", &["self", "source", "destination"], move_dimensions),
+    entry("movedim", &["self", "source", "destination"], reorder),
     entry("tile", &["self", "dims"], repeat),
     entry("expand_as", &["self", "other"], expand),
     entry("repeat", &["self", "repeats"], repeat),
+    entry("repeat_interleave", &["self", "repeats", "dim", "output_size"], repeat_each),
+    entry("hstack", TENSORS, |b, args| stacked(b, args, 1, 1)),
+    entry("vstack", TENSORS, |b, args| stacked(b, args, 0, 2)),
+    entry("dstack", TENSORS, |b, args| stacked(b, args, 2, 3)),
+    entry("meshgrid", &["tensors", "indexing"], meshgrid),
+    entry("copy", &["self", "src", "non_blocking"], |b, args| {
+        let src = b.tensor(args, "src")?;
+        let src = b.cast(&src, args.output_element()?)?;
+        Ok(vec![b.spread(&src, &args.output(0)?.shape)?])
+    }),
     entry("cat", &["tensors", "dim"], cat),
     entry("concat", &["tensors", "dim"], cat),
     entry("stack", &["tensors", "dim"], stack),
@@ -40,8 +55,9 @@ pub(super) static OPERATORS: &[Entry] = &[
     entry("detach", SELF, same),
     entry("lift_fresh_copy", SELF, same),
     entry("lift_fresh", SELF, same),
-    entry("dropout", &["input", "p", "train"], dropout),
-    entry("feature_dropout", &["input", "p", "train"], dropout),
+    entry("dropout", &["input", "self", "p", "train"], dropout),
+    entry("feature_dropout", &["input", "self", "p", "train"], dropout),
+    entry("native_dropout", &["input", "p", "train"], dropout),
     entry("to", CASTS, cast),
     entry("_to_copy", CASTS, cast),
     entry("type_as", &["self", "other"], cast),
@@ -53,7 +69,7 @@ fn same(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
 
 fn dropout(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     args.expect_bool("train", false)?;
-    Ok(vec![b.tensor(args, "input")?])
+    Ok(vec![b.tensor(args, if args.has("input") { "input" } else { "self" })?])
 }
 
 fn cast(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
@@ -67,7 +83,7 @@ fn cast(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     Ok(vec![b.cast(&x, element)?])
 }
 
-/// The shape that the export declares, with one -1 for a size that is known only when the program runs.
+/// The shape that the export declares.
 fn view(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = b.tensor(args, "self")?;
     let declared = &args.output(0)?.shape;
@@ -77,10 +93,49 @@ fn view(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     if same && sizes.iter().all(Option::is_some) {
         return Ok(vec![x]);
     }
-    if sizes.iter().filter(|size| size.is_none()).count() > 1 {
-        return Err("it gives a shape with several sizes that are known only when the program runs".to_owned());
+    let unchanged = args.id("self").and_then(|id| args.graph.tensor(id)).is_some_and(|ty| ty.shape == *declared);
+    if unchanged {
+        return Ok(vec![x]);
     }
-    Ok(vec![b.reshape(&x, sizes.into_iter().map(|size| size.unwrap_or(-1)).collect())?])
+    Ok(vec![b.reshaped(&x, declared)?])
+}
+
+/// Elements by their places in memory, which the export tells.
+fn strided(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    let x = b.tensor(args, "self")?;
+    let given = args.id("self").and_then(|id| args.graph.tensor(id)).ok_or("it takes what is no tensor")?;
+    if super::views::is_contiguous(given) != Some(true) {
+        return Err("it takes elements by their places in memory, in which they do not follow each other".to_owned());
+    }
+    let declared = args.output(0)?;
+    if super::views::is_contiguous(declared) == Some(true) && args.int("storage_offset", 0)? == 0 {
+        let same = x.ty.count().is_some() && x.ty.count() == super::program_type(declared)?.count();
+        if same {
+            return Ok(vec![b.reshaped(&x, &declared.shape)?]);
+        }
+    }
+    let (sizes, strides) = (args.ints("size")?, args.ints("stride")?);
+    let count = few(sizes.iter().try_fold(1i64, |all, size| all.checked_mul(*size)))?;
+    if count == 0 || sizes.len() != strides.len() || sizes.iter().any(|size| *size < 1) {
+        return Err("its sizes and strides do not go together".to_owned());
+    }
+    let offset = args.int("storage_offset", 0)?;
+    let place = |at: i64| {
+        let (mut rest, mut place) = (at, offset);
+        for (size, stride) in sizes.iter().zip(&strides).rev() {
+            place = (rest % size).saturating_mul(*stride).saturating_add(place);
+            rest /= size;
+        }
+        place
+    };
+    let places: Vec<i64> = (0..count).map(place).collect();
+    let all = x.ty.count().and_then(|count| i64::try_from(count).ok());
+    if places.iter().any(|place| *place < 0 || all.is_none_or(|all| *place >= all)) {
+        return Err("it takes elements beyond what it takes them from".to_owned());
+    }
+    let flat = b.reshape(&x, vec![-1])?;
+    let taken = b.picked(&flat, 0, &places)?;
+    Ok(vec![b.reshaped(&taken, &declared.shape)?])
 }
 
 fn squeeze(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
@@ -110,6 +165,9 @@ fn unsqueeze(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
 
 /// Dimensions in another order; an order of an order is one.
 pub(super) fn transposed(b: &mut Builder<'_>, x: &Value, order: Vec<usize>) -> One {
+    if let Some(phantom) = b.many_ordered(x, &order) {
+        return Ok(phantom);
+    }
     let (source, order) = match b.transposed.get(&x.name) {
         Some((source, first)) => (source.clone(), order.iter().map(|axis| first[*axis]).collect()),
         None => (x.clone(), order),
@@ -123,96 +181,68 @@ pub(super) fn transposed(b: &mut Builder<'_>, x: &Value, order: Vec<usize>) -> O
     Ok(value)
 }
 
-fn swap(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let x = b.tensor(args, "self")?;
-    let names = if args.has("dim0") || args.has("dim1") { ["dim0", "dim1"] } else { ["axis0", "axis1"] };
-    let (first, second) = (x.axis(args.int(names[0], 0)?)?, x.axis(args.int(names[1], 0)?)?);
+/// The order that an operator brings dimensions into.
+pub(super) fn order_of(name: &str, args: &Args<'_>, x: &Value) -> Result<Vec<usize>, String> {
     let mut order: Vec<usize> = (0..x.rank()).collect();
-    if first < order.len() && second < order.len() {
-        order.swap(first, second);
+    let axes = |name: &str| args.ints(name)?.into_iter().map(|axis| x.axis(axis)).collect::<Result<Vec<_>, _>>();
+    match name {
+        "permute" => {
+            order = axes("dims")?;
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            if sorted.iter().enumerate().any(|(at, axis)| at != *axis) || order.len() != x.rank() {
+                return Err("its argument `dims` is no order of the dimensions".to_owned());
+            }
+        }
+        "movedim" => order = moved(x.rank(), &axes("source")?, &axes("destination")?)?,
+        "numpy_T" => order.reverse(),
+        "t" | "mT" => {
+            if let [.., first, second] = &mut order[..] {
+                std::mem::swap(first, second);
+            }
+        }
+        _ => {
+            let names = if args.has("dim0") || args.has("dim1") { ["dim0", "dim1"] } else { ["axis0", "axis1"] };
+            let (first, second) = (x.axis(args.int(names[0], 0)?)?, x.axis(args.int(names[1], 0)?)?);
+            if first < order.len() && second < order.len() {
+                order.swap(first, second);
+            }
+        }
     }
-    Ok(vec![transposed(b, &x, order)?])
+    Ok(order)
 }
 
-fn permute(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+fn reorder(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = b.tensor(args, "self")?;
-    let order = args.ints("dims")?.into_iter().map(|axis| x.axis(axis)).collect::<Result<Vec<_>, _>>()?;
-    let mut sorted = order.clone();
-    sorted.sort_unstable();
-    if sorted.iter().enumerate().any(|(at, axis)| at != *axis) || order.len() != x.rank() {
-        return Err("its argument `dims` is no order of the dimensions".to_owned());
-    }
+    let order = order_of(super::table::plain_name(&args.node.operator), args, &x)?;
     Ok(vec![transposed(b, &x, order)?])
 }
 
 /// Dimensions that are named go where they are told, the others keep their order.
-fn move_dimensions(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let x = b.tensor(args, "self")?;
-    let axes = |name: &str| args.ints(name)?.into_iter().map(|axis| x.axis(axis)).collect::<Result<Vec<_>, _>>();
-    let (from, to) = (axes("source")?, axes("destination")?);
-    let mut order: Vec<Option<usize>> = vec![None; x.rank()];
-    for (from, to) in from.iter().zip(&to) {
+fn moved(rank: usize, from: &[usize], to: &[usize]) -> Result<Vec<usize>, String> {
+    let mut order: Vec<Option<usize>> = vec![None; rank];
+    for (from, to) in from.iter().zip(to) {
         order[*to] = Some(*from);
     }
-    let mut others = (0..x.rank()).filter(|axis| !from.contains(axis));
+    let mut others = (0..rank).filter(|axis| !from.contains(axis));
     let order: Option<Vec<usize>> = order.into_iter().map(|axis| axis.or_else(|| others.next())).collect();
-    let order = order.filter(|_| from.len() == to.len()).ok_or("its arguments do not name dimensions once")?;
-    Ok(vec![transposed(b, &x, order)?])
-}
-
-fn flip_matrix(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let x = b.tensor(args, "self")?;
-    let mut order: Vec<usize> = (0..x.rank()).collect();
-    if let [.., first, second] = &mut order[..] {
-        std::mem::swap(first, second);
-    }
-    Ok(vec![transposed(b, &x, order)?])
-}
-
-fn flip_all(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let x = b.tensor(args, "self")?;
-    let order = (0..x.rank()).rev().collect();
-    Ok(vec![transposed(b, &x, order)?])
+    order.filter(|_| from.len() == to.len()).ok_or_else(|| "its arguments do not name dimensions once".to_owned())
 }
 
 /// A tensor repeated along its dimensions, as the shape that the export declares asks.
 fn expand(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = b.tensor(args, "self")?;
-    let declared = &args.output(0)?.shape;
-    let more = declared.len().checked_sub(x.rank()).ok_or("it gives fewer dimensions than it takes")?;
-    let x = match more {
-        0 => x,
-        _ => {
-            let axes = (0..more as i64).collect();
-            b.op("expand_dims", vec![("x", Param::Value(&x)), ("axes", Param::Ints(axes))])?
-        }
-    };
-    let mut repeats = Vec::with_capacity(declared.len());
-    for (axis, dim) in declared.iter().enumerate() {
-        repeats.push(match (x.size(axis), dim.known().and_then(|size| i64::try_from(size).ok())) {
-            (Some(have), Some(want)) if have == want => 1,
-            (Some(1), Some(want)) => want,
-            (None, None) => 1,
-            _ => return Err("it repeats a dimension by a number that is known only when the program runs".to_owned()),
-        });
-    }
-    Ok(vec![tiled(b, &x, repeats)?])
-}
-
-fn tiled(b: &mut Builder<'_>, x: &Value, repeats: Vec<i64>) -> One {
-    if repeats.iter().all(|count| *count == 1) {
-        return Ok(x.clone());
-    }
-    b.op("tile", vec![("x", Param::Value(x)), ("reps", Param::Ints(repeats))])
+    Ok(vec![b.spread(&x, &args.output(0)?.shape)?])
 }
 
 fn repeat(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = b.tensor(args, "self")?;
-    let mut repeats = args.ints(if args.has("dims") { "dims" } else { "repeats" })?;
-    if args.has("dims") {
+    let name = if args.has("dims") { "dims" } else { "repeats" };
+    let mut repeats = args.extents(b, name)?;
+    if name == "dims" {
         // `tile` leaves the first dimensions as they are where numbers for them lack.
         let lacking = x.rank().saturating_sub(repeats.len());
-        repeats.splice(0..0, std::iter::repeat_n(1, lacking));
+        repeats.splice(0..0, std::iter::repeat_n(Extent::Fixed(1), lacking));
     }
     let more = repeats.len().checked_sub(x.rank()).ok_or("its argument `repeats` has too few numbers")?;
     let x = match more {
@@ -222,7 +252,89 @@ fn repeat(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
             b.op("expand_dims", vec![("x", Param::Value(&x)), ("axes", Param::Ints(axes))])?
         }
     };
-    Ok(vec![tiled(b, &x, repeats)?])
+    Ok(vec![b.tiled(&x, repeats)?])
+}
+
+/// Each element repeated, next to itself.
+fn repeat_each(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    let x = b.tensor(args, "self")?;
+    let times = args.int("repeats", 1)?;
+    let (x, axis) = match args.int_if("dim")? {
+        Some(axis) => (x.clone(), x.axis(axis)?),
+        None => (b.reshape(&x, vec![-1])?, 0),
+    };
+    Ok(vec![repeated(b, &x, axis, times)?])
+}
+
+/// Each element along an axis repeated, next to itself.
+pub(super) fn repeated(b: &mut Builder<'_>, x: &Value, axis: usize, times: i64) -> One {
+    if times < 1 {
+        return Err("it gives an empty tensor, which Core ML has not".to_owned());
+    }
+    if times == 1 {
+        return Ok(x.clone());
+    }
+    let sizes = x.sizes().ok().filter(|sizes| sizes.len() < super::phantom::MAX_RANK);
+    let Some(mut shape) = sizes else {
+        // Where other sizes are known only when the program runs, or there is no room for a dimension, rows are taken
+        // several times.
+        let size = x.size(axis).ok_or("it repeats along a size that is known only when the program runs")?;
+        few(size.checked_mul(times))?;
+        let rows: Vec<i64> = (0..size).flat_map(|row| std::iter::repeat_n(row, times as usize)).collect();
+        let rows = b.ints(&rows)?;
+        return super::slices::rows(b, x, &rows, axis);
+    };
+    let wide = b.op("expand_dims", vec![("x", Param::Value(x)), ("axes", Param::Ints(vec![axis as i64 + 1]))])?;
+    let mut repeats = vec![Extent::Fixed(1); wide.rank()];
+    repeats[axis + 1] = Extent::Fixed(times);
+    let tiled = b.tiled(&wide, repeats)?;
+    shape[axis] = shape[axis].checked_mul(times).ok_or("it repeats too often")?;
+    b.reshape(&tiled, shape)
+}
+
+/// Tensors side by side, as matrices where they are vectors.
+fn stacked(b: &mut Builder<'_>, args: &Args<'_>, axis: usize, least: usize) -> Values {
+    let mut all = joined(b, args)?;
+    for value in &mut all {
+        while value.rank() < least {
+            *value = match (least, value.rank()) {
+                (3, 2) => b.wide(value, 2)?,
+                _ => b.wide(value, 0)?,
+            };
+        }
+    }
+    let axis = if all.first().is_some_and(|first| first.rank() == 1) { 0 } else { axis };
+    Ok(vec![b.joined(&all, axis)?])
+}
+
+/// Values of all of several vectors: in each the values of one of them along its dimension.
+fn meshgrid(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    let mut all = joined(b, args)?;
+    let flips = args.text("indexing") == Some("xy") && all.len() > 1;
+    // Of matrices with columns first, the grids are those of the first two vectors the other way round.
+    if flips {
+        all.swap(0, 1);
+    }
+    let count = all.len();
+    let dims = args.output(0)?.shape.clone();
+    let mut grids = Vec::with_capacity(count);
+    for (at, value) in all.iter().enumerate() {
+        let axes: Vec<i64> = (0..count as i64).filter(|axis| *axis != at as i64).collect();
+        let value = match value.rank() {
+            0 => b.reshape(value, vec![1])?,
+            _ => value.clone(),
+        };
+        let wide = match axes.is_empty() {
+            true => value,
+            false => b.op("expand_dims", vec![("x", Param::Value(&value)), ("axes", Param::Ints(axes))])?,
+        };
+        let grid = b.spread(&wide, &dims)?;
+        grids.push(grid);
+    }
+    if flips {
+        grids.swap(0, 1);
+    }
+    Ok(grids)
 }
 
 /// The tensors of a list in the type of what comes out.
@@ -236,15 +348,21 @@ fn cat(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     // PyTorch passes over empty vectors among tensors of more dimensions.
     let mut all = joined(b, args)?;
     let rank = all.iter().map(Value::rank).max().unwrap_or(0);
-    all.retain(|value| !(rank > 1 && value.rank() == 1 && value.size(0) == Some(0)));
+    all.retain(|value| !(b.is_empty(value) || rank > 1 && value.rank() == 1 && value.size(0) == Some(0)));
     let first = all.first().ok_or("it takes no tensors")?;
-    let axis = first.axis(args.int("dim", 0)?)? as i64;
-    if let [only] = &all[..] {
-        return Ok(vec![only.clone()]);
+    let axis = first.axis(args.int("dim", 0)?)?;
+    Ok(vec![b.joined(&all, axis)?])
+}
+
+impl Builder<'_> {
+    /// Tensors one after the other along an axis.
+    pub(super) fn joined(&mut self, all: &[Value], axis: usize) -> One {
+        if let [only] = all {
+            return Ok(only.clone());
+        }
+        let axis = Param::Int(axis as i64);
+        self.op("concat", vec![("values", Param::Values(all)), ("axis", axis), ("interleave", Param::Bool(false))])
     }
-    let parameters =
-        vec![("values", Param::Values(&all)), ("axis", Param::Int(axis)), ("interleave", Param::Bool(false))];
-    Ok(vec![b.op("concat", parameters)?])
 }
 
 fn stack(b: &mut Builder<'_>, args: &Args<'_>) -> Values {

@@ -2,31 +2,30 @@
 
 use super::args::Args;
 use super::builder::{Builder, One, Param, Value, Values};
+use super::sizes::{Extent, few};
 use super::table::{Entry, entry};
 use crate::graph::ElementType;
-use crate::graph::aten::Argument;
 use crate::graph::function::Opset;
 
 pub(super) static OPERATORS: &[Entry] = &[
     entry("slice", &["self", "dim", "start", "end", "step"], slice),
-    entry("narrow", &["self", "dim", "start", "length"], narrow),
+    entry("narrow", &["self", "dim", "start", "length"], slice),
     entry("select", &["self", "dim", "index"], select),
     entry("split", &["self", "split_size", "split_sizes", "dim"], split),
+    entry("unsafe_split", &["self", "split_size", "dim"], split),
+    entry("unsafe_chunk", &["self", "chunks", "dim"], split),
+    entry("tensor_split", &["self", "sections", "indices", "dim"], split),
     entry("split_with_sizes", &["self", "split_sizes", "dim"], split),
     entry("chunk", &["self", "chunks", "dim"], split),
     entry("unbind", &["self", "dim"], unbind),
     entry("embedding", &["weight", "indices", "padding_idx", "scale_grad_by_freq", "sparse"], embedding),
     entry("index_select", &["self", "dim", "index"], index_select),
-    entry("gather", &["self", "dim", "index", "sparse_grad"], gather_along),
-    entry("index", &["self", "indices"], index),
-    entry("pad", &["self", "pad", "mode", "value"], pad),
-    entry("constant_pad_nd", &["self", "pad", "value"], pad),
     entry("tril", &["self", "diagonal"], |b, args| triangle(b, args, true)),
     entry("triu", &["self", "diagonal"], |b, args| triangle(b, args, false)),
 ];
 
 /// A part of one dimension, from a place to another, every so many elements.
-fn part(b: &mut Builder<'_>, x: &Value, axis: usize, (begin, end, step): (i64, Option<i64>, i64)) -> One {
+pub(super) fn part(b: &mut Builder<'_>, x: &Value, axis: usize, (begin, end, step): (i64, Option<i64>, i64)) -> One {
     let rank = x.rank();
     let (mut begins, mut ends, mut steps) = (vec![0; rank], vec![0; rank], vec![1; rank]);
     let (mut from_begin, mut to_end) = (vec![true; rank], vec![true; rank]);
@@ -47,72 +46,162 @@ fn part(b: &mut Builder<'_>, x: &Value, axis: usize, (begin, end, step): (i64, O
     )
 }
 
-fn slice(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let x = b.tensor(args, "self")?;
+/// A part of an axis: the axis, where it begins, where it ends, how far its elements are apart.
+pub(super) type Part = (usize, i64, i64, i64);
+
+/// The part that `slice` or `narrow` takes of a dimension of a fixed size.
+pub(super) fn part_of(args: &Args<'_>, x: &Value) -> Result<Part, String> {
     let axis = x.axis(args.int("dim", 0)?)?;
+    let size = x.size(axis).ok_or("it cuts a dimension whose size is known only when the program runs")?;
+    if args.has("length") {
+        let begin = args.int("start", 0)?;
+        let begin = if begin < 0 { begin.saturating_add(size) } else { begin };
+        let end = begin.saturating_add(args.int("length", 0)?);
+        if begin < 0 || begin >= end || end > size {
+            return Err("it gives an empty tensor, or reaches beyond what it takes".to_owned());
+        }
+        return Ok((axis, begin, end, 1));
+    }
     let (begin, end, step) = (args.int("start", 0)?, args.int("end", i64::MAX)?, args.int("step", 1)?);
     if step < 1 {
         return Err("its argument `step` is less than 1".to_owned());
     }
-    let is_open = end >= i64::from(i32::MAX);
-    let Some(size) = x.size(axis) else {
-        if begin == 0 && is_open && step == 1 {
-            return Ok(vec![x]);
-        }
-        // Places counted from the front lie where they say only if the dimension is that long.
-        if begin < 0 || !(is_open || end < 0) {
-            return Err("it cuts a dimension whose size is known only when the program runs".to_owned());
-        }
-        return Ok(vec![part(b, &x, axis, (begin, (!is_open).then_some(end), step))?]);
-    };
     let place = |at: i64| if at < 0 { at.saturating_add(size).max(0) } else { at.min(size) };
     let (begin, end) = (place(begin), place(end));
-    if (begin, end, step) == (0, size, 1) {
-        return Ok(vec![x]);
-    }
     if begin >= end {
         return Err("it gives an empty tensor, which Core ML has not".to_owned());
+    }
+    Ok((axis, begin, end, step))
+}
+
+fn slice(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
+    let x = b.tensor(args, "self")?;
+    let axis = x.axis(args.int("dim", 0)?)?;
+    let is_open = |name: &str| args.open(name).is_some_and(|dim| dim.known().is_none());
+    if x.size(axis).is_none() || is_open("start") || is_open("end") || is_open("length") {
+        return slice_open(b, args, &x, axis);
+    }
+    let declared = &args.output(0)?.shape;
+    if declared.get(axis).and_then(crate::graph::aten::Dim::known) == Some(0) {
+        return Ok(vec![b.empty(x.element(), declared)]);
+    }
+    let (axis, begin, end, step) = part_of(args, &x)?;
+    let size = x.size(axis).unwrap_or(0);
+    if (begin, end, step) == (0, size, 1) {
+        return Ok(vec![x]);
     }
     Ok(vec![part(b, &x, axis, (begin, (end < size).then_some(end), step))?])
 }
 
-fn narrow(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let x = b.tensor(args, "self")?;
-    let axis = x.axis(args.int("dim", 0)?)?;
-    let size = x.size(axis).ok_or("it cuts a dimension whose size is known only when the program runs")?;
-    let begin = args.int("start", 0)?;
-    let begin = if begin < 0 { begin.saturating_add(size) } else { begin };
-    let end = begin.saturating_add(args.int("length", 0)?);
-    if begin < 0 || begin >= end || end > size {
-        return Err("it gives an empty tensor, or reaches beyond what it takes".to_owned());
+/// A part of which a place, or the size of what it is cut from, is known only when the program runs.
+fn slice_open(b: &mut Builder<'_>, args: &Args<'_>, x: &Value, axis: usize) -> Values {
+    let given = args.id("self").and_then(|id| args.graph.tensor(id)).and_then(|ty| ty.shape.get(axis));
+    let declared = args.output(0)?.shape.get(axis).ok_or("it gives fewer dimensions than it takes")?;
+    if given == Some(declared) {
+        return Ok(vec![x.clone()]);
     }
-    Ok(vec![part(b, &x, axis, (begin, Some(end), 1))?])
+    let step = if args.has("step") { args.int("step", 1)? } else { 1 };
+    let begin = match args.open("start") {
+        Some(dim) => b.extent(dim)?,
+        None => Extent::Fixed(args.int("start", 0)?),
+    };
+    let is_end = |end: i64| end >= i64::from(i32::MAX);
+    // Places that are counted from an end need no size.
+    if let Extent::Fixed(begin) = begin
+        && args.open("end").is_none()
+        && !args.has("length")
+        && step >= 1
+    {
+        let end = args.int("end", i64::MAX)?;
+        if begin >= 0 && (is_end(end) || end < 0) {
+            return Ok(vec![part(b, x, axis, (begin, (!is_end(end)).then_some(end), step))?]);
+        }
+    }
+    if step != 1 || matches!(begin, Extent::Fixed(begin) if begin < 0) {
+        return Err("it cuts a dimension whose size is known only when the program runs".to_owned());
+    }
+    // The part is as long as the export declares, which PyTorch has found to be within what it is cut from.
+    let length = b.extent(declared)?;
+    let end = match (&begin, &length) {
+        (Extent::Fixed(begin), Extent::Fixed(length)) => Extent::Fixed(begin.saturating_add(*length)),
+        (Extent::Fixed(0), _) => length,
+        _ => {
+            let (begin, length) = (b.vector(std::slice::from_ref(&begin))?, b.vector(&[length])?);
+            Extent::Live(b.op("add", vec![("x", Param::Value(&begin)), ("y", Param::Value(&length))])?)
+        }
+    };
+    let rank = x.rank();
+    let mut begins = vec![Extent::Fixed(0); rank];
+    let mut ends = vec![Extent::Fixed(0); rank];
+    let mut open = vec![true; rank];
+    (begins[axis], ends[axis], open[axis]) = (begin, end, false);
+    let (begins, ends) = (b.vector(&begins)?, b.vector(&ends)?);
+    let made = b.op(
+        "slice_by_index",
+        vec![
+            ("x", Param::Value(x)),
+            ("begin", Param::Value(&begins)),
+            ("end", Param::Value(&ends)),
+            ("begin_mask", Param::Bools(open.clone())),
+            ("end_mask", Param::Bools(open)),
+        ],
+    )?;
+    let mut shape = x.ty.shape.clone();
+    shape[axis] = declared.known().into();
+    Ok(vec![b.refined(made, shape)])
+}
+
+/// A tensor with a part of it replaced.
+pub(super) fn placed(b: &mut Builder<'_>, x: &Value, new: &Value, (axis, begin, end, step): Part) -> One {
+    let size = x.size(axis).ok_or("it changes a dimension whose size is known only when the program runs")?;
+    let new = b.cast(new, x.element())?;
+    if step != 1 {
+        few(end.checked_sub(begin))?;
+        let rows: Vec<i64> = (begin..end).step_by(usize::try_from(step).unwrap_or(1)).collect();
+        let rows = b.ints(&rows)?;
+        return super::indexing::scattered(b, x, &rows, &new, (axis, "update"));
+    }
+    let mut parts = Vec::new();
+    if begin > 0 {
+        parts.push(part(b, x, axis, (0, Some(begin), 1))?);
+    }
+    parts.push(new);
+    if end < size {
+        parts.push(part(b, x, axis, (end, None, 1))?);
+    }
+    b.joined(&parts, axis)
+}
+
+/// Which element of which axis `select` takes, of a dimension of a fixed size.
+pub(super) fn place_of(args: &Args<'_>, x: &Value) -> Result<(usize, i64), String> {
+    let axis = x.axis(args.int("dim", 0)?)?;
+    let size = x.size(axis).ok_or("it takes of a dimension whose size is known only when the program runs")?;
+    let at = args.int("index", 0)?;
+    let at = if at < 0 { at.saturating_add(size) } else { at };
+    if (0..size).contains(&at) { Ok((axis, at)) } else { Err("it reaches beyond what it takes".to_owned()) }
 }
 
 fn select(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let x = b.tensor(args, "self")?;
     let axis = x.axis(args.int("dim", 0)?)?;
-    let at = args.int("index", 0)?;
-    let (mut begins, mut ends) = (vec![0; x.rank()], vec![0; x.rank()]);
-    let (mut open, mut dropped) = (vec![true; x.rank()], vec![false; x.rank()]);
     let at = match x.size(axis) {
-        Some(size) if at < 0 => at.saturating_add(size),
-        None if at < 0 => {
-            return Err(
-                "it counts from the end of a dimension whose size is known only when the program runs".to_owned()
-            );
-        }
-        _ => at,
+        Some(_) => place_of(args, &x)?.1,
+        None => args.int("index", 0)?,
     };
-    (begins[axis], ends[axis], open[axis], dropped[axis]) = (at, at.saturating_add(1), false, true);
+    let (mut begins, mut ends) = (vec![0; x.rank()], vec![0; x.rank()]);
+    let (mut from_begin, mut dropped) = (vec![true; x.rank()], vec![false; x.rank()]);
+    (begins[axis], ends[axis], from_begin[axis], dropped[axis]) = (at, at.saturating_add(1), false, true);
+    let mut to_end = from_begin.clone();
+    // The last element, counted from the end, has no place after it.
+    to_end[axis] = at == -1;
     Ok(vec![b.op(
         "slice_by_index",
         vec![
             ("x", Param::Value(&x)),
             ("begin", Param::Ints(begins)),
             ("end", Param::Ints(ends)),
-            ("begin_mask", Param::Bools(open.clone())),
-            ("end_mask", Param::Bools(open)),
+            ("begin_mask", Param::Bools(from_begin)),
+            ("end_mask", Param::Bools(to_end)),
             ("squeeze_mask", Param::Bools(dropped)),
         ],
     )?])
@@ -132,13 +221,18 @@ fn split(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     if count == 1 {
         return Ok(vec![x]);
     }
-    if sizes.contains(&0) {
-        return Err("it gives an empty tensor, which Core ML has not".to_owned());
+    let full: Vec<i64> = sizes.iter().copied().filter(|size| *size > 0).collect();
+    let mut parts = match full.len() {
+        0 | 1 => vec![x.clone(); full.len()],
+        _ => b.emit(
+            "split",
+            vec![("x", Param::Value(&x)), ("split_sizes", Param::Ints(full)), ("axis", Param::Int(axis as i64))],
+        )?,
+    };
+    for (index, _) in sizes.iter().enumerate().filter(|(_, size)| **size == 0) {
+        parts.insert(index, b.empty(x.element(), &args.output(index)?.shape));
     }
-    b.emit(
-        "split",
-        vec![("x", Param::Value(&x)), ("split_sizes", Param::Ints(sizes)), ("axis", Param::Int(axis as i64))],
-    )
+    Ok(parts)
 }
 
 fn unbind(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
@@ -163,7 +257,7 @@ fn unbind(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
 }
 
 /// Rows of a tensor by their numbers, none of which is negative.
-fn rows(b: &mut Builder<'_>, x: &Value, indices: &Value, axis: usize) -> One {
+pub(super) fn rows(b: &mut Builder<'_>, x: &Value, indices: &Value, axis: usize) -> One {
     if indices.element() != ElementType::Int32 {
         return Err(format!("it takes rows by {}, which is not converted", indices.element()));
     }
@@ -174,6 +268,12 @@ fn rows(b: &mut Builder<'_>, x: &Value, indices: &Value, axis: usize) -> One {
     }
     if b.set >= Opset::CoreML7 {
         parameters.push(("validate_indices", Param::Bool(false)));
+    }
+    if x.element() == ElementType::Bool {
+        // Rows of numbers only.
+        let numbers = b.cast(x, ElementType::Int32)?;
+        let found = rows(b, &numbers, indices, axis)?;
+        return b.cast(&found, ElementType::Bool);
     }
     b.op("gather", parameters)
 }
@@ -187,88 +287,6 @@ fn index_select(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
     let (x, indices) = (b.tensor(args, "self")?, b.tensor(args, "index")?);
     let axis = x.axis(args.int("dim", 0)?)?;
     Ok(vec![rows(b, &x, &indices, axis)?])
-}
-
-fn gather_along(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let (x, indices) = (b.tensor(args, "self")?, b.tensor(args, "index")?);
-    let axis = x.axis(args.int("dim", 0)?)?;
-    // Core ML wants the sizes beside the axis to be the same, where PyTorch takes a part of them.
-    let same =
-        (0..x.rank()).all(|other| other == axis || x.size(other).is_some_and(|size| indices.size(other) == Some(size)));
-    if !same {
-        return Err("it takes elements of a part only, which is not converted".to_owned());
-    }
-    let mut parameters =
-        vec![("x", Param::Value(&x)), ("indices", Param::Value(&indices)), ("axis", Param::Int(axis as i64))];
-    if b.set >= Opset::CoreML7 {
-        parameters.push(("validate_indices", Param::Bool(false)));
-    }
-    Ok(vec![b.op("gather_along_axis", parameters)?])
-}
-
-/// Rows by one tensor of numbers. Negative ones count from the end, which is resolved where they are constant and added
-/// to the program where they are not.
-fn index(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let x = b.tensor(args, "self")?;
-    let given: Vec<(usize, crate::graph::aten::ValueId)> = match args.get("indices") {
-        Some(Argument::OptionalValues(ids)) => {
-            ids.iter().enumerate().filter_map(|(at, id)| Some((at, (*id)?))).collect()
-        }
-        Some(Argument::Values(ids)) => ids.iter().copied().enumerate().collect(),
-        _ => return Err("its argument `indices` is no list of tensors".to_owned()),
-    };
-    let [(axis, id)] = given[..] else {
-        return Err("it takes elements by several tensors of numbers, which is not converted".to_owned());
-    };
-    let indices = b.value(id)?;
-    if axis >= x.rank() {
-        return Err("it has more indices than dimensions".to_owned());
-    }
-    let all_positive = b.known_ints(&indices).is_some_and(|all| all.iter().all(|at| *at >= 0));
-    if all_positive || indices.element() != ElementType::Int32 {
-        return Ok(vec![rows(b, &x, &indices, axis)?]);
-    }
-    let size = x.size(axis).ok_or("it needs sizes that are known only when the program runs")?;
-    let (zero, size) = (b.scalar(0.0, ElementType::Int32)?, b.scalar(size as f64, ElementType::Int32)?);
-    let is_counted = b.op("greater_equal", vec![("x", Param::Value(&indices)), ("y", Param::Value(&zero))])?;
-    let moved = b.op("add", vec![("x", Param::Value(&indices)), ("y", Param::Value(&size))])?;
-    let resolved = b.op(
-        "select",
-        vec![("cond", Param::Value(&is_counted)), ("a", Param::Value(&indices)), ("b", Param::Value(&moved))],
-    )?;
-    Ok(vec![rows(b, &x, &resolved, axis)?])
-}
-
-/// PyTorch names the padding of the last dimension first.
-fn pad(b: &mut Builder<'_>, args: &Args<'_>) -> Values {
-    let x = b.tensor(args, "self")?;
-    let given = args.ints("pad")?;
-    if given.len() % 2 != 0 || given.len() / 2 > x.rank() {
-        return Err("its argument `pad` does not go with the dimensions".to_owned());
-    }
-    if given.iter().any(|size| *size < 0) {
-        return Err("it cuts with negative padding, which is not converted".to_owned());
-    }
-    if given.iter().all(|size| *size == 0) {
-        return Ok(vec![x]);
-    }
-    let mode = match args.text("mode") {
-        None | Some("constant") => "constant",
-        Some("reflect") => "reflect",
-        Some("replicate") => "replicate",
-        Some(_) => return Err("its argument `mode` is not converted".to_owned()),
-    };
-    // The operator takes padding for the last dimensions, the outermost of them first; for constants at most those
-    // that are padded.
-    let pads: Vec<i64> = given.chunks(2).rev().flatten().copied().collect();
-    if mode != "constant" && pads.len() > 4 {
-        return Err(format!("`{mode}` pads more than two dimensions, which is not converted"));
-    }
-    let mut parameters = vec![("x", Param::Value(&x)), ("pad", Param::Ints(pads)), ("mode", Param::Text(mode))];
-    if mode == "constant" {
-        parameters.push(("constant_val", Param::Float(args.float("value", 0.0)?)));
-    }
-    Ok(vec![b.op("pad", parameters)?])
 }
 
 fn triangle(b: &mut Builder<'_>, args: &Args<'_>, lower: bool) -> Values {

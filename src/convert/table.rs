@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use super::args::Args;
 use super::builder::{Builder, Values};
 use super::{
-    activation, attention, compound, conv, create, elementwise, image, linear, normalization, pool, quantize,
-    reduction, shape, slices,
+    activation, attention, compound, conv, create, einsum, elementwise, image, indexing, linear, normalization, order,
+    pool, quantize, recurrent, reduction, shape, slices, windows,
 };
 use crate::graph::aten::{self, Argument, Node, OWN, Operator, ValueType};
 
@@ -37,32 +37,41 @@ pub(super) const fn entry(name: &'static str, arguments: &'static [&'static str]
 }
 
 /// The families, each of which is a file.
-pub(super) fn families() -> [&'static [Entry]; 14] {
+pub(super) fn families() -> [&'static [Entry]; 19] {
     [
         activation::OPERATORS,
         attention::OPERATORS,
         compound::OPERATORS,
         conv::OPERATORS,
         create::OPERATORS,
+        einsum::OPERATORS,
         elementwise::OPERATORS,
         elementwise::FLOATS,
         image::OPERATORS,
+        indexing::OPERATORS,
         linear::OPERATORS,
         normalization::OPERATORS,
+        order::OPERATORS,
         pool::OPERATORS,
+        recurrent::OPERATORS,
         reduction::OPERATORS,
         shape::OPERATORS,
         slices::OPERATORS,
+        windows::OPERATORS,
     ]
 }
 
 static TABLE: LazyLock<HashMap<&'static str, &'static Entry>> =
     LazyLock::new(|| families().into_iter().flatten().map(|entry| (entry.name, entry)).collect());
 
-/// The name of the operator that gives the same without changing what it takes.
-fn plain_name(operator: &Operator) -> &str {
+/// The name of the operator that gives the same without changing what it takes, and as a view where it can.
+pub(super) fn plain_name(operator: &Operator) -> &str {
     let name = &*operator.name;
-    if is_in_place(operator) || name == "detach_" { name.strip_suffix('_').unwrap_or(name) } else { name }
+    if is_in_place(operator) || name == "detach_" {
+        return name.strip_suffix('_').unwrap_or(name);
+    }
+    // The edge dialect has copies of what are views else: `permute_copy`.
+    name.strip_suffix("_copy").filter(|plain| VIEWS.contains(plain)).unwrap_or(name)
 }
 
 /// What is known of an operator.
@@ -86,48 +95,50 @@ pub(super) fn is_in_place(operator: &Operator) -> bool {
     &*operator.namespace == "aten" && name.ends_with('_') && !name.starts_with("__") && name != "detach_"
 }
 
+/// The operators that give views.
+const VIEWS: &[&str] = &[
+    "alias",
+    "as_strided",
+    "chunk",
+    "contiguous",
+    "detach",
+    "detach_",
+    "diagonal",
+    "dropout",
+    "expand",
+    "expand_as",
+    "feature_dropout",
+    "flatten",
+    "lift_fresh",
+    "movedim",
+    "mT",
+    "narrow",
+    "numpy_T",
+    "permute",
+    "real",
+    "reshape",
+    "select",
+    "slice",
+    "split",
+    "split_with_sizes",
+    "squeeze",
+    "swapaxes",
+    "swapdims",
+    "t",
+    "to",
+    "transpose",
+    "type_as",
+    "unbind",
+    "unflatten",
+    "unfold",
+    "unsqueeze",
+    "view",
+    "view_as",
+    "_unsafe_view",
+];
+
 /// Whether what an operator gives may share memory with what it takes first.
 pub(super) fn is_view(operator: &Operator) -> bool {
-    const VIEWS: &[&str] = &[
-        "alias",
-        "as_strided",
-        "chunk",
-        "contiguous",
-        "detach",
-        "detach_",
-        "diagonal",
-        "dropout",
-        "expand",
-        "expand_as",
-        "feature_dropout",
-        "flatten",
-        "lift_fresh",
-        "movedim",
-        "mT",
-        "narrow",
-        "numpy_T",
-        "permute",
-        "real",
-        "reshape",
-        "select",
-        "slice",
-        "split",
-        "split_with_sizes",
-        "squeeze",
-        "swapaxes",
-        "swapdims",
-        "t",
-        "to",
-        "transpose",
-        "type_as",
-        "unbind",
-        "unflatten",
-        "unfold",
-        "unsqueeze",
-        "view",
-        "view_as",
-        "_unsafe_view",
-    ];
     // A value that is looked at, or made codes and values again, is still the one that it was.
     &*operator.namespace == OWN || VIEWS.contains(&&*operator.name)
 }

@@ -45,26 +45,36 @@ const MIXED: &[(&[&str], &[&str])] = &[
 ];
 
 /// Parameters that are fp32 whatever the other inputs are, in every operator set.
-const FP32_ONLY: &[(&str, &str)] = &[("crop_resize", "spatial_scale")];
+const FP32_ONLY: &[(&str, &[&str])] = &[
+    ("crop_resize", &["spatial_scale"]),
+    ("upsample_bilinear", &["scale_factor_height", "scale_factor_width"]),
+    ("upsample_nearest_neighbor", &["scale_factor_height", "scale_factor_width"]),
+];
+
+/// Operators that know fp32 only before the operator set of iOS17.
+const FP32_BEFORE: &[&str] = &["gru", "lstm", "rnn"];
 
 /// The first operator set with [`MIXED`] parameters is that of iOS17.
 const MIXED_SINCE: i32 = 8;
 
+/// The first operator set in which coordinates of `resample` may be fp16 is that of iOS16.
+const COORDINATES_SINCE: i32 = 7;
+
 /// What becomes fp16 in models of a specification version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Halving {
-    is_mixed: bool,
+    version: i32,
 }
 
 impl Halving {
     /// In a model of this specification version.
     pub fn of(specification_version: i32) -> Halving {
-        Halving { is_mixed: specification_version >= MIXED_SINCE }
+        Halving { version: specification_version }
     }
 
     /// Whether an operator can compute in fp16.
     pub fn converts(self, operator: &str) -> bool {
-        !LEFT.contains(&operator)
+        !LEFT.contains(&operator) && (self.version >= MIXED_SINCE || !FP32_BEFORE.contains(&operator))
     }
 
     /// Whether a parameter stays as it is where its operation becomes one of fp16.
@@ -72,7 +82,9 @@ impl Halving {
         let is_mixed = |(operators, parameters): &(&[&str], &[&str])| {
             operators.contains(&operator) && parameters.contains(&parameter)
         };
-        FP32_ONLY.contains(&(operator, parameter)) || self.is_mixed && MIXED.iter().any(is_mixed)
+        FP32_ONLY.iter().any(|(own, parameters)| *own == operator && parameters.contains(&parameter))
+            || self.version >= MIXED_SINCE && MIXED.iter().any(is_mixed)
+            || self.version < COORDINATES_SINCE && (operator, parameter) == ("resample", "coordinates")
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::graph::aten::{InputRole, Operator, OutputRole, Program, ValueId};
+use crate::check::exports;
+use crate::graph::aten::{InputRole, Operator, OutputRole, Program, RefusedKind, ValueId};
+use crate::model::Model;
 use crate::model::export::ExportModel;
 
 /// The programs of an export, summed up.
@@ -14,6 +16,8 @@ pub struct ExportSummary {
     pub programs: Vec<ProgramOfExport>,
     /// Every operator of all programs, the most frequent first.
     pub operators: Vec<OperatorUse>,
+    /// What of it cannot be converted to Core ML, for the operator set that is written where a recipe names no target.
+    pub unconverted: Vec<Unconverted>,
     /// Members of the archive that are pickles and are never read.
     pub pickles: Vec<String>,
 }
@@ -48,9 +52,22 @@ pub struct OperatorUse {
     pub classes: Vec<String>,
 }
 
+/// An operator that cannot be converted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unconverted {
+    /// Its name, or words for an input or an output.
+    pub operator: String,
+    /// How many operations.
+    pub count: usize,
+    /// The first of them: its name, module and line of code.
+    pub first: String,
+    /// Why not.
+    pub why: String,
+}
+
 impl ExportSummary {
-    /// Sums up an export.
-    pub fn of(export: &ExportModel) -> ExportSummary {
+    /// Sums up an export, which is a model's.
+    pub fn of(model: &Model, export: &ExportModel) -> ExportSummary {
         let mut uses: BTreeMap<&Operator, (usize, BTreeSet<&str>)> = BTreeMap::new();
         for program in &export.programs {
             program.graph.visit(&mut |node| {
@@ -74,13 +91,23 @@ impl ExportSummary {
                 .find_map(|program| Some(program.torch_version.as_deref()?.to_owned())),
             programs: export.programs.iter().map(ProgramOfExport::of).collect(),
             operators,
+            unconverted: RefusedKind::group(&exports::refusals(model, exports::USUAL))
+                .into_iter()
+                .map(|kind| Unconverted {
+                    operator: kind.first.what.clone(),
+                    count: kind.count,
+                    first: kind.first.place(),
+                    why: kind.first.why.clone(),
+                })
+                .collect(),
             pickles: export.archive.pickles().to_vec(),
         }
     }
 }
 
 impl ProgramOfExport {
-    fn of(program: &Program) -> ProgramOfExport {
+    /// Sums up one program.
+    pub fn of(program: &Program) -> ProgramOfExport {
         let typed = |value: Option<ValueId>| {
             let value = program.graph.value(value?)?;
             Some((value.name.to_string(), value.ty.to_string()))

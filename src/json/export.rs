@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::program::{EntryShape, FeatureShape, FeaturesShape};
-use crate::inspect::export::{ExportSummary, ProgramOfExport};
+use crate::inspect::export::{ExportSummary, ProgramOfExport, Unconverted};
 
 /// What an export holds around its weights.
 #[derive(Debug, Serialize)]
@@ -15,8 +15,23 @@ pub struct ExportShape<'a> {
     pub programs: Vec<ExportedShape<'a>>,
     /// Operators, the most frequent first.
     pub operators: Vec<AtenShape<'a>>,
+    /// What of it cannot be converted to Core ML.
+    pub unconverted: Vec<UnconvertedShape<'a>>,
     /// Members of the archive that are pickles and are never read.
     pub pickles: &'a [String],
+}
+
+/// An operator that cannot be converted.
+#[derive(Debug, Serialize)]
+pub struct UnconvertedShape<'a> {
+    /// Its name, or words for an input or an output.
+    pub operator: &'a str,
+    /// Operations.
+    pub count: usize,
+    /// The first of them.
+    pub first: &'a str,
+    /// Why not.
+    pub why: &'a str,
 }
 
 /// A program of an export.
@@ -46,6 +61,12 @@ pub struct AtenShape<'a> {
     pub classes: &'a [String],
 }
 
+impl<'a> UnconvertedShape<'a> {
+    fn new(one: &'a Unconverted) -> Self {
+        UnconvertedShape { operator: &one.operator, count: one.count, first: &one.first, why: &one.why }
+    }
+}
+
 impl<'a> ExportShape<'a> {
     /// The shape of a summary.
     pub(super) fn new(summary: &'a ExportSummary) -> Self {
@@ -53,6 +74,7 @@ impl<'a> ExportShape<'a> {
         ExportShape {
             torch_version: summary.torch_version.as_deref(),
             programs: summary.programs.iter().map(ExportedShape::new).collect(),
+            unconverted: summary.unconverted.iter().map(UnconvertedShape::new).collect(),
             operators: operators
                 .map(|used| AtenShape { operator: &used.operator, count: used.count, classes: &used.classes })
                 .collect(),

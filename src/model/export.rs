@@ -90,6 +90,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         program: None,
         export: Some(Arc::new(export)),
         facts: None,
+        refused: Default::default(),
         takes,
         counted: Default::default(),
     })

@@ -1,13 +1,16 @@
 //! A model written down: for examples, documentation and tests.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::kinds::Names;
 use super::program::{Feature, ProgramFacts, ProgramFault, Shapes, Uses};
+use super::refused::Refused;
 use super::{Compressed, KnownBy, Location, Method, Model, ModelFormat, Weight, share_kinds};
 use crate::dtype::DType;
 use crate::element::ElementType;
 use crate::formats::natural::natural_order;
+use crate::graph::aten::Refusal;
 use crate::graph::aten::shapes::Takes;
 use crate::graph::aten::{Dim, Expr, Range};
 use crate::graph::function::Opset;
@@ -35,7 +38,8 @@ impl Model {
     /// ```
     ///
     /// A listing that begins with `export` describes an exported program of PyTorch, and may say which inputs it takes:
-    /// `input tokens 1xn`, `range n 1 128`. One that begins with `program`, an operator set and perhaps `fp32` describes
+    /// `input tokens 1xn`, `range n 1 128`; or what of it cannot be converted:
+    /// `refused aten.sort.default sort of=head at=model.py:12 why=words`. One that begins with `program`, an operator set and perhaps `fp32` describes
     /// a Core ML package. Further lines may then say what else there is to its program, and weights how it takes them:
     ///
     /// ```text
@@ -55,6 +59,7 @@ impl Model {
         let mut rows: Vec<Row> = Vec::new();
         let mut program: Option<ProgramFacts> = None;
         let mut format = ModelFormat::Listing;
+        let mut refused = Vec::new();
         let mut takes: Option<Takes> = None;
         for (number, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or("").trim();
@@ -67,6 +72,10 @@ impl Model {
                 continue;
             }
             let why = move |what: String| format!("line {}: {what}", number + 1);
+            if let Some(rest) = line.strip_prefix("refused ") {
+                refused.push(read_refusal(rest).ok_or_else(|| why(format!("`{rest}` is no refusal")))?);
+                continue;
+            }
             if read_program_line(&mut program, line).map_err(why)?
                 || takes.as_mut().is_some_and(|takes| read_taken(takes, line))
             {
@@ -151,10 +160,27 @@ impl Model {
             program: None,
             export: None,
             facts: program,
+            refused: Arc::new(Refused::told(refused)),
             takes,
             counted: Default::default(),
         })
     }
+}
+
+/// Reads what is said about an operation that cannot be converted.
+fn read_refusal(text: &str) -> Option<Refusal> {
+    let (before, why) = text.split_once(" why=")?;
+    let mut words = before.split_whitespace();
+    let (what, name) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let (mut module, mut line) = (None, None);
+    for word in words {
+        match word.split_once('=')? {
+            ("of", path) => module = Some(path.to_owned()),
+            ("at", place) => line = Some(place.replacen(':', ", line ", 1)),
+            _ => return None,
+        }
+    }
+    Some(Refusal { what, name, module, line, why: why.to_owned() })
 }
 
 /// Reads a line that says something about a program; whether it is one. Such lines begin with `program`.

@@ -16,6 +16,7 @@ mod open;
 pub mod package;
 pub mod packed;
 pub mod program;
+pub mod refused;
 mod tied;
 mod words;
 
@@ -50,6 +51,8 @@ pub struct Model {
     pub program: Option<Arc<package::PackageModel>>,
     /// The exported program, where the model is one.
     pub export: Option<Arc<export::ExportModel>>,
+    /// What of the exported program cannot be converted, once it was asked for.
+    pub refused: Arc<refused::Refused>,
     /// The inputs of the exported program, where the model is one, or a listing that describes one.
     pub takes: Option<Takes>,
     /// What rules ask of the program, where the model has one.

@@ -230,6 +230,7 @@ fn from_files(
         program: None,
         export: None,
         facts: None,
+        refused: Default::default(),
         takes: None,
         counted: Default::default(),
     })

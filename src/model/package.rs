@@ -143,6 +143,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         program: Some(Arc::new(program)),
         export: None,
         facts: Some(facts),
+        refused: Default::default(),
         takes: None,
         counted: Default::default(),
     })

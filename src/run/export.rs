@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::{Job, Progress, Report, RunError, package, statics};
+pub use crate::check::exports::{Archived, operator_set};
 use crate::check::needs;
-use crate::convert::{self, Converted, Tensors};
+use crate::convert::{self, Converted};
 use crate::formats::coreml::{PackageWriteError, PackageWriter};
 use crate::formats::output::{Destination, PartialDirectory};
 use crate::graph::TensorType;
@@ -22,45 +23,12 @@ use crate::plan::{self, Outcome};
 use crate::recipe::{Defaults, Place, Placed, Recipe};
 use crate::scheme::FloatType;
 
-/// The operator set that an export is written in where the recipe names no target, unless its schemes need a newer one:
-/// the first whose systems decompress weights as they are needed.
-const USUAL: Opset = Opset::CoreML7;
-
-/// The operator set that an export is written in.
-pub fn operator_set(recipe: &Recipe) -> Opset {
-    recipe.written_opset(None).unwrap_or_else(|| {
-        let lowest = Opset::by_name(needs::lowest(recipe).name);
-        lowest.map_or(USUAL, |lowest| lowest.max(USUAL))
-    })
-}
-
 /// The operator set that a program of an export is written in, with the shapes that the recipe chooses.
 fn set_for(recipe: &Recipe, program: &aten::Program) -> Opset {
     // Systems before iOS 18 take one input with several shapes.
     let several = recipe.target.is_none() && program.shapes.len() > 1;
     let least = if several { Opset::CoreML8 } else { Opset::CoreML5 };
     operator_set(recipe).max(least)
-}
-
-/// The tensors that an archive holds for one of its programs.
-pub struct Archived<'a> {
-    /// The export.
-    pub export: &'a ExportModel,
-    /// The program's index.
-    pub program: usize,
-}
-
-impl Tensors for Archived<'_> {
-    fn elements(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let key = (self.program, name.to_owned());
-        let stored = self.export.names.get(&key).and_then(|index| self.export.tensors.get(*index));
-        let stored = stored.or_else(|| self.export.constants.get(&key))?;
-        self.export.archive.tensor(stored).ok()
-    }
-
-    fn place(&self, name: &str) -> Option<usize> {
-        self.export.names.get(&(self.program, name.to_owned())).copied()
-    }
 }
 
 /// Runs a job whose model is an export, and whose output is a package.

@@ -519,6 +519,182 @@ case("unet", rand_norm(UNet()), f(1, 3, 16, 16))
 case("encoder_layer", nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=True), f(2, 5, 8))
 case("encoder_layer_gelu", nn.TransformerEncoderLayer(8, 2, 16, activation="gelu", batch_first=True), f(2, 5, 8))
 
+# Elements put and taken by their numbers.
+def put(x, *rest):
+    y = x.clone()
+    y[rest[:-1]] = rest[-1]
+    return y
+
+
+case("index_put_one", put, f(5, 3), ints(5, 4, low=-5), f(4, 3))
+case("index_put_two", put, f(4, 5, 3), torch.tensor([0, 3, 1]), torch.tensor([4, -1, 2]), f(3, 3))
+case("index_put_broadcast", put, f(4, 5), torch.tensor([[0], [2]]), torch.tensor([1, 3]), f(2, 1))
+case("index_put_add", lambda x, i, s: x.index_put((i,), s, accumulate=True), f(5, 3), ints(5, 7), f(7, 3))
+case("index_put_mask", lambda x: put(x, x > 0.3, torch.tensor(-7.0)), f(4, 5))
+case("index_put_mask_rows", lambda x: put(x, x[:, 0] > 0, torch.tensor(2.0)), f(4, 5))
+case("index_negative", lambda x, i: x[i], f(5, 3), ints(5, 6, low=-5))
+case("index_grid", lambda x, i, j: x[i[:, None], j[None, :]], f(4, 5, 2), ints(4, 3), ints(5, 2))
+case("index_apart", lambda x, i, j: x[i, :, j], f(4, 5, 6), ints(4, 3), ints(6, 3))
+case("index_inner", lambda x, i, j: x[:, i, j], f(4, 5, 6), ints(5, 3), ints(6, 3))
+case("index_bool_values", lambda x, i, j: (x > 0)[i, j].int(), f(4, 5), ints(4, 6), ints(5, 6))
+case("index_fill", lambda x: x.index_fill(1, torch.tensor([0, 3]), 9.0), f(3, 5))
+case("index_add_alpha", lambda x, i, s: x.index_add(1, i, s, alpha=2.0), f(3, 5), ints(5, 4), f(3, 4))
+case("gather_part", lambda x, i: x.gather(1, i.long()), f(4, 5), ints(5, 2, 3))
+case("gather_three", lambda x, i: x.gather(2, i.long()), f(2, 4, 5), ints(5, 2, 3, 6))
+case("take_along_all", lambda x, i: x.take_along_dim(i.long()), f(3, 5), ints(15, 4))
+case("take_along_wide", lambda x, i: x.take_along_dim(i.long(), 1), f(3, 5), ints(5, 1, 2))
+case("scatter_value", lambda x, i: x.scatter(0, i.long(), 3.5), f(4, 5), ints(4, 1, 5))
+case("scatter_part", lambda x, i, s: x.scatter(0, i.long(), s), f(4, 5), torch.tensor([[1, 0, 2]], dtype=torch.int32), f(3, 4))
+case("scatter_add_part", lambda x, i, s: x.scatter_add(1, i.long(), s), f(4, 5), ints(5, 2, 3), f(2, 3))
+case("scatter_reduce", lambda x, i, s: x.scatter(1, i.long(), s, reduce="multiply"), f(3, 5), torch.tensor([[0], [2], [4]], dtype=torch.int32), f(3, 1))
+case("slice_scatter_step", lambda x, s: x.slice_scatter(s, 1, 0, 5, 2), f(2, 5), f(2, 3))
+case("one_hot_float", lambda i: F.one_hot(i.long(), 4).float() * 2, ints(4, 2, 3))
+case("diagonal_offset", lambda x: x.diagonal(1), f(4, 6))
+case("diagonal_below", lambda x: x.diagonal(-2, -1, 0), f(4, 3, 6))
+case("as_strided", lambda x: x.as_strided((2, 3), (3, 2), 1), f(4, 5))
+case("argsort_descending", lambda x: x.argsort(0, descending=True), f(6, 3))
+case("sort_int", lambda x: x.sort(-1), torch.randperm(12).int().view(3, 4))
+case("bucketize_right", lambda x: torch.bucketize(x, torch.tensor([0, 2, 4]), right=True), ints(6, 3, 4))
+case("searchsorted", lambda b, x: torch.searchsorted(b, x, side="right"), torch.arange(5.0), f(3, 4) * 3)
+
+# What is changed in place, through views.
+def changed(function):
+    def run(x):
+        y = x.clone()
+        function(y)
+        return y
+
+    return run
+
+
+case("put_slice", changed(lambda y: y[:, 1:4].fill_(2.0)), f(3, 6))
+case("put_slice_step", changed(lambda y: y[1::2].mul_(3)), f(5, 4))
+case("put_select", changed(lambda y: y.select(1, -1).zero_()), f(3, 4))
+case("put_transposed", changed(lambda y: y.t()[1:3].add_(1)), f(3, 4))
+case("put_view", changed(lambda y: y.view(2, 6)[1, 2:].neg_()), f(3, 4))
+case("put_part", changed(lambda y: y.split([1, 3], 1)[1].relu_()), f(3, 4))
+case("put_unbound", changed(lambda y: y.unbind(0)[1].copy_(y[0])), f(3, 4))
+case("put_chunk", changed(lambda y: y.chunk(2, -1)[0].exp_()), f(3, 4))
+case("put_permuted", changed(lambda y: y.permute(2, 0, 1)[0].clamp_(min=0)), f(2, 3, 4))
+case("put_masked", changed(lambda y: y[0].masked_fill_(y[1] > 0, -1)), f(3, 4))
+case("put_unsqueezed", changed(lambda y: y.unsqueeze(0)[:, 1].squeeze(0).sigmoid_()), f(3, 4))
+
+
+def seen_later(x):
+    y = x * 1
+    rows, flat, turned = y[1:], y.view(-1), y.t()
+    y.mul_(2)
+    rows.add_(1)
+    return y, rows, flat, turned
+
+
+case("put_seen_later", seen_later, f(3, 4))
+
+
+def windows(x):
+    mask, count = x.new_zeros((6, 6)), 0
+    for rows in (slice(0, -4), slice(-4, -2), slice(-2, None)):
+        for columns in (slice(0, -4), slice(-4, -2), slice(-2, None)):
+            mask[rows, columns] = count
+            count += 1
+    mask = mask.view(3, 2, 3, 2).permute(0, 2, 1, 3).reshape(9, 4)
+    return x + (mask[:, None] - mask[:, :, None])
+
+
+case("put_windows", windows, f(9, 4, 4))
+
+# Shapes of more dimensions than Core ML has, and empty ones.
+def partition(x):
+    b, h, w, c = x.shape
+    parts = x.view(b, h // 2, 2, w // 3, 3, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, 6, c)
+    whole = (parts + 1).view(b, h // 2, w // 3, 2, 3, c).permute(0, 1, 3, 2, 4, 5)
+    return parts, whole.reshape(b, h, w, c)
+
+
+case("six_dimensions", partition, f(2, 4, 6, 5))
+case("six_with_ones", lambda x: x.view(1, 2, 3, 1, 4, 5).permute(5, 0, 2, 1, 4, 3).reshape(15, 8), f(6, 20))
+case("empty_part", lambda x: torch.cat([x[..., :4] * 2, x[..., 4:]], -1), f(2, 4))
+case("empty_split", lambda x: torch.cat([one * 2 for one in x.split([3, 0, 1], 1)], 1), f(2, 4))
+case("repeat_interleave_all", lambda x: x.repeat_interleave(2), f(2, 3))
+case("meshgrid_xy", lambda a, b: torch.meshgrid(a, b, indexing="xy"), f(3), f(4))
+case("vstack", lambda a, b: torch.vstack([a, b]), f(3), f(2, 3))
+case("dstack", lambda a, b: torch.dstack([a, b]), f(2, 3), f(2, 3))
+case("tensor_split_at", lambda x: x.tensor_split([2, 5], 1), f(2, 7))
+case("unfold_middle", lambda x: x.unfold(1, 2, 1), f(2, 5, 3))
+case("rot90_three", lambda x: x.rot90(3), f(3, 4))
+case("select_last_kept", lambda x: x[:, -1:], f(2, 3))
+
+# Padding of other kinds.
+case("pad_int", lambda x: F.pad(x, (1, 2), value=3), ints(9, 2, 3))
+case("pad_cut_and_add", lambda x: F.pad(x, (-1, 2, 1, -1), value=0.5), f(2, 3, 4))
+case("pad_circular_two", lambda x: F.pad(x, (1, 2, 2, 0), mode="circular"), X)
+case("pad_reflect_three", lambda x: F.pad(x, (1, 2, 1, 0, 1, 1), mode="reflect"), f(1, 2, 3, 4, 5))
+case("pad_replicate_three", lambda x: F.pad(x, (1, 2, 1, 0, 1, 1), mode="replicate"), f(1, 2, 3, 4, 5))
+
+# Pooling and images in other ways.
+case("avg_pool2d_ceil_pad", lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True), f(2, 3, 8, 10))
+case("avg_pool2d_ceil_excluded", lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False), f(2, 3, 8, 10))
+case("avg_pool2d_ceil_divisor", lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, divisor_override=5), f(2, 3, 8, 10))
+case("avg_pool2d_ceil_even", lambda x: F.avg_pool2d(x, 2, 2, ceil_mode=True), X)
+case("avg_pool1d_ceil", lambda x: F.avg_pool1d(x, 3, 2, ceil_mode=True), f(2, 3, 8))
+case("max_pool2d_unbatched", lambda x: F.max_pool2d(x, 2), X[0])
+case("adaptive_avg_pool1d_uneven", lambda x: F.adaptive_avg_pool1d(x, 4), f(2, 3, 9))
+case("adaptive_max_pool2d_uneven", lambda x: F.adaptive_max_pool2d(x, (3, 4)), X)
+case("adaptive_avg_pool3d_uneven", lambda x: F.adaptive_avg_pool3d(x, (2, 3, 2)), f(1, 2, 5, 4, 6))
+case("upsample_nearest_exact_down", lambda x: F.interpolate(x, size=(3, 4), mode="nearest-exact"), f(2, 3, 7, 9))
+case("upsample_nearest1d_size", lambda x: F.interpolate(x, size=7), f(2, 3, 4))
+case("upsample_nearest3d", lambda x: F.interpolate(x, scale_factor=2), f(1, 2, 3, 4, 2))
+case("upsample_linear_size", lambda x: F.interpolate(x, size=7, mode="linear"), f(2, 3, 4))
+case("upsample_linear_corners", lambda x: F.interpolate(x, size=7, mode="linear", align_corners=True), f(2, 3, 4))
+case("upsample_bicubic_size", lambda x: F.interpolate(x, size=(7, 9), mode="bicubic"), f(2, 3, 4, 5))
+case("upsample_bicubic_down", lambda x: F.interpolate(x, size=(3, 4), mode="bicubic", align_corners=True), f(2, 3, 7, 9))
+case("upsample_bilinear_smooth", lambda x: F.interpolate(x, size=(3, 4), mode="bilinear", antialias=True), f(2, 3, 7, 9))
+case("upsample_bicubic_smooth", lambda x: F.interpolate(x, size=(9, 4), mode="bicubic", antialias=True), f(2, 3, 7, 9))
+case("grid_sample_reflected", lambda x, g: F.grid_sample(x, g, padding_mode="reflection", align_corners=True), f(2, 3, 4, 5), torch.rand(2, 6, 7, 2) * 3 - 1.5)
+case("grid_sample_mirrored", lambda x, g: F.grid_sample(x, g, padding_mode="reflection", align_corners=False), f(2, 3, 4, 5), torch.rand(2, 6, 7, 2) * 3 - 1.5)
+case("grid_sample_nearest", lambda x, g: F.grid_sample(x, g, mode="nearest", align_corners=False), f(2, 3, 4, 5), torch.rand(2, 6, 7, 2) * 2 - 1)
+case("unfold_dilated", lambda x: F.unfold(x, (2, 3), dilation=2, stride=2, padding=(1, 2)), f(2, 3, 7, 8))
+case("fold_overlapping", lambda x: F.fold(x, (5, 6), 3, padding=1), f(2, 18, 30))
+
+# Sums of products.
+case("einsum_dots", lambda a, b: torch.einsum("...ij,...jk->...ik", a, b), f(2, 3, 4, 5), f(2, 3, 5, 2))
+case("einsum_turned", lambda a, b: torch.einsum("bhwc,hkc->bhwk", a, b), f(2, 3, 4, 5), f(3, 6, 5))
+case("einsum_three", lambda a, b, c: torch.einsum("ij,jk,kl->il", a, b, c), f(2, 3), f(3, 4), f(4, 5))
+case("einsum_outer", lambda a, b: torch.einsum("i,j->ij", a, b), f(3), f(4))
+case("einsum_dot", lambda a, b: torch.einsum("i,i", a, b), f(4), f(4))
+case("einsum_groups", lambda a, b: torch.einsum("abcd,cdef->abef", a, b), f(2, 3, 2, 2), f(2, 2, 3, 4))
+case("einsum_one", lambda a: torch.einsum("ijk->kj", a), f(2, 3, 4))
+case("einsum_implied", lambda a, b: torch.einsum("bi,bj", a, b), f(2, 3), f(2, 4))
+case("tensordot_axes", lambda a, b: torch.tensordot(a, b, dims=([1, 0], [0, 1])), f(2, 3, 4), f(3, 2, 5))
+case("bilinear_many", nn.Bilinear(3, 4, 5), f(2, 6, 3), f(2, 6, 4))
+
+# Recurrent layers with states, layers, directions; without biases.
+lstm = nn.LSTM(3, 4, 2, bias=False)
+case("lstm_states", Parts(lambda m, x, h, c: m(x, (h, c)), lstm), f(5, 2, 3), f(2, 2, 4), f(2, 2, 4))
+case("lstm_both", Parts(lambda m, x: m(x), nn.LSTM(3, 4, bidirectional=True)), f(5, 2, 3))
+case("gru_states", Parts(lambda m, x, h: m(x, h), nn.GRU(3, 4, 2, bias=False)), f(5, 2, 3), f(2, 2, 4))
+case("gru_both", Parts(lambda m, x: m(x), nn.GRU(3, 4, bidirectional=True, batch_first=True)), f(2, 5, 3))
+case("rnn_relu", Parts(lambda m, x: m(x), nn.RNN(3, 4, nonlinearity="relu", batch_first=True)), f(2, 5, 3))
+case("rnn_both", Parts(lambda m, x: m(x), nn.RNN(3, 4, 2, bidirectional=True, bias=False)), f(5, 2, 3))
+
+# More of the rest.
+case("var_mean", lambda x: torch.var_mean(x, 1), f(2, 3, 4))
+case("std_mean", lambda x: torch.std_mean(x, -1, correction=0, keepdim=True), f(2, 3, 4))
+case("aminmax", lambda x: torch.aminmax(x, dim=1), f(2, 3, 4))
+case("diff", lambda x: torch.diff(x, 2), f(3, 6))
+case("diff_prepended", lambda x: torch.diff(x, dim=0, prepend=x[:1] * 2), ints(9, 4, 3))
+case("diff_bool", lambda x: torch.diff(x > 0).int(), f(3, 6))
+case("fmod_int", lambda a: torch.fmod(a, 3), ints(20, 4, 5, low=-20))
+case("isfinite", lambda a: torch.isfinite(1 / a.relu()).int(), A)
+case("where_small", lambda a, b: torch.where(b > 0, a[:, :1], 0.0), A, A)
+case("nan_to_num_given", lambda x: torch.nan_to_num(x / x.relu(), 1.0, 2.0, -3.0), f(3, 5))
+case("logit_plain", torch.logit, torch.rand(3, 5) * 0.8 + 0.1)
+case("weight_norm", nn.utils.parametrizations.weight_norm(nn.Conv1d(3, 4, 3), dim=2), f(2, 3, 9))
+case("linspace_odd", lambda x: x + torch.linspace(-1, 2.5, 7), f(3, 7))
+case("eye_oblong", lambda x: x + torch.eye(4, 6), f(4, 6))
+case("empty_filled", lambda x: x + torch.empty(4).fill_(0.25), f(3, 4))
+case("mask_of_numbers", lambda x: x.masked_fill(torch.arange(4)[None, :] > torch.arange(3)[:, None], float("-inf")).softmax(-1), f(3, 4))
+
 failed = 0
 for name, (module, inputs) in CASES.items():
     if not module.state_dict():
@@ -537,7 +713,7 @@ for name, (module, inputs) in CASES.items():
         failed += 1
         print(f"{name}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
         continue
-    outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+    outputs = torch.utils._pytree.tree_flatten(outputs)[0]
     tensors = {f"in{i}": one.contiguous().clone() for i, one in enumerate(inputs)}
     tensors |= {f"out{i}": one.contiguous().clone() for i, one in enumerate(outputs)}
     save_file(tensors, OUT / f"{name}.safetensors")

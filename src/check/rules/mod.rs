@@ -157,6 +157,7 @@ rules! {
     activation_over_16384,
     activations_need_export,
     input_range_neural_engine,
+    operator_not_converted,
     operator_unknown,
     package_faults,
     package_feature_target,

@@ -9,6 +9,7 @@ mod expr;
 mod import;
 mod module;
 mod operator;
+mod refusal;
 pub mod shapes;
 mod signature;
 mod types;
@@ -20,6 +21,7 @@ pub use expr::{Expr, Range};
 pub use import::{ImportError, import};
 pub use module::{Module, ModuleId, Source};
 pub use operator::{OWN, Operator};
+pub use refusal::{Refusal, RefusedKind};
 pub use signature::{Input, InputRole, Output, OutputRole};
 pub use types::{Dim, TensorType, ValueType};
 

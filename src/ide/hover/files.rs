@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::ide::{Analysis, ModelState};
-use crate::inspect::export::ExportSummary;
+use crate::inspect::export::ProgramOfExport;
 use crate::model::Role;
 use crate::recipe::FileId;
 use crate::words::{count, size};
@@ -43,7 +43,7 @@ pub(super) fn model(analysis: &Analysis) -> Option<String> {
             let more = more.map_or(String::new(), |more| format!(" and {more} more"));
             format!("\n{what} {}{more}\n", each.join(", "))
         };
-        for program in ExportSummary::of(export).programs {
+        for program in export.programs.iter().map(ProgramOfExport::of) {
             page.push_str(&listed("takes", &program.inputs));
             page.push_str(&listed("gives", &program.outputs));
         }
