@@ -124,7 +124,14 @@ This is what upstream means, and not in all cases what it does:
   behind many a relu and which loses a bit;
 - codes are never reshaped and read back with other parameters, which coremltools does, and which gives wrong values;
 - all operators that share a weight are quantized, not only the first;
-- what is the same in every run, such as a stored tensor that is added, stays in float.
+- programs that were taken apart (`run_decompositions()`) are quantized as whole ones; in these, upstream finds neither
+  convolutions nor linear layers, and leaves them in float.
+
+Stored tensors that `add`, `mul` and `matmul` take become codes as upstream has them: of 8 bits, with one scale, from
+their smallest and largest value. One that a rule has made codes as a weight keeps those; one that is not finite, such as
+a mask with `-inf`, stays in float, where upstream's values would all be lost.
+
+`plan --all` lists the places, what the codes are like there, and which of them share a range.
 ",
     ),
     (

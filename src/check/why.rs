@@ -7,7 +7,7 @@ use super::{Context, Finding, Severity, check};
 use crate::coreml::feature::lowest_set;
 use crate::coreml::target::{OPERATOR_SETS, OperatorSet, Platform, Target};
 use crate::model::program::ProgramFacts;
-use crate::model::{Model, Role, Weight};
+use crate::model::{Model, ModelFormat, Role, Weight};
 use crate::plan::fit::better_extents;
 use crate::plan::{self, Outcome};
 use crate::recipe::{Place, Placed, Recipe, Rule, TargetChoice, fragment, selector::Selector};
@@ -162,6 +162,14 @@ impl Trial {
         }
     }
 
+    /// As if the weight were one of another model, as far as that makes a difference to activations. Where there is
+    /// none, it may be one that has a graph.
+    pub fn within(mut self, model: Option<&Model>) -> Trial {
+        self.model.format = model.map_or(ModelFormat::Export, |model| model.format);
+        self.model.export = model.and_then(|model| model.export.clone());
+        self
+    }
+
     /// What a scheme would make of the weight.
     pub fn verdict(&mut self, scheme: &Scheme) -> Verdict {
         let weight = &self.model.weights[0];
@@ -184,7 +192,10 @@ impl Trial {
         let cast = self.model.facts.as_ref().and_then(|_| cast_of(&self.recipe, weight, &fitted)).map(set);
         let oldest = cast.filter(|cast| cast.spec > lowest.spec).unwrap_or(lowest);
         let verdict = fits(plan::size::bytes(weight, &fitted), oldest);
-        match self.findings(scheme).into_iter().find(|finding| finding.severity == Severity::Error) {
+        // Samples are no part of a scheme: that they are missing, or do not fit, is told where they are named.
+        let of_scheme = |code| !matches!(code, "calibration-missing" | "calibration-samples");
+        let mut findings = self.findings(scheme).into_iter();
+        match findings.find(|finding| finding.severity == Severity::Error && of_scheme(finding.code)) {
             Some(finding) => Verdict::Refused(finding.message),
             None => verdict,
         }

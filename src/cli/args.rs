@@ -176,7 +176,7 @@ pub struct PlanArgs {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
-    /// List every tensor, with repeated layers and what stays in float
+    /// List every tensor, with repeated layers and what stays in float, and where activations become codes
     #[arg(long)]
     pub all: bool,
     /// Write the decisions to a file, one line for each weight

@@ -50,9 +50,7 @@ impl From<EvalError> for Failure {
         match error {
             EvalError::Run(error) => error.into(),
             // What is asked for does not go together; no input is broken.
-            EvalError::NoProgram | EvalError::NoTarget | EvalError::Asked(_) => {
-                Failure::Usage { message: error.to_string(), help: None }
-            }
+            EvalError::NoProgram | EvalError::Asked(_) => Failure::Usage { message: error.to_string(), help: None },
             other => Failure::broken(other.to_string()),
         }
     }

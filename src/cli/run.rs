@@ -24,13 +24,7 @@ pub fn run(args: &RunArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     if refused(&project, args.json, terminal)? {
         return Ok(Exit::Findings);
     }
-    let named =
-        args.output.clone().or_else(|| project.recipe().output.as_ref().map(|path| project.recipe().path(path)));
-    let format = args.format.unwrap_or_else(|| OutputFormat::for_output(model, named.as_deref()));
-    let output = match &args.output {
-        Some(path) => path.clone(),
-        None => outcome::default_output(project.recipe(), model, format),
-    };
+    let (format, output) = outcome::output(project.recipe(), model, (args.output.clone(), args.format));
     let job = Job {
         recipe: project.recipe(),
         model,

@@ -294,6 +294,72 @@ impl<'a> Builder<'a> {
         self.known.get(&value.name)?.literal.as_ref()?.ints(&NoBlobs)
     }
 
+    /// The values of a constant of floats that was not computed.
+    pub(super) fn known_floats(&self, value: &Value) -> Option<Vec<f32>> {
+        let literal = self.known.get(&value.name)?.literal.as_ref()?;
+        let bytes = match &literal.content {
+            Content::Blob(blob) => self.constants.elements(blob, self.tensors).ok()?,
+            Content::Bytes(bytes) => bytes.to_vec(),
+            _ => return None,
+        };
+        let is_float = value.element() == ElementType::Fp32;
+        is_float.then(|| bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect())
+    }
+
+    /// A constant as codes of 8 bits with one scale and one zero point: the first version of the operator that the set
+    /// has takes them as attributes.
+    pub(super) fn coded(
+        &mut self,
+        of: &Value,
+        (element, codes): (ElementType, Vec<u8>),
+        (scale, zero_point): (f32, Option<u8>),
+    ) -> Value {
+        let is_newer = self.set >= Opset::CoreML8;
+        let ty = TensorType { element, shape: of.ty.shape.clone() };
+        let codes = Literal { ty: ty.into(), content: Content::Blob(self.constants.add(Source::Made(codes.into()))) };
+        let grid = vec![Dim::Known(1); if is_newer { of.rank() } else { 0 }];
+        let one = |element, bytes: Vec<u8>| Literal::bytes(TensorType { element, shape: grid.clone() }, bytes);
+        let scale = one(ElementType::Fp32, scale.to_le_bytes().to_vec());
+        let zero_point = zero_point.map(|zero| one(element, vec![zero]));
+        let (kind, parameters) = match is_newer {
+            true => {
+                let offset = zero_point.map(|zero| ("offset", zero));
+                let all = [("data", codes), ("scale", scale)].into_iter().chain(offset).collect::<Vec<_>>();
+                ("constexpr_blockwise_shift_scale", all)
+            }
+            false => {
+                let zero = zero_point.unwrap_or_else(|| one(element, vec![0]));
+                let all =
+                    [("axis", Literal::int32(0)), ("quantized_data", codes), ("scale", scale), ("zero_point", zero)];
+                ("constexpr_affine_dequantize", all.to_vec())
+            }
+        };
+        let name: Name = fresh(&mut self.names, &format!("{}_quantized", of.name)).into();
+        let output = NamedType { name: name.clone(), ty: of.ty.clone().into() };
+        self.know(&output, true, None);
+        let (mut inputs, mut attributes) = (Vec::new(), Vec::new());
+        for (parameter, value) in parameters {
+            let name: Name = parameter.into();
+            match ops::parameters_are_attributes(kind, self.set) {
+                true => attributes.push(Attribute { name, value }),
+                false => inputs.push(Argument { parameter: name, bindings: vec![Binding::Literal(value)] }),
+            }
+        }
+        // It stands for the same tensor of the archive.
+        if let Some(dotted) = self.weights.get(&of.name).cloned() {
+            self.weights.insert(name.clone(), dotted);
+        }
+        self.push(Operation {
+            kind: kind.into(),
+            name: name.clone(),
+            inputs,
+            attributes,
+            outputs: vec![output],
+            blocks: Vec::new(),
+        });
+        Value { name, ty: of.ty.clone() }
+    }
+
     /// Whether a value is the same in every run.
     pub(super) fn is_constant(&self, value: &Value) -> bool {
         self.known.get(&value.name).is_some_and(|known| known.constant)

@@ -16,7 +16,8 @@ use crate::plan::lock::{Change, Difference};
 use crate::plan::words::{self, shape};
 use crate::plan::{Decision, Outcome, Plan, Reason};
 use crate::recipe::Recipe;
-use crate::run::statics;
+use crate::run::activations::PlannedActivations;
+use crate::scheme::Mapping;
 use crate::words::{count, percent, size, thousands};
 
 /// Draws a plan: a row for each weight, with repeated layers in one unless `all` is asked for, then rules and sums.
@@ -45,8 +46,40 @@ pub fn show(
         let rest = (0..model.weights.len()).filter(|i| listed.binary_search(i).is_err());
         show_rest(rest.map(|i| (&model.weights[i], &plan.decisions[i])), terminal)?;
     }
+    let activations = PlannedActivations::new(recipe, model, plan);
+    if let Some(activations) = activations.as_ref().filter(|activations| all && !activations.values.is_empty()) {
+        show_activations(activations, terminal)?;
+    }
     show_rules(recipe, &texts, plan, terminal)?;
-    show_totals(recipe, model, plan, terminal)
+    show_totals(recipe, model, plan, activations.as_ref(), terminal)
+}
+
+/// Draws a row for each place where a value becomes codes.
+fn show_activations(activations: &PlannedActivations, terminal: &mut Terminal) -> io::Result<()> {
+    let mut table = Table::new(&[
+        Column::text("value", 0),
+        Column::text("is", 5),
+        Column::text("of", 4),
+        Column::text("becomes codes", 0),
+        Column::text("range", 1),
+        Column::text("for", 3),
+    ]);
+    for (index, value) in activations.values.iter().enumerate() {
+        let spec = activations.ranges[value.range];
+        let mapping = if spec.symmetric { Mapping::Symmetric } else { Mapping::Asymmetric };
+        let shared = activations.shares_with(index).map(|other| format!("as {}", other.name));
+        let users = value.users.as_ref().map(|users| users.iter().map(|name| &**name).collect::<Vec<_>>().join(", "));
+        table.row([
+            Cell::from(clean(&value.name)),
+            Cell::from(clean(value.source.word())),
+            Cell::from(clean(value.source.path())),
+            Cell::styled(Style::Good, format!("{} {}", spec.dtype(), mapping.word())),
+            shared.map_or_else(|| Cell::from("own"), |shared| Cell::styled(Style::Dim, clean(&shared))),
+            Cell::styled(Style::Dim, users.map_or_else(|| "all".to_string(), |users| clean(&users).to_string())),
+        ]);
+    }
+    terminal.text(&table.draw(terminal.width, terminal.paint))?;
+    terminal.prose("")
 }
 
 /// Draws a row for each of some weights of a model, by their indices, with repeated layers in one unless `all` is asked
@@ -176,14 +209,20 @@ fn show_rules(recipe: &Recipe, texts: &Texts, plan: &Plan, terminal: &mut Termin
     Ok(())
 }
 
-fn show_totals(recipe: &Recipe, model: &Model, plan: &Plan, terminal: &mut Terminal) -> io::Result<()> {
+fn show_totals(
+    recipe: &Recipe,
+    model: &Model,
+    plan: &Plan,
+    activations: Option<&PlannedActivations>,
+    terminal: &mut Terminal,
+) -> io::Result<()> {
     let totals = plan.totals(model, |_| true);
     let paint = terminal.paint;
     terminal.prose(words::coverage(&totals))?;
     let sizes = format!("{} → {}", size(totals.before), size(totals.after));
     terminal.prose(format!("{} ({})", paint.put(Style::Bold, sizes), percent(totals.share())))?;
-    if let Some(line) = statics::planned(recipe, model, plan) {
-        terminal.prose(line)?;
+    if let Some(activations) = activations {
+        terminal.prose(activations.words())?;
     }
     if let Some(line) = words::misfits(plan) {
         terminal.prose(paint.put(Style::Error, line))?;

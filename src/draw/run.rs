@@ -58,6 +58,9 @@ pub fn show(
     if let Some(line) = outcome::activations(report) {
         terminal.prose(line)?;
     }
+    if let Some(line) = outcome::left_out(report) {
+        terminal.prose(paint.put(Style::Warning, line))?;
+    }
     found(recipe, after, terminal)?;
     // A recipe may say where, and a stranger may have written it.
     let wrote = if time { outcome::written(report) } else { outcome::wrote(report) };

@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::exec::Tensor;
 use crate::formats::safetensors::{Reader, TensorInfo};
 use crate::graph::{ElementType, Name};
-use crate::pt2e::SampleError;
+use crate::pt2e::{SampleError, Samples};
 use crate::words::{count, shown};
 
 /// A label that counts for nothing, as PyTorch's losses have it.
@@ -45,17 +45,22 @@ pub struct BatchLabels {
 impl Labels {
     /// Finds the labels that a task means; there are none where it names none and the data have none under a usual
     /// name. They must be integers, one row for each sample at least.
-    pub fn find(task: &Task, inputs: &[Interface], samples: u64) -> Result<Option<Labels>, EvalError> {
+    pub fn find(task: &Task, inputs: &[Interface], samples: &Samples) -> Result<Option<Labels>, EvalError> {
         let reader = Reader::open(task.data).map_err(SampleError::from)?;
-        let tensors = &reader.header().tensors;
         let is_input = |name: &str| inputs.iter().any(|input| *input.name == *name);
-        let named = |name: &str| tensors.iter().find(|info| info.name == name);
+        let named = |name: &str| {
+            let tensor = |name: &str| reader.header().tensors.get(reader.header().index_of(name)?);
+            // Samples may be numbered, and then labels may be too: a tensor for each batch.
+            let numbered = || (0..).map_while(|number| tensor(&format!("{name}.{number}"))).collect::<Vec<_>>();
+            let found = tensor(name).map_or_else(numbered, |one| vec![one]);
+            (!found.is_empty()).then_some((name.to_owned(), found))
+        };
         let found = match task.label {
             Some(name) => Some(named(name).ok_or_else(|| missing(&reader, name, is_input))?),
             None => USUAL.into_iter().filter(|name| !is_input(name)).find_map(named),
         };
-        if let Some(info) = found {
-            return stored(&reader, info, (samples, task.samples.is_some())).map(Some);
+        if let Some((name, tensors)) = found {
+            return stored(&reader, name, &tensors, samples, task.samples.is_some()).map(Some);
         }
         if !task.next_token {
             return Ok(None);
@@ -135,25 +140,65 @@ fn missing(reader: &Reader, name: &str, is_input: impl Fn(&str) -> bool) -> Eval
 }
 
 /// Reads labels of all samples; of more where these are but the first of them.
-fn stored(reader: &Reader, info: &TensorInfo, (samples, is_part): (u64, bool)) -> Result<Labels, EvalError> {
-    let wrong = |what: String| {
+fn stored(
+    reader: &Reader,
+    name: String,
+    tensors: &[&TensorInfo],
+    samples: &Samples,
+    is_part: bool,
+) -> Result<Labels, EvalError> {
+    let wrong = |info: &TensorInfo, what: String| {
         EvalError::Labels(format!("{}: the labels `{}` {what}", reader.path().display(), shown(&info.name)))
     };
+    let is_numbered = tensors.first().is_some_and(|info| info.name != name);
+    let (mut shape, mut values, mut rows) = (Vec::new(), Vec::new(), 0usize);
+    for (number, info) in tensors.iter().enumerate() {
+        let own = info.shape.first().copied().unwrap_or(0);
+        if is_numbered {
+            let Some(wanted) = samples.rows(number) else { break };
+            if own != wanted {
+                let batch = count(wanted, "sample");
+                return Err(wrong(info, format!("are of shape {:?}, and batch {number} has {batch}", info.shape)));
+            }
+            if number > 0 && info.shape.get(1..) != shape.get(1..) {
+                return Err(wrong(info, format!("are of shape {:?}, and those before of another", info.shape)));
+            }
+        }
+        if number == 0 {
+            shape.clone_from(&info.shape);
+        }
+        values.extend(integers(reader, info)?.map_err(|what| wrong(info, what))?);
+        rows = rows.saturating_add(own);
+    }
+    if let Some(first) = shape.first_mut() {
+        *first = rows;
+    }
+    let wanted = samples.count();
+    if (rows as u64) < wanted || (rows as u64 > wanted && !is_part) {
+        let there = count(usize::try_from(wanted).unwrap_or(usize::MAX), "sample");
+        let first = tensors.first().copied();
+        return Err(match first {
+            Some(info) if !is_numbered => wrong(info, format!("are of shape {shape:?}, and there are {there}")),
+            _ => EvalError::Labels(format!(
+                "{}: the labels `{}.0` and on are {rows}, and there are {there}",
+                reader.path().display(),
+                shown(&name)
+            )),
+        });
+    }
+    Ok(Labels::Stored { name, shape, values })
+}
+
+/// The integers of a tensor; else why they are none.
+fn integers(reader: &Reader, info: &TensorInfo) -> Result<Result<Vec<i64>, String>, EvalError> {
     let bytes = reader.tensor(&info.name).map_err(SampleError::from)?;
-    let dtype = info.dtype.dtype();
-    let values: Vec<i64> = match dtype {
+    Ok(Ok(match info.dtype.dtype() {
         DType::I64 => bytes.as_chunks().0.iter().map(|raw| i64::from_le_bytes(*raw)).collect(),
         DType::I32 => bytes.as_chunks().0.iter().map(|raw| i64::from(i32::from_le_bytes(*raw))).collect(),
         DType::I16 => bytes.as_chunks().0.iter().map(|raw| i64::from(i16::from_le_bytes(*raw))).collect(),
         DType::U16 => bytes.as_chunks().0.iter().map(|raw| i64::from(u16::from_le_bytes(*raw))).collect(),
         DType::I8 => bytes.iter().map(|byte| i64::from(byte.cast_signed())).collect(),
         DType::U8 | DType::Bool => bytes.iter().map(|byte| i64::from(*byte)).collect(),
-        _ => return Err(wrong(format!("are of {}, and labels are integers", info.dtype))),
-    };
-    let rows = info.shape.first().copied().unwrap_or(0);
-    if (rows as u64) < samples || (rows as u64 > samples && !is_part) {
-        let samples = count(usize::try_from(samples).unwrap_or(usize::MAX), "sample");
-        return Err(wrong(format!("are of shape {:?}, and there are {samples}", info.shape)));
-    }
-    Ok(Labels::Stored { name: info.name.clone(), shape: info.shape.clone(), values })
+        _ => return Ok(Err(format!("are of {}, and labels are integers", info.dtype))),
+    }))
 }

@@ -1,7 +1,8 @@
 //! What quantization does to a model's answers: the program in float and the one that a recipe makes of it run side by
 //! side over test data.
 //!
-//! The package is made aside, exactly as a run would write it, and removed afterwards; both programs run on the CPU
+//! The package is made aside, exactly as a run would write it, and removed afterwards (of an export without a target, a
+//! checkpoint, whose values the program takes); both programs run on the CPU
 //! (`exec`), batch after batch, and only sums are kept. The same data gives the same numbers on one machine, whatever
 //! the number of threads.
 
@@ -138,11 +139,6 @@ pub enum EvalError {
          ML package of the model, with --model"
     )]
     NoProgram,
-    /// The recipe makes no package.
-    #[error(
-        "with `target none` no package is made of an export, and only packages are evaluated: leave the target out"
-    )]
-    NoTarget,
     /// A package with several functions.
     #[error("the package has the functions {0} and none that is called `main`: which one is to be run is not told")]
     Functions(String),
@@ -206,7 +202,7 @@ pub fn evaluate(task: &Task, progress: &dyn Progress, cancel: &AtomicBool) -> Re
     // Whatever is wrong with the data is told before weights are quantized, which may take long.
     let float = programs::float(task)?;
     let samples = Samples::open(task.data, &float.inputs, task.samples)?;
-    let labels = Labels::find(task, &float.inputs, samples.count())?;
+    let labels = Labels::find(task, &float.inputs, &samples)?;
     let (quantized, run) = programs::quantized(task, progress, cancel)?;
     let pair = Pair::new(float, quantized)?;
     let mut layers = task.layers.then(|| Layers::new(&pair.float, &pair.quantized));

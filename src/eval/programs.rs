@@ -1,18 +1,25 @@
 //! The two programs of an evaluation, made ready to run.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use half::{bf16, f16};
+
 use super::{EvalError, FLOAT, QUANTIZED, Task};
-use crate::convert::{self, Interface};
+use crate::convert::{self, Interface, Tensors};
+use crate::dtype::DType;
 use crate::exec::{Executable, Tensor};
 use crate::formats::output::{Destination, PartialDirectory};
+use crate::formats::safetensors::Reader;
 use crate::graph::aten::Range;
 use crate::graph::function::Function;
 use crate::graph::{Blobs, Dim, Name, NamedType, Program};
 use crate::model::Model;
+use crate::model::export::ExportModel;
+use crate::pt2e::SampleError;
 use crate::run::export::{Archived, converted, operator_set};
-use crate::run::{self, Job, OutputFormat, Progress, Report, RunError};
+use crate::run::{self, Job, OutputFormat, Progress, Report, RunError, statics};
 use crate::words::{count, shown};
 
 /// A program that is ready to run.
@@ -38,9 +45,6 @@ pub fn float(task: &Task) -> Result<Ready, EvalError> {
         let programs = count(export.programs.len(), "program");
         return Err(EvalError::Asked(format!("the archive holds {programs}, and one is evaluated: export it alone")));
     }
-    if task.recipe.is_experiment() {
-        return Err(EvalError::NoTarget);
-    }
     let converted = converted(task.model, task.recipe, operator_set(task.recipe))?;
     let tensors = Archived { export, program: 0 };
     let blobs = converted.constants.blobs(&tensors);
@@ -56,17 +60,101 @@ pub fn quantized(task: &Task, progress: &dyn Progress, cancel: &AtomicBool) -> R
     let aside = std::env::temp_dir().join(format!("bitmill-eval-{}", std::process::id()));
     let destination = Destination { path: &aside, overwrite: true, inputs: &[] };
     let aside = PartialDirectory::create(&destination).map_err(RunError::from)?;
-    let output = aside.path().join("quantized.mlpackage");
     // An experiment has no operators for its schemes, but its values can be written as plain ones.
     let is_experiment = task.recipe.is_experiment();
+    if let Some(export) = task.model.export.as_ref().filter(|_| is_experiment) {
+        return experiment(task, export, aside.path(), progress, cancel);
+    }
+    let output = aside.path().join("quantized.mlpackage");
     let format = if is_experiment { OutputFormat::Dequantized } else { OutputFormat::MlPackage };
     let Task { recipe, model, plan, .. } = *task;
     let job = Job { recipe, model, plan, format, output: &output, overwrite: false, inputs: &[] };
-    let report = run::run(&job, progress, cancel).map_err(|error| match error {
+    let report = run::run(&job, progress, cancel).map_err(told)?;
+    Ok((read(&output)?, report))
+}
+
+fn told(error: RunError) -> EvalError {
+    match error {
         RunError::Cancelled => EvalError::Cancelled,
         error => error.into(),
-    })?;
-    Ok((read(&output)?, report))
+    }
+}
+
+/// An export without a target: nobody says that a package could hold its schemes, so its program runs with the values of
+/// the checkpoint that a run writes.
+fn experiment(
+    task: &Task,
+    export: &ExportModel,
+    directory: &Path,
+    progress: &dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<(Ready, Report), EvalError> {
+    let output = directory.join("quantized.safetensors");
+    // Activations are in no checkpoint.
+    let mut weights_only = task.recipe.clone();
+    weights_only.rules.iter_mut().filter_map(|rule| rule.scheme.as_mut()).for_each(|scheme| scheme.activations = None);
+    let Task { model, plan, .. } = *task;
+    let format = OutputFormat::Dequantized;
+    let job = Job { recipe: &weights_only, model, plan, format, output: &output, overwrite: false, inputs: &[] };
+    let mut report = run::run(&job, progress, cancel).map_err(told)?;
+    let program = export.programs.first().ok_or(EvalError::NoProgram)?;
+    let program = &*task.recipe.shaped(program).map_err(|(_, error)| RunError::Shapes(error))?;
+    let set = operator_set(task.recipe);
+    let program = match statics::is_static(task.recipe) {
+        true => {
+            let job = Job { recipe: task.recipe, ..job };
+            let made = statics::quantized(&job, (program, export), set, (progress, cancel)).map_err(told)?;
+            report.activations = Some(made.1);
+            Cow::Owned(made.0)
+        }
+        false => Cow::Borrowed(program),
+    };
+    let checkpoint = Reader::open(&output).map_err(SampleError::from)?;
+    let tensors = Exchanged { archived: Archived { export, program: 0 }, model, checkpoint };
+    let converted = convert::convert(&program, &tensors, set).map_err(RunError::from)?;
+    let blobs = converted.constants.blobs(&tensors);
+    Ok((ready_as(&converted.program, convert::FUNCTION, &blobs, QUANTIZED)?, report))
+}
+
+/// The tensors of an archive with the values that they have in a checkpoint of it.
+struct Exchanged<'a> {
+    archived: Archived<'a>,
+    model: &'a Model,
+    checkpoint: Reader,
+}
+
+impl Tensors for Exchanged<'_> {
+    fn elements(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let Some(at) = self.archived.place(name) else { return self.archived.elements(name) };
+        let (weight, stored) = (self.model.weights.get(at)?, self.archived.export.tensors.get(at)?);
+        let Some(index) = self.checkpoint.header().index_of(&weight.name) else { return self.archived.elements(name) };
+        let is = self.checkpoint.header().tensors.get(index)?.dtype.dtype();
+        let bytes = self.checkpoint.tensor_at(index).ok()?;
+        let declared = stored.dtype.dtype();
+        if is == declared {
+            return Some(Cow::Borrowed(bytes));
+        }
+        // Of another type of floats: what is narrower fits into what was declared, and back.
+        let narrow = |bytes: &[u8]| -> Option<Vec<f32>> {
+            Some(match is {
+                DType::F32 => bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect(),
+                DType::F16 => bytes.as_chunks().0.iter().map(|raw| f16::from_le_bytes(*raw).to_f32()).collect(),
+                DType::BF16 => bytes.as_chunks().0.iter().map(|raw| bf16::from_le_bytes(*raw).to_f32()).collect(),
+                _ => return None,
+            })
+        };
+        let values = narrow(bytes)?.into_iter();
+        Some(Cow::Owned(match declared {
+            DType::F32 => values.flat_map(f32::to_le_bytes).collect(),
+            DType::F16 => values.flat_map(|value| f16::from_f32(value).to_le_bytes()).collect(),
+            DType::BF16 => values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect(),
+            _ => return None,
+        }))
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.archived.place(name)
+    }
 }
 
 /// Reads a package. Its constants stay mapped, where the system lets them outlive their files.

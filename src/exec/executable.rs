@@ -87,6 +87,10 @@ impl Executable {
                 let (slot, _, ty) = outputs.iter().find(|(_, own, _)| &**own == name)?;
                 Some((*slot, ty.clone()))
             }
+            Stored::Computed(step) => {
+                let output = step.outputs.iter().find(|output| &*output.name == name)?;
+                Some((output.slot, output.ty.as_tensor()?.clone()))
+            }
             _ => None,
         })
     }
@@ -101,8 +105,8 @@ impl Executable {
         self.program.outputs.iter().map(|(name, ty)| (name, ty))
     }
 
-    /// The value of a constant by its name: decompressed, replaced if it was. `None` for names of no constant, and for
-    /// those that no operation uses.
+    /// The value of a constant by its name: decompressed or computed, replaced if it was. `None` for names of no
+    /// constant, and for those that no operation uses.
     ///
     /// # Errors
     /// If the constants cannot be computed.

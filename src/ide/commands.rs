@@ -16,7 +16,8 @@ use crate::project::AfterRun;
 use crate::recipe::FileId;
 use crate::recipe::preset::{PRESETS, Preset};
 use crate::recipe::starter::{Form, starter};
-use crate::run::{self, Job, OutputFormat, Progress, RunError, outcome};
+use crate::run::activations::PlannedActivations;
+use crate::run::{self, Job, Progress, RunError, outcome};
 use crate::words::{count, percent, size};
 
 /// The plan of a recipe as plain text: what becomes of each weight, what each rule does, the sums. `None` without a
@@ -34,8 +35,8 @@ pub fn plan_text(analysis: &Analysis) -> Option<String> {
     if let Some(line) = misfits(plan) {
         _ = writeln!(text, "{line}");
     }
-    if let Some(line) = run::statics::planned(analysis.recipe(), model, plan) {
-        _ = writeln!(text, "{line}");
+    if let Some(activations) = PlannedActivations::new(analysis.recipe(), model, plan) {
+        _ = writeln!(text, "{}", activations.words());
     }
     _ = writeln!(text, "{}", arithmetic(analysis.recipe()));
     _ = writeln!(text, "kinds are known {}", model.kinds_known());
@@ -67,16 +68,16 @@ pub fn run(
     if known.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(RunError::NotChecked);
     }
-    let named = recipe.output.as_ref().map(|path| recipe.path(path));
-    let format = OutputFormat::for_output(model, named.as_deref());
+    let (format, output) = outcome::output(recipe, model, (None, None));
     let directory = analysis.path().parent().unwrap_or(Path::new(""));
-    let output = directory.join(outcome::default_output(recipe, model, format));
+    let output = directory.join(output);
     let inputs = analysis.files();
     let job = Job { recipe, model, plan, format, output: &output, overwrite, inputs: &inputs };
     let report = run::run(&job, progress, cancel)?;
     let after = AfterRun::new(recipe, model, known, &report.facts());
     let mut lines = vec![outcome::summary(&report)];
     lines.extend(outcome::activations(&report));
+    lines.extend(outcome::left_out(&report));
     lines.extend(after.findings.iter().map(|finding| format!("{}: {}", finding.severity.word(), finding.message)));
     lines.extend(expectation::summary(recipe, &after.verdicts));
     lines.push(outcome::written(&report));

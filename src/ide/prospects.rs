@@ -100,6 +100,8 @@ impl<'a> Prospects<'a> {
         alike.sort_by(|a, b| bytes(b).cmp(&bytes(a)).then_with(|| name(a).cmp(name(b))));
         let shapes = alike.into_iter().take(MOST_SHAPES).map(|(index, many)| {
             let trial = Trial::new(analysis.recipe(), model, index);
+            // A layer that stands for any stands in the model that is there.
+            let trial = if is_told { trial } else { trial.within(planned.map(|(model, _)| model)) };
             Alike { weight: &model.weights[index], many, trial }
         });
         Prospects { analysis, shapes: shapes.collect(), is_told }

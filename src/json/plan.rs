@@ -6,7 +6,10 @@ use crate::check::report::json::{FindingShape, RegionShape, VERSION};
 use crate::check::targets::ForTarget;
 use crate::model::{Model, Weight};
 use crate::plan::{Decision, Outcome, Plan};
+use crate::pt2e::Spec;
 use crate::recipe::Recipe;
+use crate::run::activations::{PlannedActivations, PlannedValue, Source};
+use crate::scheme::Mapping;
 use serde::Serialize;
 
 /// What `plan --json` writes.
@@ -24,6 +27,9 @@ pub struct PlanShape<'a> {
     pub weights: Vec<PlannedWeight<'a>>,
     /// One for each rule, in the order in which they are read.
     pub rules: Vec<PlannedRule<'a>>,
+    /// What becomes codes of what flows between operators, where the recipe quantizes activations of an export.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activations: Option<ActivationsShape>,
     /// Sums over the whole model.
     pub totals: TotalsShape,
     /// Errors of the recipe; with some there will be no run.
@@ -87,6 +93,71 @@ pub struct PlannedRule<'a> {
     pub bytes_after: u64,
 }
 
+/// What becomes codes of what flows between operators.
+#[derive(Debug, Serialize)]
+pub struct ActivationsShape {
+    /// Places where values become codes, in the order of the program.
+    pub values: Vec<ValueShape>,
+    /// Ranges that are to be observed; values of the same one share scale and zero point.
+    pub ranges: Vec<RangeShape>,
+}
+
+/// A place where a value becomes codes.
+#[derive(Debug, Serialize)]
+pub struct ValueShape {
+    /// Its name in the export.
+    pub name: String,
+    /// `input`, `constant` or `operation`.
+    pub source: &'static str,
+    /// What gives it, where it is computed: `relu`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// The dotted path of the module that runs that operator, empty for the outermost; of a constant, the name of the
+    /// tensor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The operations that take it as codes. Without it, all that take it and callers do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<Vec<String>>,
+    /// Its range: an index into `ranges`.
+    pub range: usize,
+}
+
+/// What the codes of a range are like.
+#[derive(Debug, Serialize)]
+pub struct RangeShape {
+    /// `uint8` or `int8`.
+    pub dtype: &'static str,
+    /// `symmetric` (zero in the middle of the codes) or `asymmetric`.
+    pub mapping: &'static str,
+    /// How many of `values` have it.
+    pub values: usize,
+}
+
+impl ActivationsShape {
+    fn new(planned: &PlannedActivations) -> Self {
+        let value = |value: &PlannedValue| {
+            let (source, operator) = match &value.source {
+                Source::Input => ("input", None),
+                Source::Constant(_) => ("constant", None),
+                Source::Operation { operator, .. } => ("operation", Some(operator.to_string())),
+            };
+            let path = (source != "input").then(|| value.source.path().to_string());
+            let users = value.users.as_ref().map(|users| users.iter().map(ToString::to_string).collect());
+            ValueShape { name: value.name.to_string(), source, operator, path, users, range: value.range }
+        };
+        let range = |(index, spec): (usize, &Spec)| RangeShape {
+            dtype: spec.dtype(),
+            mapping: if spec.symmetric { Mapping::Symmetric.word() } else { Mapping::Asymmetric.word() },
+            values: planned.values.iter().filter(|value| value.range == index).count(),
+        };
+        ActivationsShape {
+            values: planned.values.iter().map(value).collect(),
+            ranges: planned.ranges.iter().enumerate().map(range).collect(),
+        }
+    }
+}
+
 /// Sums over a plan.
 #[derive(Debug, Serialize)]
 pub struct TotalsShape {
@@ -138,6 +209,7 @@ impl<'a> PlanShape<'a> {
             },
             weights: model.weights.iter().zip(&plan.decisions).map(weight).collect(),
             rules: recipe.rules.iter().zip(&plan.rules).map(rule).collect(),
+            activations: PlannedActivations::new(recipe, model, plan).as_ref().map(ActivationsShape::new),
             totals: TotalsShape {
                 tensors: totals.tensors,
                 candidates: totals.candidates,

@@ -39,6 +39,9 @@ pub struct RunShape {
     pub activations: Option<RunActivationsShape>,
     /// Weights that stay because of their values.
     pub kept: Vec<String>,
+    /// Tensors of types that the format has no name for, which are not written; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// What is known of each expectation of the recipe.
     pub expectations: Vec<RunExpectationShape>,
     /// What only the run could find.
@@ -230,6 +233,7 @@ impl RunShape {
                 batches: found.batches,
             }),
             kept: report.kept.iter().map(|(name, _)| name.clone()).collect(),
+            left_out: report.left_out.iter().map(|(name, _)| name.clone()).collect(),
             expectations: expectations(recipe, after),
             findings: findings(after),
         }

@@ -90,7 +90,7 @@ pub fn open(path: &Path) -> Result<Model, ModelError> {
         program: None,
         export: Some(Arc::new(export)),
         facts: None,
-        takes: takes,
+        takes,
         counted: Default::default(),
     })
 }

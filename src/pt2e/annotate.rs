@@ -12,6 +12,9 @@ pub struct Passes<'p> {
     pub specs: Vec<Option<Spec>>,
     /// The pass of an operation by its index in the graph; `None` for operations that nothing is said about.
     pub of: &'p dyn Fn(usize) -> Option<usize>,
+    /// Whether a stored tensor may become codes where `add`, `mul` or `matmul` take it: not where it has become some as
+    /// a weight.
+    pub operands: &'p dyn Fn(ValueId) -> bool,
 }
 
 /// How a value becomes codes.
@@ -34,7 +37,7 @@ pub struct Annotation {
 
 /// Annotates the operations of a program: one for each, in order; `None` for those that are in no pattern.
 pub fn annotate(program: &Program, passes: &Passes<'_>) -> Vec<Option<Annotation>> {
-    Annotator::new(&View::new(program), passes).run()
+    Annotator::new(&View::new(program, passes.operands), passes).run()
 }
 
 pub(super) struct Annotator<'v, 'a> {
@@ -93,10 +96,16 @@ impl<'v, 'a> Annotator<'v, 'a> {
     }
 
     fn weighted(&mut self, found: Match, spec: Option<Spec>) {
-        let node = self.view.node(found.operation);
         let own = spec.map(How::Own);
-        let input = node.argument("input").and_then(Argument::value);
-        let input = input.map(|input| (input, self.told(input).unwrap_or(own)));
+        let input = self.view.taken(found.operation).map(|input| {
+            // A linear layer that was taken apart takes rows: what is told of the value that they are of holds.
+            let of = if self.view.is_apart(found.operation) { self.view.source(input) } else { input };
+            match self.told(of) {
+                Some(told) if of == input => (input, told),
+                Some(_) => (input, None),
+                None => (input, own),
+            }
+        });
         let inputs = input.into_iter().collect();
         match found.last {
             None => self.all[found.operation] = Some(Annotation { inputs, output: own }),
@@ -114,7 +123,7 @@ impl<'v, 'a> Annotator<'v, 'a> {
         let node = self.view.node(found.operation);
         let own = spec.map(How::Own);
         let mut inputs: Vec<(ValueId, Option<How>)> = Vec::new();
-        for name in ["self", "input", "other"] {
+        for name in ["self", "input", "other", "mat2"] {
             if let Some(value) = node.argument(name).and_then(Argument::value)
                 && !inputs.iter().any(|(known, _)| *known == value)
             {

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::observe::{Averaging, Parameters, Range};
 use super::sites::Sites;
+use crate::exec::tensor::TensorError;
 use crate::exec::{ExecError, Executable, Observed, Observer, Session, Tensor};
 use crate::graph::Name;
 use crate::words::shown;
@@ -78,8 +79,11 @@ pub fn calibrate<E: From<CalibrateError>>(
     if batches == 0 {
         return Err(CalibrateError::Nothing.into());
     }
+    let constants = of_constants(executable, names, sites, calibration);
+    let (ranges, rounded) = constants.map_err(|source| CalibrateError::Run { number: 1, source: source.into() })?;
+    let executable = rounded.as_ref().unwrap_or(executable);
     let groups = names.iter().zip(&sites.all).map(|(name, site)| (name.clone(), site.group)).collect();
-    let mut watcher = Watcher { sites, calibration, groups, ranges: vec![None; sites.groups.len()], not_finite: None };
+    let mut watcher = Watcher { sites, calibration, groups, ranges, not_finite: None };
     for number in 0..batches {
         let inputs = batch(number)?;
         let inputs = inputs.iter().map(|(name, tensor)| (&**name, tensor.clone()));
@@ -97,6 +101,44 @@ pub fn calibrate<E: From<CalibrateError>>(
     let ranges = watcher.ranges;
     let parameters = ranges.iter().zip(&sites.groups).map(|(range, spec)| Some(Parameters::of(*spec, (*range)?)));
     Ok(Calibrated { parameters: parameters.collect(), ranges, batches })
+}
+
+/// The ranges of constants, which no sample changes, and the program with these as they will be. Those that are not
+/// finite have none, and stay as they are.
+fn of_constants(
+    executable: &Executable,
+    names: &[Name],
+    sites: &Sites,
+    calibration: Calibration,
+) -> Result<(Vec<Option<Range>>, Option<Executable>), ExecError> {
+    let mut ranges = vec![None; sites.groups.len()];
+    let mut rounded: Option<Executable> = None;
+    // What is computed from one that was rounded is looked at as it will be.
+    for (name, site) in names.iter().zip(&sites.all) {
+        let program = rounded.as_ref().unwrap_or(executable);
+        let Some(constant) = program.constant(name)? else { continue };
+        let Some(range) = constant.as_floats().and_then(Range::of).filter(|range| range.is_finite()) else { continue };
+        let parameters = Parameters::of(sites.groups[site.group], range);
+        if !parameters.scale.is_finite() {
+            continue;
+        }
+        ranges[site.group] = Some(range);
+        if !calibration.in_float
+            && let Some(Ok(tensor)) = rounded_to(&constant, parameters)
+        {
+            rounded = Some(program.with_constants([(name.to_string(), tensor)])?);
+        }
+    }
+    Ok((ranges, rounded))
+}
+
+/// The nearest values that codes stand for.
+fn rounded_to(tensor: &Tensor, parameters: Parameters) -> Option<Result<Tensor, TensorError>> {
+    let values = tensor.as_floats()?;
+    let mut rounded = vec![0f32; values.len()];
+    let pieces = rounded.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE));
+    pieces.for_each(|(to, from)| parameters.round(from, to));
+    Some(Tensor::new(tensor.element(), tensor.shape().to_vec(), rounded))
 }
 
 struct Watcher<'s> {
@@ -143,11 +185,6 @@ impl Observer for Watcher<'_> {
         if self.calibration.in_float {
             return Ok(None);
         }
-        let mut rounded = vec![0f32; values.len()];
-        rounded.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE)).for_each(|(to, from)| {
-            to.iter_mut().zip(from).for_each(|(to, from)| *to = parameters.rounded(*from));
-        });
-        let tensor = Tensor::new(observed.value.element(), observed.value.shape().to_vec(), rounded);
-        tensor.map(Some).map_err(|error| error.to_string())
+        rounded_to(observed.value, parameters).transpose().map_err(|error| error.to_string())
     }
 }

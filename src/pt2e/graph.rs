@@ -15,13 +15,16 @@ pub(super) struct View<'a> {
     stored: HashSet<ValueId>,
     /// What depends on what callers give: all else is the same in every run.
     live: HashSet<ValueId>,
+    /// What is the same in every run and may become codes where an operator takes it.
+    constant: HashSet<ValueId>,
     /// Convolutions and linear layers with the normalization that is folded into each, and the other way round.
     folded: HashMap<usize, usize>,
     folded_into: HashMap<usize, usize>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(program: &'a Program) -> Self {
+    /// `may_be_codes` says of stored tensors whether they may become codes where operators take them.
+    pub(super) fn new(program: &'a Program, may_be_codes: &dyn Fn(ValueId) -> bool) -> Self {
         let mut users: HashMap<ValueId, Vec<usize>> = HashMap::new();
         let mut counts: HashMap<ValueId, usize> = HashMap::new();
         for (index, node) in program.graph.nodes.iter().enumerate() {
@@ -34,8 +37,7 @@ impl<'a> View<'a> {
             }
         }
         let handed_out: HashSet<ValueId> = program.graph.outputs.iter().flat_map(Argument::values).collect();
-        let stored = program.inputs.iter().filter(|input| input.role.stored().is_some());
-        let stored = stored.filter_map(|input| input.value).collect();
+        let stored = stored_of(program).collect();
         let given = program.inputs.iter().filter(|input| matches!(input.role, InputRole::User));
         let mut live: HashSet<ValueId> = given.filter_map(|input| input.value).collect();
         for node in &program.graph.nodes {
@@ -43,8 +45,15 @@ impl<'a> View<'a> {
                 live.extend(node.outputs.iter().flat_map(Argument::values));
             }
         }
+        let mut constant: HashSet<ValueId> = stored_of(program).filter(|value| may_be_codes(*value)).collect();
+        for node in &program.graph.nodes {
+            let mut taken = node.arguments.iter().flat_map(|(_, argument)| argument.values());
+            if taken.all(|value| constant.contains(&value)) {
+                constant.extend(node.outputs.iter().flat_map(Argument::values));
+            }
+        }
         let (folded, folded_into) = (HashMap::new(), HashMap::new());
-        let mut view = View { program, users, handed_out, stored, live, folded, folded_into };
+        let mut view = View { program, users, handed_out, stored, live, constant, folded, folded_into };
         for (index, node) in program.graph.nodes.iter().enumerate() {
             if let Some(convolution) = view.folds(node, &counts) {
                 view.folded.insert(convolution, index);
@@ -93,10 +102,36 @@ impl<'a> View<'a> {
     /// The value that an operation gives, with the normalization that is folded into it.
     pub(super) fn result(&self, index: usize) -> Option<ValueId> {
         let index = self.folded.get(&index).copied().unwrap_or(index);
-        match &self.node(index).outputs[..] {
+        let node = self.node(index);
+        match &node.outputs[..] {
             [one] => one.value(),
+            // Statistics and indices come along with it.
+            [first, ..] if is_batch_norm(node) || node.operator.name.ends_with("_with_indices") => first.value(),
             _ => None,
         }
+    }
+
+    /// What a convolution or a linear layer takes.
+    pub(super) fn taken(&self, index: usize) -> Option<ValueId> {
+        let node = self.node(index);
+        ["input", "mat1", "self"].iter().find_map(|name| node.argument(name)).and_then(Argument::value)
+    }
+
+    /// Whether an operation is a linear layer that was taken apart.
+    pub(super) fn is_apart(&self, index: usize) -> bool {
+        let node = self.node(index);
+        !node.operator.is_aten("linear") && is_linear(self.program, node)
+    }
+
+    /// The value that another one is in another shape.
+    pub(super) fn source(&self, mut value: ValueId) -> ValueId {
+        // Values are defined before they are used, so this comes to an end.
+        while let Some(node) = self.graph().producer(value).filter(|node| is_view(node))
+            && let Some(before) = node.argument("self").and_then(Argument::value)
+        {
+            value = before;
+        }
+        value
     }
 
     /// The operation that gives a value: the convolution where a normalization is folded into it.
@@ -122,12 +157,68 @@ impl<'a> View<'a> {
         self.users.get(&value).map_or(&[], |users| users)
     }
 
-    /// Whether a value depends on what callers give, and is of floats: what can become codes while the program runs.
-    pub(super) fn is_live(&self, value: ValueId) -> bool {
+    /// Whether a value is of floats, and computed while the program runs or a constant that may become codes.
+    pub(super) fn may_be_codes(&self, value: ValueId) -> bool {
         use ScalarType::{Bfloat16, Float16, Float32, Float64};
         let dtype = self.graph().tensor(value).map(|ty| ty.dtype);
-        matches!(dtype, Some(Bfloat16 | Float16 | Float32 | Float64)) && self.live.contains(&value)
+        let is_float = matches!(dtype, Some(Bfloat16 | Float16 | Float32 | Float64));
+        is_float && (self.live.contains(&value) || self.constant.contains(&value))
     }
+}
+
+/// The tensors of an archive that a program takes.
+fn stored_of(program: &Program) -> impl Iterator<Item = ValueId> + '_ {
+    program.inputs.iter().filter(|input| input.role.stored().is_some()).filter_map(|input| input.value)
+}
+
+/// Whether an operation gives what it takes in another shape.
+pub(super) fn is_view(node: &Node) -> bool {
+    ["view", "_unsafe_view", "reshape"].iter().any(|name| node.operator.is_aten(name))
+}
+
+/// Whether an operation is a linear layer, or what `run_decompositions` makes of one.
+pub fn is_linear(program: &Program, node: &Node) -> bool {
+    node.operator.is_aten("linear") || apart(program, node).is_some()
+}
+
+/// What a convolution or a linear layer multiplies with, unless that is computed.
+pub fn weight(program: &Program, node: &Node) -> Option<ValueId> {
+    if node.operator.is_aten("linear") || dimensions(&program.graph, node).is_some() {
+        return node.argument("weight")?.value();
+    }
+    apart(program, node)
+}
+
+/// The weight of a linear layer that was taken apart: a product with a stored matrix that is turned round.
+fn apart(program: &Program, node: &Node) -> Option<ValueId> {
+    let is_one = |name: &str| match node.argument(name) {
+        None | Some(Argument::Int(1)) => true,
+        Some(Argument::Float(value)) => *value == 1.0,
+        Some(_) => false,
+    };
+    let is_product = node.operator.is_aten("mm") || node.operator.is_aten("addmm") && is_one("alpha") && is_one("beta");
+    if !is_product {
+        return None;
+    }
+    let turned = program.graph.producer(node.argument("mat2")?.value()?)?;
+    let is_turned = match &*turned.operator.name {
+        "t" => true,
+        "permute" => {
+            matches!(turned.argument("dims"), Some(Argument::Ints(dims)) if matches!(dims[..], [1 | -1, 0 | -2]))
+        }
+        "transpose" => {
+            let axis = |name: &str| match turned.argument(name) {
+                Some(Argument::Int(axis)) => Some(axis.rem_euclid(2)),
+                _ => None,
+            };
+            matches!((axis("dim0"), axis("dim1")), (Some(0), Some(1)) | (Some(1), Some(0)))
+        }
+        _ => false,
+    };
+    let weight = turned.argument("self").filter(|_| is_turned && &*turned.operator.namespace == "aten")?.value()?;
+    let Definition::Input(at) = program.graph.value(weight)?.definition else { return None };
+    let input = program.inputs.get(at as usize)?;
+    (input.value == Some(weight) && input.role.stored().is_some()).then_some(weight)
 }
 
 /// Whether an operation is a batch normalization of inference or training.

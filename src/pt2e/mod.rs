@@ -14,6 +14,10 @@
 //! - What has become codes is not made codes a second time with other parameters before the next operator
 //!   ([`Twice::Never`]): that loses precision and gains nothing.
 //! - A weight that two operators share does not keep the second one in float.
+//! - Programs that were taken apart (`run_decompositions`) are treated as whole ones, of which alone upstream knows
+//!   convolutions and linear layers.
+//! - A constant that is not finite, such as a mask with `-inf`, stays in float: with a range of that size all would be
+//!   lost.
 
 pub mod annotate;
 pub mod calibrate;
@@ -27,7 +31,7 @@ pub mod sites;
 
 pub use annotate::{Annotation, Passes, annotate};
 pub use calibrate::{CalibrateError, Calibrated, Calibration, calibrate};
-pub use graph::dimensions;
+pub use graph::{dimensions, is_linear, weight};
 pub use insert::{insert, observed};
 pub use observe::{Averaging, Parameters, Range};
 pub use prepare::{PrepareError, Prepared};
@@ -44,6 +48,11 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The type of the codes.
+    pub const fn dtype(self) -> &'static str {
+        if self.signed { "int8" } else { "uint8" }
+    }
+
     /// The lowest and the highest code.
     pub const fn codes(self) -> (i32, i32) {
         if self.signed { (-128, 127) } else { (0, 255) }

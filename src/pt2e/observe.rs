@@ -3,6 +3,7 @@
 //! torchao: quantization/pt2e/observer.py, fake_quantize.py. Everything is computed in binary32.
 
 use super::Spec;
+use crate::quant::per_tensor;
 
 /// The least scale: the machine epsilon of binary32.
 const LEAST_SCALE: f32 = f32::EPSILON;
@@ -37,16 +38,7 @@ pub struct Range {
 impl Range {
     /// The range of some values; `None` where there are none. Not finite where one of them is not.
     pub fn of(values: &[f32]) -> Option<Range> {
-        let first = *values.first()?;
-        let mut range = Range { min: first, max: first };
-        let mut sum = 0f32;
-        for value in values {
-            range.min = range.min.min(*value);
-            range.max = range.max.max(*value);
-            // NaN is neither smaller nor larger than anything; it stays in this sum, which is else 0.
-            sum += *value * 0.0;
-        }
-        if sum.is_nan() { Some(Range { min: f32::NAN, max: f32::NAN }) } else { Some(range) }
+        per_tensor::extent(values).map(|(min, max)| Range { min, max })
     }
 
     /// The range once another batch was seen.
@@ -93,9 +85,12 @@ impl Parameters {
 
     /// The code of a value; zero's for NaN.
     pub fn code(self, value: f32) -> i32 {
-        let (lowest, highest) = self.spec.codes();
-        let code = (value * (1.0 / self.scale)).round_ties_even() as i32;
-        code.saturating_add(self.zero_point).clamp(lowest, highest)
+        per_tensor::code(value, self.scale, self.zero_point, self.spec.codes())
+    }
+
+    /// As [`Parameters::rounded`], for values that are numbers.
+    pub fn round(self, values: &[f32], to: &mut [f32]) {
+        per_tensor::round(values, to, self.scale, self.zero_point, self.spec.codes());
     }
 
     /// The value that a value becomes when it is made a code and a value again.

@@ -3,7 +3,7 @@
 //! ExecuTorch: backends/apple/coreml/quantizer/_coreml_quantizer.py, the registered annotators from the first to the
 //! last.
 
-use super::graph::{View, dimensions, is_batch_norm};
+use super::graph::{View, dimensions, is_batch_norm, is_linear, is_view};
 use crate::graph::aten::{Argument, Node, ValueId};
 
 /// An activation function as it stands in graphs, and whether it changes what it takes.
@@ -119,7 +119,7 @@ impl Pattern {
             Pattern::Weighted { operator, normalized, function } => {
                 let is_it = match operator {
                     Weighted::Conv(along) => dimensions(view.graph(), node) == Some(along),
-                    Weighted::Linear => node.operator.is_aten("linear"),
+                    Weighted::Linear => is_linear(view.program, node),
                 };
                 if !is_it {
                     return None;
@@ -137,16 +137,18 @@ impl Pattern {
                 followed(view, index, value, function).map(|found| Match { last: found.last.or(last), ..found })
             }
             Pattern::Binary { operator, in_place, function } => {
-                let name = match operator {
-                    Binary::Add => "add",
-                    Binary::Mul => "mul",
-                    Binary::Matmul => "matmul",
+                let names: &[&str] = match operator {
+                    Binary::Add => &["add"],
+                    Binary::Mul => &["mul"],
+                    // What programs have instead that were taken apart.
+                    Binary::Matmul => &["matmul", "bmm", "mm"],
                 };
                 let overload = if operator == Binary::Matmul { "default" } else { "Tensor" };
                 let found = &*node.operator.name;
                 let found = if in_place { found.strip_suffix('_') } else { Some(found) };
                 let is_aten = &*node.operator.namespace == "aten";
-                if !is_aten || found != Some(name) || &*node.operator.overload != overload {
+                let is_it = is_aten && found.is_some_and(|found| names.contains(&found));
+                if !is_it || &*node.operator.overload != overload || view.is_apart(index) {
                     return None;
                 }
                 followed(view, index, view.result(index)?, function)
@@ -162,7 +164,11 @@ impl Pattern {
 /// A match where a function follows, if one is asked for.
 fn followed(view: &View<'_>, operation: usize, value: ValueId, function: Option<Function>) -> Option<Match> {
     let Some(function) = function else { return Some(Match { operation, last: None }) };
-    let user = view.only_user(value)?;
+    let mut user = view.only_user(value)?;
+    // Rows that a linear layer gives which was taken apart are put into shape again.
+    while view.is_apart(operation) && is_view(view.node(user)) {
+        user = view.only_user(view.result(user)?)?;
+    }
     is_function(view.node(user), function).then_some(Match { operation, last: Some(user) })
 }
 

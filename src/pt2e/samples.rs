@@ -121,6 +121,12 @@ impl Samples {
         self.samples
     }
 
+    /// The samples of a batch; `None` where there is none of this number.
+    pub fn rows(&self, number: usize) -> Option<usize> {
+        let (_, _, shape) = self.inputs.first()?.batches.get(number).filter(|_| number < self.batches)?;
+        Some(shape.first().copied().unwrap_or(1))
+    }
+
     /// Bytes of the batches.
     pub fn bytes(&self) -> u64 {
         let of = |(tensor, _, shape): &(usize, usize, Vec<usize>)| {

@@ -50,7 +50,7 @@ enum Key {
 
 /// Where the values of a program become codes.
 pub fn sites(program: &Program, passes: &Passes<'_>, twice: Twice) -> Sites {
-    let view = View::new(program);
+    let view = View::new(program, passes.operands);
     let annotations = Annotator::new(&view, passes).run();
     let mut keys = Keys::default();
     for (index, annotation) in annotations.iter().enumerate() {
@@ -76,7 +76,7 @@ struct Keys {
 
 impl Keys {
     fn extend(&mut self, view: &View<'_>, key: Key, value: ValueId, how: Option<How>) {
-        let Some(how) = how.filter(|_| view.is_live(value)) else { return };
+        let Some(how) = how.filter(|_| view.may_be_codes(value)) else { return };
         if !self.index.contains_key(&key) {
             self.index.insert(key, self.all.len());
             self.parents.push(self.all.len());
@@ -159,7 +159,8 @@ impl Keys {
             for (value, _) in &annotation.inputs {
                 let Some(at) = self.index.get(&Key::Edge(*value, index)).copied() else { continue };
                 let root = self.root(at);
-                let before = outputs.get(value).copied();
+                let of = if view.is_apart(index) { view.source(*value) } else { *value };
+                let before = outputs.get(&of).copied();
                 if before == Some(root) || before.is_some() && twice == Twice::Never {
                     continue;
                 }

@@ -5,6 +5,7 @@ pub mod element;
 pub mod error;
 pub mod pack;
 pub mod palette;
+pub mod per_tensor;
 pub mod power;
 pub mod prune;
 pub(crate) mod simd;

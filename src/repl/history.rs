@@ -19,6 +19,10 @@ pub fn prepare(path: &Path) -> io::Result<Option<PathBuf>> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
+    // What has no end, or nobody who writes, would be read for ever.
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no file"));
+    }
     match fs::read(path) {
         Ok(bytes) => {
             only_owner(path)?;

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::{Job, Progress, Report, RunError, package, statics};
 use crate::check::needs;
 use crate::convert::{self, Converted, Tensors};
-use crate::element::ElementType;
 use crate::formats::coreml::{PackageWriteError, PackageWriter};
 use crate::formats::output::{Destination, PartialDirectory};
 use crate::graph::TensorType;
@@ -68,6 +68,7 @@ impl Tensors for Archived<'_> {
 /// # Errors
 /// As [`super::run`].
 pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Report, RunError> {
+    let begun = Instant::now();
     let [program] = &export.programs[..] else {
         return Err(RunError::Format(
             "the archive holds several programs, and a package is made of one: export it alone",
@@ -109,6 +110,8 @@ pub fn run(job: &Job, export: &ExportModel, progress: &dyn Progress, cancel: &At
     let mut report = package::of(&inner, package, true, progress, cancel)?;
     report.chosen = job.recipe.target.is_none().then_some(set);
     report.activations = activations;
+    // Converting and samples count, too.
+    report.elapsed = begun.elapsed();
     Ok(report)
 }
 
@@ -172,7 +175,7 @@ fn write_plain(
             return Err(RunError::Cancelled);
         }
         let bytes = converted.constants.elements(blob, tensors).map_err(RunError::Constant)?;
-        let count = ty.count().filter(|count| ElementType::Fp32.bytes_for(*count) == Some(bytes.len() as u64));
+        let count = ty.count().filter(|count| ty.element.bytes_for(*count) == Some(bytes.len() as u64));
         let count = count.ok_or(RunError::Layout)?;
         writer.push(ty.element, count, &bytes).map_err(|error: PackageWriteError| error.into())
     };

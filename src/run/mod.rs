@@ -4,6 +4,7 @@
 //! the output does not depend on how the work is spread. Small weights run side by side, a large one alone with
 //! all threads inside it: memory is bounded by the largest few weights, not by the model.
 
+pub mod activations;
 mod batch;
 mod beside;
 pub mod decompress;
@@ -272,7 +273,9 @@ fn run_checkpoint(job: &Job, progress: &dyn Progress, cancel: &AtomicBool) -> Re
                 refuse_cancelled(cancel)?;
                 let written = writers.commit()?;
                 let stored = |index: usize| job.model.weights[index].bytes;
-                return Ok(report(job, weights, &kept, stored, (written, begun)));
+                let mut report = report(job, weights, &kept, stored, (written, begun));
+                leave_out(&mut report, job.model, &data);
+                return Ok(report);
             }
             Pass::Keep(more) => kept.extend(more),
         }
@@ -309,7 +312,20 @@ fn report(
         written,
         elapsed: begun.elapsed(),
         chosen: None,
+        left_out: Vec::new(),
         activations: None,
+    }
+}
+
+/// Tells of what a checkpoint cannot hold: some types of exports have no name in safetensors files.
+fn leave_out(report: &mut Report, model: &Model, data: &ModelData) {
+    let Some(export) = &model.export else { return };
+    for (weight, tensor) in model.weights.iter().zip(&export.tensors) {
+        if data.stored(weight).is_empty() {
+            report.left_out.push((weight.name.clone(), tensor.dtype.torch_name().to_string()));
+            report.copied = report.copied.saturating_sub(1);
+            report.after = report.after.saturating_sub(weight.bytes);
+        }
     }
 }
 

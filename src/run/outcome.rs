@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::statics::is_static;
 use super::{OutputFormat, Report};
 use crate::check::needs;
 use crate::coreml::target::Platform;
 use crate::model::Model;
 use crate::recipe::Recipe;
-use crate::words::{count, counted, percent, size};
+use crate::words::{count, counted, percent, shown, size};
 
 /// What a run did, in a line: `31 weights changed, 18 tensors copied: 1.87 MB to 567 kB, 30.3 %; 4.82 bits/weight,
 /// 30.6 dB`.
@@ -45,6 +46,18 @@ pub fn activations(report: &Report) -> Option<String> {
     ))
 }
 
+/// What it could not write: `left out: freqs of complex128, which safetensors files have no name for`.
+pub fn left_out(report: &Report) -> Option<String> {
+    const LISTED: usize = 5;
+    let all = &report.left_out;
+    let mut listed: Vec<String> =
+        all.iter().take(LISTED).map(|(name, dtype)| format!("`{}` of {dtype}", shown(name))).collect();
+    if all.len() > LISTED {
+        listed.push(format!("{} more", all.len() - LISTED));
+    }
+    (!all.is_empty()).then(|| format!("left out: {}, which safetensors files have no name for", listed.join(", ")))
+}
+
 /// What it wrote, and how long it took.
 pub fn written(report: &Report) -> String {
     format!("{} in {:.2} s{}", what(report), report.elapsed.as_secs_f64(), whom(report))
@@ -77,6 +90,23 @@ pub fn decibels(sqnr: f64) -> String {
         f64::NEG_INFINITY => "destroyed".into(),
         _ => format!("{sqnr:.1} dB"),
     }
+}
+
+/// How and where a run writes: as it is `asked` for, else by the recipe's `output`, else what the model can become. An
+/// export becomes a package where the output is called so, or where its activations are quantized, which nothing else
+/// holds.
+pub fn output(
+    recipe: &Recipe,
+    model: &Model,
+    asked: (Option<PathBuf>, Option<OutputFormat>),
+) -> (OutputFormat, PathBuf) {
+    let (path, format) = asked;
+    let named = path.clone().or_else(|| recipe.output.as_ref().map(|path| recipe.path(path)));
+    let format = format.unwrap_or_else(|| match &named {
+        None if model.export.is_some() && is_static(recipe) => OutputFormat::MlPackage,
+        named => OutputFormat::for_output(model, named.as_deref()),
+    });
+    (format, path.unwrap_or_else(|| default_output(recipe, model, format)))
 }
 
 /// The recipe's `output`, relative to the file that says so; else a name made of the model's and the recipe's, in

@@ -36,6 +36,8 @@ pub struct Report {
     pub elapsed: Duration,
     /// The operator set that an export was written in, where the recipe names no target.
     pub chosen: Option<Opset>,
+    /// Tensors that the format has no name for the type of, and that are not written: full names and types.
+    pub left_out: Vec<(String, String)>,
     /// What was done to activations, where they are quantized.
     pub activations: Option<Activations>,
 }

@@ -9,7 +9,7 @@ use super::export::Archived;
 use super::{Job, OutputFormat, Progress, RunError, work};
 use crate::exec::Tensor;
 use crate::graph::Name;
-use crate::graph::aten::{Definition, Graph, Node, Program, ValueId};
+use crate::graph::aten::{Definition, Node, Program, ValueId};
 use crate::graph::function::Opset;
 use crate::kind::Kind;
 use crate::model::Model;
@@ -17,12 +17,11 @@ use crate::model::export::ExportModel;
 use crate::plan::{Outcome, Plan};
 use crate::pt2e::{
     Averaging, CalibrateError, Calibrated, Calibration, Parameters, Passes, PrepareError, Prepared, Range, SampleError,
-    Samples, Sites, Spec, Twice, dimensions, insert, sites,
+    Samples, Sites, Spec, Twice, dimensions, insert, is_linear, sites, weight,
 };
 use crate::recipe::{Observer, Recipe, Rule};
 use crate::scheme::{ActivationScheme, Mapping, Scheme, WeightScheme};
 use crate::values::Values;
-use crate::words::count;
 
 /// What was done to activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,16 +51,6 @@ fn spec(scheme: &Scheme) -> Option<Spec> {
     Some(Spec { signed, symmetric: mapping.unwrap_or(of_weights) != Mapping::Asymmetric })
 }
 
-/// What a plan tells of activations, where they are to be quantized: `activations: codes at 21 places, with 21 ranges to
-/// be observed`.
-pub fn planned(recipe: &Recipe, model: &Model, plan: &Plan) -> Option<String> {
-    let export = model.export.as_ref().filter(|_| is_static(recipe))?;
-    let program = export.programs.first()?;
-    let sites = quantizers(program, export, recipe, plan, Twice::Never);
-    let (places, ranges) = (count(sites.all.len(), "place"), count(sites.groups.len(), "range"));
-    Some(format!("activations: codes at {places}, with {ranges} to be observed in the samples"))
-}
-
 /// The samples that a recipe names, before anything else is done with them.
 ///
 /// # Errors
@@ -77,7 +66,8 @@ pub fn quantizers(program: &Program, export: &ExportModel, recipe: &Recipe, plan
     // The last rule that matches decides: the most particular ones are looked at first, as upstream goes from names over
     // types to the rest. What stays in float whatever its rule says comes last.
     let specs = recipe.rules.iter().rev().map(|rule| rule.scheme.as_ref().and_then(spec)).chain([None]).collect();
-    sites(program, &Passes { specs, of: &|index| deciding.pass(index) }, twice)
+    let passes = Passes { specs, of: &|index| deciding.pass(index), operands: &|value| !deciding.is_changed(value) };
+    sites(program, &passes, twice)
 }
 
 /// The dotted names of the tensors that values of a program are.
@@ -99,7 +89,7 @@ impl Deciding<'_> {
     fn pass(&self, index: usize) -> Option<usize> {
         let graph = &self.program.graph;
         let node = &graph.nodes[index];
-        if let Some(weight) = weight(graph, node).and_then(|value| self.stored.get(&value)) {
+        if let Some(weight) = weight(self.program, node).and_then(|value| self.stored.get(&value)) {
             let at = self.export.names.get(&(0, weight.to_string()))?;
             let decision = self.plan.decisions.get(*at)?;
             return match (&decision.outcome, decision.rule) {
@@ -109,13 +99,13 @@ impl Deciding<'_> {
                 (_, None) => None,
             };
         }
-        let Some(kind) = kind(graph, node) else {
+        let Some(kind) = kind(self.program, node) else {
             // A function goes with the operator before it.
             let taken = node.arguments.first().and_then(|(_, argument)| argument.value())?;
             return match graph.value(taken)?.definition {
                 Definition::Node(before) => {
                     let before = before as usize;
-                    kind_is_binary(graph, &graph.nodes[before]).then(|| self.pass(before)).flatten()
+                    kind_is_binary(self.program, &graph.nodes[before]).then(|| self.pass(before)).flatten()
                 }
                 Definition::Input(_) => None,
             };
@@ -124,6 +114,13 @@ impl Deciding<'_> {
         let module = module.map_or("", |module| &*module.path);
         let matches = |rule: &Rule| rule.selector.matches_operation(kind, module, &node.name);
         self.recipe.rules.iter().rposition(matches).map(|rule| self.pass_of(rule))
+    }
+
+    /// Whether a stored tensor becomes something else as a weight.
+    fn is_changed(&self, value: ValueId) -> bool {
+        let name = self.stored.get(&value).map(|name| (0, name.to_string()));
+        let decision = name.and_then(|name| self.plan.decisions.get(*self.export.names.get(&name)?));
+        decision.is_some_and(|decision| decision.outcome.is_change())
     }
 
     fn pass_of(&self, rule: usize) -> usize {
@@ -154,8 +151,8 @@ pub fn operations(export: &ExportModel) -> Vec<Operation> {
     let graph = &program.graph;
     let stored = stored(program);
     let one = |node: &Node| {
-        let kind = kind(graph, node)?;
-        let is_weighted = weight(graph, node).is_some_and(|value| stored.contains_key(&value));
+        let kind = kind(program, node)?;
+        let is_weighted = weight(program, node).is_some_and(|value| stored.contains_key(&value));
         let module = node.module().and_then(|id| program.modules.get(id.0 as usize));
         let module = module.map_or_else(|| Name::from(""), |module| module.path.clone());
         (!is_weighted).then(|| Operation { kind, module, name: node.name.clone() })
@@ -163,26 +160,20 @@ pub fn operations(export: &ExportModel) -> Vec<Operation> {
     graph.nodes.iter().filter_map(one).collect()
 }
 
-/// What an operation multiplies with, where that is a parameter of its schema.
-fn weight(graph: &Graph, node: &Node) -> Option<ValueId> {
-    let is_weighted = node.operator.is_aten("linear") || dimensions(graph, node).is_some();
-    node.argument("weight").filter(|_| is_weighted)?.value()
-}
-
 /// What an operation is to the selectors of a recipe, where it can be quantized without a weight of its own.
-fn kind(graph: &Graph, node: &Node) -> Option<Kind> {
+pub(super) fn kind(program: &Program, node: &Node) -> Option<Kind> {
     let name = &*node.operator.name;
     if &*node.operator.namespace != "aten" {
         return None;
     }
-    if let Some(along) = dimensions(graph, node) {
+    if let Some(along) = dimensions(&program.graph, node) {
         return Some([Kind::Conv1d, Kind::Conv2d, Kind::Conv3d][along - 1]);
     }
     Some(match name {
-        "linear" => Kind::Linear,
+        _ if is_linear(program, node) => Kind::Linear,
         "add" | "add_" => Kind::Add,
         "mul" | "mul_" => Kind::Mul,
-        "matmul" => Kind::Matmul,
+        "matmul" | "bmm" | "mm" => Kind::Matmul,
         "flatten" => Kind::Flatten,
         _ if name.contains("max_pool") => Kind::MaxPool,
         _ if name.contains("avg_pool") || name == "mean" => Kind::AvgPool,
@@ -190,8 +181,8 @@ fn kind(graph: &Graph, node: &Node) -> Option<Kind> {
     })
 }
 
-fn kind_is_binary(graph: &Graph, node: &Node) -> bool {
-    matches!(kind(graph, node), Some(Kind::Add | Kind::Mul | Kind::Matmul))
+fn kind_is_binary(program: &Program, node: &Node) -> bool {
+    matches!(kind(program, node), Some(Kind::Add | Kind::Mul | Kind::Matmul))
 }
 
 /// What samples have shown of the activations of an export.

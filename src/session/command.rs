@@ -153,7 +153,7 @@ entries! {
         "" [":diff"];
     Plan "plan" Free ":plan [all]"
         "show what becomes of every weight"
-        "Repeated layers stand in one row; `:plan all` lists every tensor." [":plan"];
+        "Repeated layers stand in one row; `:plan all` lists every tensor, and where activations become codes." [":plan"];
     Run "run" Path ":run[!] [OUT]"
         "quantize the model as the recipe says and write it"
         "Without OUT, the recipe's `output` counts, or a name made of the model's and the recipe's. What is there already \

@@ -21,7 +21,7 @@ use crate::project::{AfterRun, mend_with};
 use crate::recipe::Recipe;
 use crate::recipe::fragment::pieces;
 use crate::run::measure::Subject;
-use crate::run::{self, Job, OutputFormat, outcome, statics};
+use crate::run::{self, Job, outcome, statics};
 use crate::scheme::Scheme;
 use crate::syntax::token::{Token, TokenKind};
 use crate::syntax::tree::StatementKind;
@@ -368,11 +368,8 @@ fn calibrated(state: &State, given: Option<&str>, work: Work) -> Result<Answer, 
 fn run_recipe(state: &State, call: &Call, work: Work) -> Result<Answer, Halt> {
     let analysis = state.analysis();
     let (model, plan) = flawless(state)?;
-    let format = OutputFormat::default_for(model);
-    let output = match call.argument {
-        "" => outcome::default_output(analysis.recipe(), model, format),
-        path => PathBuf::from(unquoted(path)),
-    };
+    let named = (!call.argument.is_empty()).then(|| PathBuf::from(unquoted(call.argument)));
+    let (format, output) = outcome::output(analysis.recipe(), model, (named, None));
     let inputs = analysis.files();
     let job =
         Job { recipe: analysis.recipe(), model, plan, format, output: &output, overwrite: call.force, inputs: &inputs };

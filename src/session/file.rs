@@ -30,6 +30,8 @@ pub(super) fn save(state: &State, path: Option<&Path>, force: bool, work: Work) 
     let there = match fs::read(path) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        // Writing tells what is wrong with that.
+        Err(_) if path.is_dir() => None,
         Err(error) => return Err(Failure::new(format!("{}: cannot be read: {error}", path.display())).into()),
     };
     if let Some(bytes) = &there

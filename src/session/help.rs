@@ -30,7 +30,10 @@ pub(super) fn help(topic: Option<&str>) -> Result<Answer, Halt> {
     let failure = Failure::new(format!("there is no help about `{topic}`"));
     Err(match near {
         Some(near) => failure.help(format!("did you mean `{near}`?")),
-        None => failure.help("`:help` lists the commands"),
+        None => {
+            let topics: Vec<String> = TOPICS.iter().map(|(topic, _)| format!("`:help {topic}`")).collect();
+            failure.help(format!("`:help` lists the commands; about the language: {}", topics.join(", ")))
+        }
     }
     .into())
 }

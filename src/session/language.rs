@@ -5,14 +5,17 @@ use std::sync::Arc;
 use super::change::{is_unfinished, new_findings};
 use super::{Answer, Cause, Change, Failure, Halt, Judged, Matches, Outcome, State, Work};
 use crate::check::{self, Edit, Finding, Fix, Known, Severity, words};
+use crate::graph::Name;
 use crate::ide::scheme_facts;
 use crate::model::{nearest_names, total};
 use crate::plan;
 use crate::recipe::selector::Selector;
 use crate::recipe::{FileId, Place, Recipe, Source};
+use crate::run::activations::operations;
 use crate::scheme::Scheme;
 use crate::syntax::tree::{File, Statement, StatementKind};
 use crate::syntax::{Span, parse};
+use crate::words::{count, shown};
 
 /// A comment alone is taken into the recipe; blanks are nothing.
 pub(super) fn comment(state: &State, text: &str, work: Work) -> Result<Answer, Halt> {
@@ -52,12 +55,32 @@ pub(super) fn selector(state: &State, text: &str, work: Work) -> Result<Answer, 
     work.cancel.check()?;
     let weights = matching(state, &selector)?;
     if weights.is_empty() {
-        return Err(nothing_matched(state, text, work)?);
+        let operations = operations(&state.open_model()?.model, &selector);
+        return if operations.is_empty() {
+            Err(nothing_matched(state, text, work)?)
+        } else {
+            Ok(Answer::told(Outcome::Said(matched_operations(text, &operations))))
+        };
     }
     let (model, _) = state.analysis().planned().ok_or_else(|| Failure::new("there is no model"))?;
     let bytes = total(weights.iter().map(|&index| model.weights[index].bytes));
     let analysis = Arc::clone(state.analysis());
     Ok(Answer::told(Outcome::Matches(Matches { analysis, selector: text.to_string(), weights, bytes })))
+}
+
+/// Operations that a selector matches in place of weights.
+fn matched_operations(selector: &str, operations: &[(Name, Name)]) -> String {
+    const LISTED: usize = 8;
+    let one = |(name, module): &(Name, Name)| match &**module {
+        "" => format!("`{}`", shown(name)),
+        module => format!("`{}` in `{}`", shown(name), shown(module)),
+    };
+    let mut listed: Vec<String> = operations.iter().take(LISTED).map(one).collect();
+    if operations.len() > LISTED {
+        listed.push(format!("{} more", operations.len() - LISTED));
+    }
+    let many = count(operations.len(), "operation");
+    format!("`{selector}` matches no weight, but {many} whose activations rules are about: {}", listed.join(", "))
 }
 
 /// Tells what a scheme is.

@@ -210,7 +210,10 @@ impl State {
 
     fn become_again(&mut self, version: Version, cancel: &Cancel) -> Result<(), Cancelled> {
         let Version { path, on_disk, text } = version;
-        self.workspace = workspace(&path, self.model.as_deref());
+        // A new world would open the model again, and every weight of it would be another one.
+        if path != self.path {
+            self.workspace = workspace(&path, self.model.as_deref());
+        }
         (self.path, self.on_disk) = (path, on_disk);
         let analysis = self.analyse(&text, cancel)?;
         self.replace(analysis);

@@ -261,7 +261,8 @@ fn plain(recipe: &Recipe, model: &Model, cancel: &AtomicBool) -> Result<(Plain, 
         return Err(EvalError::Asked(why).into());
     }
     if recipe.is_experiment() {
-        return Err(EvalError::NoTarget.into());
+        let why = "with `target none` no package is made of an export, and only packages are run: leave the target out";
+        return Err(EvalError::Asked(why.to_owned()).into());
     }
     // Registered with the outputs that a signal removes.
     let aside = std::env::temp_dir().join(format!("bitmill-tune-{}", std::process::id()));

@@ -118,12 +118,66 @@ fn labelled(dtype: Dtype, shape: &[usize], labels: &[u8]) -> Vec<u8> {
     serialize([("image", image), ("label", label)], None).unwrap()
 }
 
+/// Two images, each a batch of its own, and numbered labels: so many in each tensor.
+fn numbered(labels: &[usize]) -> Vec<u8> {
+    let (image, label) = (vec![0u8; 64 * 4], [3u8; 8]);
+    let image = || TensorView::new(Dtype::F32, vec![1, 1, 8, 8], &image).unwrap();
+    let mut all = vec![("image.0".to_owned(), image()), ("image.1".to_owned(), image())];
+    for (number, count) in labels.iter().enumerate() {
+        all.push((format!("label.{number}"), TensorView::new(Dtype::U8, vec![*count], &label[..*count]).unwrap()));
+    }
+    serialize(all, None).unwrap()
+}
+
+/// Labels of numbered samples go with them by their numbers, not by the order of their names.
+#[test]
+fn numbered_samples_have_numbered_labels() {
+    let digits = std::fs::read(data("digits")).unwrap();
+    let stored = safetensors::SafeTensors::deserialize(&digits).unwrap();
+    let (images, labels) = (stored.tensor("image").unwrap(), stored.tensor("label").unwrap());
+    let (image, label) = (images.data().len() / 500, labels.data().len() / 500);
+    let one = |number: usize| {
+        let values = &images.data()[number * image..(number + 1) * image];
+        let class = &labels.data()[number * label..(number + 1) * label];
+        let images = TensorView::new(images.dtype(), vec![1, 1, 8, 8], values).unwrap();
+        let labels = TensorView::new(labels.dtype(), vec![1], class).unwrap();
+        [(format!("image.{number}"), images), (format!("label.{number}"), labels)]
+    };
+    let world = World::new()
+        .file("a.bitmill", recipe("digits.pt2", "all => int8 per-channel"))
+        .file("data.safetensors", serialize((0..30).flat_map(one), None).unwrap());
+    let numbered = json(&world, "eval a.bitmill --data data.safetensors");
+    let stacked = json(&world, &format!("eval a.bitmill -n 30 --data {}", data("digits")));
+    assert_eq!(numbered["labels"], stacked["labels"]);
+    assert_eq!(numbered["labels"]["count"], 30);
+}
+
+/// Without a target there is no package, and the program of an export takes the values of a checkpoint.
+#[test]
+fn experiments_with_exports_are_evaluated() {
+    let none = |rules: &str| recipe("digits.pt2", rules).replace("iOS18", "none");
+    let samples = format!("calibrate \"{ROOT}/examples/models/digits-calibration.safetensors\" {{ samples 32 }}\n");
+    let world = World::new()
+        .file("five.bitmill", none("all => int5 per-channel"))
+        .file("eight.bitmill", none("all => int8 per-channel"))
+        .file("half.bitmill", none("all => fp16"))
+        .file("static.bitmill", none(&format!("{samples}all => int8 per-channel, activations uint8")));
+    let sqnr = |name: &str| {
+        let told = json(&world, &format!("eval {name}.bitmill --data {}", data("digits")));
+        let share = told["labels"]["accuracy"]["quantized"].as_f64().unwrap();
+        assert!(share > 0.95, "{told}");
+        told["outputs"][0]["sqnr"].as_f64().unwrap()
+    };
+    let [half, eight, five, activations] = ["half", "eight", "five", "static"].map(sqnr);
+    assert!(half > 60.0 && half > eight && eight > five && five > activations, "{half} {eight} {five} {activations}");
+    assert!((35.0..50.0).contains(&eight) && five > 15.0 && activations > 10.0, "{eight} {five} {activations}");
+}
+
 #[test]
 fn what_does_not_fit_is_told() {
     let world = World::new()
         .file("a.bitmill", recipe("digits.pt2", "all => int8 per-channel"))
         .file("checkpoint.bitmill", recipe("digits.safetensors", "linear => int8 per-channel"))
-        .file("none.bitmill", recipe("digits.pt2", "all => int8 per-channel").replace("iOS18", "none"))
         .file("wrong.bitmill", recipe("digits.pt2", "all => int9"))
         .file("ten.safetensors", labelled(Dtype::U8, &[2], &[3, 10]))
         .file("minus.safetensors", labelled(Dtype::I8, &[2], &[0xff, 3]))
@@ -132,6 +186,8 @@ fn what_does_not_fit_is_told() {
         .file("many.safetensors", labelled(Dtype::U8, &[3], &[3, 4, 5]))
         .file("wide.safetensors", labelled(Dtype::U8, &[2, 3], &[0; 6]))
         .file("floats.safetensors", labelled(Dtype::F32, &[2], &[0; 8]))
+        .file("turned.safetensors", numbered(&[1, 2]))
+        .file("short.safetensors", numbered(&[1]))
         .file("broken.safetensors", "no tensors at all");
     let digits = data("digits");
     let cases = [
@@ -146,7 +202,8 @@ fn what_does_not_fit_is_told() {
         ("a.bitmill", "missing.safetensors", "missing.safetensors: cannot be read", 3),
         ("a.bitmill", &data("bytes-lm"), "has no samples for the input `image`: it holds `label`, `tokens`", 3),
         ("checkpoint.bitmill", &digits, "a checkpoint holds no program", 2),
-        ("none.bitmill", &digits, "with `target none` no package is made of an export", 2),
+        ("a.bitmill", "turned.safetensors", "the labels `label.1` are of shape [2], and batch 1 has 1 sample", 3),
+        ("a.bitmill", "short.safetensors", "the labels `label.0` and on are 1, and there are 2 samples", 3),
         ("wrong.bitmill", &digits, "int9", 1),
         (
             "a.bitmill",

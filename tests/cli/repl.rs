@@ -258,3 +258,31 @@ fn what_is_there_is_not_written_over() {
     assert_eq!(world.files(), ["a.bitmill", "b.bitmill"]);
     talk.end();
 }
+
+#[test]
+fn exports_become_packages_at_the_prompt() {
+    let world = World::new().model("digits.pt2").model("digits-calibration.safetensors");
+    let world = world.file("a.bitmill", "model \"digits.pt2\"\ntarget iOS17\n");
+    let mut talk = Talk::new(&world, &["a.bitmill"]);
+    // Samples are no part of a scheme, and the export has a graph.
+    let scheme = &talk.say("int8 per-channel, activations uint8", 1)[0];
+    assert!(scheme["answer"] == "scheme" && scheme["unfit"].is_null(), "{scheme}");
+    talk.say("calibrate \"digits-calibration.safetensors\" { samples 4 }", 1);
+    talk.say("all => int8 per-channel, activations uint8", 1);
+    let operations = &talk.say("add", 1)[0];
+    assert!(operations["text"].as_str().is_some_and(|told| told.contains("2 operations")), "{operations}");
+    assert_eq!(talk.say(":run small.mlpackage", 1)[0]["answer"], "ran");
+    // Nothing else holds activations.
+    let ran = &talk.say(":run", 1)[0];
+    assert_eq!((&ran["answer"], &ran["format"]), (&"ran".into(), &"mlpackage".into()), "{ran}");
+    assert_eq!(talk.say(":plan", 1)[0]["activations"]["values"].as_array().unwrap().len(), 13);
+    // What is taken back is told as what was typed is.
+    let undone = &talk.say(":undo", 1)[0];
+    assert_eq!(undone["moves"].as_array().map(Vec::len), Some(1), "{undone}");
+    assert!(undone.get("model").is_none_or(serde_json::Value::is_null), "{undone}");
+    // A directory is told as one.
+    fs::create_dir(world.path("here")).unwrap();
+    let failed = &talk.say(":save here", 1)[0];
+    assert!(failed["message"].as_str().is_some_and(|told| told.contains("is a directory")), "{failed}");
+    assert_eq!(talk.end(), Some(1));
+}

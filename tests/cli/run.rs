@@ -286,3 +286,18 @@ fn a_calibrated_run_is_as_the_readme_has_it() {
     assert_eq!(weights.status, Some(2), "{}", weights.all());
     assert_eq!(world.files(), ["digits-static.mlpackage"]);
 }
+
+/// A checkpoint that cannot hold a tensor says so, and does not count it.
+#[test]
+fn what_a_checkpoint_cannot_hold_is_told() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let recipe = format!("model \"{root}/tests/data/pt2/complex.pt2\"\ntarget iOS16\nlinear => int8 per-channel\n");
+    let world = World::new().file("a.bitmill", recipe);
+    let ran = world.run("run a.bitmill -o a.safetensors");
+    assert_eq!(ran.status, Some(0), "{}", ran.all());
+    let told = "left out: `freqs` of complex128, which safetensors files have no name for";
+    assert!(ran.stdout.contains(told) && ran.stdout.contains("1 weight changed, 1 tensor copied"), "{}", ran.stdout);
+    let ran = world.run("run a.bitmill -o b.safetensors --json");
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&document["left_out"][0], &document["copied"]), (&"freqs".into(), &1.into()), "{document}");
+}

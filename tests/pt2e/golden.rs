@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use bitmill::convert::Tensors;
 use bitmill::graph::aten::{Argument, Definition, Node, Program, ValueId};
 use bitmill::graph::function::Opset;
 use bitmill::model::Model;
@@ -174,7 +175,50 @@ pub fn places(program: &Program, sites: &Sites) -> Vec<Place> {
         };
         (producer_name(program, site.value), site.again, users)
     };
-    sites.all.iter().map(place).collect()
+    sites.all.iter().filter(|site| !is_stored(program, site.value)).map(place).collect()
+}
+
+/// Whether a value is a tensor of the archive: upstream's graphs have its codes in place of a quantizer.
+fn is_stored(program: &Program, value: ValueId) -> bool {
+    let Definition::Input(at) = program.graph.value(value).unwrap().definition else { return false };
+    program.inputs[at as usize].role.stored().is_some()
+}
+
+/// What operators take of stored tensors: who takes it, its scale and zero point, and the codes.
+type Constant = (BTreeSet<String>, f32, i32, Vec<i32>);
+
+/// Compares the stored tensors that become codes; gives how many there are.
+fn constants_are_equal(case: &Case, model: &Model, outcome: &Outcome) -> usize {
+    let export = model.export.as_ref().unwrap();
+    let program = &export.programs[0];
+    let name = |index: &usize| program.graph.nodes[*index].name.to_string();
+    let mut own: Vec<Constant> = Vec::new();
+    for site in outcome.sites.all.iter().filter(|site| is_stored(program, site.value)) {
+        let parameters = outcome.calibrated.parameters[site.group].unwrap();
+        let input = program.inputs.iter().find(|input| input.value == Some(site.value)).unwrap();
+        let bytes = Archived { export, program: 0 }.elements(input.role.stored().unwrap()).unwrap().into_owned();
+        let values = bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw));
+        let codes = values.map(|value| parameters.code(value)).collect();
+        let users = site.users.as_ref().unwrap().iter().map(name).collect();
+        own.push((users, parameters.scale, parameters.zero_point, codes));
+    }
+    // There each operator has a node of its own that makes values of codes.
+    let mut theirs: Vec<Constant> = Vec::new();
+    for constant in case.golden["constants"].as_array().into_iter().flatten() {
+        let users = constant["consumers"].as_array().unwrap().iter().map(|user| user.as_str().unwrap().to_owned());
+        let codes = constant["codes"].as_array().unwrap().iter().map(|code| code.as_i64().unwrap() as i32).collect();
+        let (scale, zero) =
+            (constant["scale"].as_f64().unwrap() as f32, constant["zero_point"].as_i64().unwrap() as i32);
+        match theirs.iter_mut().find(|known| (known.1, &known.3) == (scale, &codes)) {
+            Some(known) => known.0.extend(users),
+            None => theirs.push((users.collect(), scale, zero, codes)),
+        }
+    }
+    let order = |constant: &Constant| constant.0.clone();
+    own.sort_by_key(order);
+    theirs.sort_by_key(order);
+    assert_eq!(own, theirs, "{}", case.name);
+    own.len()
 }
 
 /// The quantizers of upstream's graph.
@@ -230,7 +274,7 @@ fn run(case: &Case, golden: &Golden, model: &Model, twice: Twice) -> Outcome {
     let configs = case.configs();
     let of = |index: usize| config_of(case, program, index);
     let specs = configs.iter().map(|(_, config)| config.and_then(Config::spec)).collect();
-    let passes = Passes { specs, of: &of };
+    let passes = Passes { specs, of: &of, operands: &|_| true };
     let annotations = annotate(program, &passes);
     let sites = sites(program, &passes, twice);
     // The configuration of each weight.
@@ -287,8 +331,11 @@ fn run(case: &Case, golden: &Golden, model: &Model, twice: Twice) -> Outcome {
 }
 
 /// Ranges are compared within this share. They depend on the order in which floats are summed; and as the first batch
-/// fills a range to its end, its extreme lies halfway between two codes, so that the last bit of a sum decides which of
-/// them it becomes. What comes after such a value differs by up to a code's width.
+/// fills a symmetric range to its end, its extreme lies at -127.5 codes, halfway between two, so that the last bit of a
+/// sum decides which of them it becomes. What comes after such a value differs by up to a code's width: where one
+/// operator alone lies between, as the scaling of attention scores, it is 0.97 codes, which is one code in the first of
+/// four batches, averaged with the three others (0.99³). Of the full set 34 of 671 ranges are concerned, all of them of
+/// one attention and one MobileNetV2, in whose later layers several such values add up.
 const CLOSE: f64 = 1e-3;
 
 /// The width of a code of symmetric ranges.
@@ -302,14 +349,48 @@ fn everything_is_as_upstream_has_it() {
 
 #[test]
 fn other_models_are_as_upstream_has_them() {
-    assert_eq!(compared(&Golden::more()), 6);
+    assert_eq!(compared(&Golden::more()), 8);
+}
+
+/// A program that was taken apart is quantized at the same places as the whole one: values of the same modules, with
+/// codes of the same kind. Functions and poolings that become several operators bring more places.
+#[test]
+fn what_was_taken_apart_is_quantized_as_the_whole() {
+    let golden = Golden::more();
+    for name in ["normalized", "sequence", "branches", "constants"] {
+        let [whole, apart] = [name.to_owned(), format!("{name}-core")].map(|name| {
+            let model = golden.model(&name);
+            let program = &model.export.as_ref().unwrap().programs[0];
+            let spec = Spec { signed: false, symmetric: true };
+            let passes = Passes { specs: vec![Some(spec)], of: &|_| Some(0), operands: &|_| true };
+            let sites = sites(program, &passes, Twice::Never);
+            let place = |site: &Site| {
+                let (value, spec) = (program.graph.value(site.value).unwrap(), sites.groups[site.group]);
+                let module = match value.definition {
+                    Definition::Input(at) => program.inputs[at as usize].role.stored().map(ToString::to_string),
+                    Definition::Node(at) => {
+                        let module = program.graph.nodes[at as usize].module().unwrap();
+                        Some(program.modules[module.0 as usize].path.to_string())
+                    }
+                };
+                (module, spec.symmetric, site.users.is_some())
+            };
+            let mut all: Vec<_> = sites.all.iter().map(place).collect();
+            all.sort();
+            (all, sites.groups.len())
+        });
+        if matches!(name, "normalized" | "constants") {
+            assert_eq!(whole, apart, "{name}");
+        }
+        assert!(whole.0.iter().all(|place| apart.0.contains(place)), "{name}: {whole:?} {apart:?}");
+    }
 }
 
 /// Compares every setting that there is; gives their number.
 fn compared(golden: &Golden) -> usize {
     let cases = cases(golden);
     let mut models: HashMap<String, Model> = HashMap::new();
-    let (mut apart, mut ranges, mut worst) = (0, 0, 0f32);
+    let (mut apart, mut ranges, mut constants, mut worst) = (0, 0, 0, 0f32);
     for case in &cases {
         let model = models.entry(case.model.clone()).or_insert_with(|| golden.model(&case.model));
         let program = &model.export.as_ref().unwrap().programs[0];
@@ -322,12 +403,18 @@ fn compared(golden: &Golden) -> usize {
         if case.tensors.is_empty() {
             continue;
         }
+        constants += constants_are_equal(case, model, &outcome);
         for (place, scale, zero_point) in &theirs {
             let at = own.iter().position(|own| own == place).unwrap();
-            let parameters = outcome.calibrated.parameters[outcome.sites.all[at].group].unwrap();
+            let computed = outcome.sites.all.iter().filter(|site| !is_stored(program, site.value));
+            let group = computed.map(|site| site.group).nth(at).unwrap();
+            let parameters = outcome.calibrated.parameters[group].unwrap();
             let error = (f64::from(parameters.scale) / scale - 1.0).abs();
             assert!(error < 1.5 * STEP, "{} {place:?}: {} for {scale}", case.name, parameters.scale);
             assert!((i64::from(parameters.zero_point) - zero_point).abs() <= 1, "{} {place:?}", case.name);
+            if error >= CLOSE {
+                println!("{} {place:?}: {:.2} codes", case.name, error / STEP);
+            }
             (ranges, apart) = (ranges + 1, apart + usize::from(error >= CLOSE));
         }
         let stored = SafeTensors::deserialize(&case.tensors).unwrap();
@@ -341,7 +428,9 @@ fn compared(golden: &Golden) -> usize {
         worst = worst.max(error);
         assert!(error < 0.02, "{}: {error}", case.name);
     }
-    println!("{ranges} ranges, {apart} of them further apart than {CLOSE}; outputs within {worst}");
+    println!(
+        "{constants} constants, {ranges} ranges, {apart} of them further apart than {CLOSE}; outputs within {worst}"
+    );
     assert!(apart * 10 < ranges, "{apart} of {ranges}");
     cases.len()
 }
@@ -376,7 +465,8 @@ fn nothing_is_quantized_twice() {
         let [once, twice] = [Twice::Never, Twice::AsUpstream].map(|twice| {
             let configs = case.configs();
             let specs = configs.iter().map(|(_, config)| config.and_then(Config::spec)).collect();
-            sites(program, &Passes { specs, of: &|index| config_of(&case, program, index) }, twice)
+            let of = |index| config_of(&case, program, index);
+            sites(program, &Passes { specs, of: &of, operands: &|_| true }, twice)
         });
         assert!(once.all.iter().all(|site| !site.again));
         let first = |sites: &Sites| {

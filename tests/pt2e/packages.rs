@@ -117,6 +117,46 @@ fn packages_compute_what_the_quantized_models_compute() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// What operators take of stored tensors becomes codes in the operators that the target has for constants, and the
+/// package computes what upstream's quantized model computes, within a few codes.
+#[test]
+fn stored_tensors_become_codes_where_operators_take_them() {
+    let golden = Golden::more();
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    write_samples(&golden, "constants", "x", &at.join("samples.safetensors"));
+    let (samples, bytes) = (golden.samples("constants"), golden.root.join("pt2e/constants--static-8bit.safetensors"));
+    let stored = SafeTensors::deserialize(&samples).unwrap();
+    let upstream = std::fs::read(bytes).unwrap();
+    let expected = tensor(&SafeTensors::deserialize(&upstream).unwrap(), "output");
+    let expected = expected.as_floats().unwrap();
+    let settings = [
+        ("target iOS17\nprecision fp32\n", "constexpr_affine_dequantize"),
+        ("target iOS17\n", "constexpr_affine_dequantize"),
+        ("target iOS18\n", "constexpr_blockwise_shift_scale"),
+    ];
+    let mut packages = Vec::new();
+    for (setting, operator) in settings {
+        let name = format!("{}.mlpackage", packages.len());
+        packages.push(at.join(&name));
+        let (fine, text) = run(at, &format!("{setting}{STATIC}"), &golden.path("constants"), &name);
+        assert!(fine && text.contains("activations: codes at"), "{text}");
+        let model = Model::open(&at.join(&name)).unwrap();
+        let operations = &model.program.as_ref().unwrap().program.functions[0].block.operations;
+        let compressed = operations.iter().filter(|one| &*one.kind == operator).count();
+        // Three weights, of which two are those of products, and four tensors that are added or multiplied.
+        assert_eq!(compressed, 7, "{setting}{text}");
+        let outputs = executable(&at.join(&name)).run([("x", tensor(&stored, "input"))]).unwrap();
+        let found = outputs[0].1.as_floats().unwrap();
+        let error = largest(found.iter().zip(expected).map(|(a, b)| a - b)) / largest(expected.iter().copied());
+        println!("{setting}{error}");
+        assert!(error < 0.05, "{setting}{error}");
+    }
+    let Some(python) = std::env::var_os("BITMILL_PYTHON") else { return };
+    let output = Command::new(python).args(["-c", LOADS]).args(&packages).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// As upstream's packages but for what is quantized twice there, values that become floats again once for each who takes
 /// them, and codes that are reshaped and read back as other ones.
 #[test]

@@ -69,7 +69,26 @@ class Branches(nn.Module):
         return torch.tanh(y), y * 2.0
 
 
-MODELS = {"normalized": (Normalized, (4, 16)), "sequence": (Sequence, (1, 4, 16)), "branches": (Branches, (1, 3, 16, 16))}
+class Constants(nn.Module):
+    """Operators that take stored tensors: parameters and buffers, a scalar, one for two, one that is computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.left, self.right = nn.Linear(16, 16), nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.randn(16, 16))
+        self.gain, self.scale = nn.Parameter(torch.randn(1, 16)), nn.Parameter(torch.tensor(0.5))
+        for name in ("offset", "other"):
+            self.register_buffer(name, torch.randn(16))
+        self.register_buffer("table", torch.randn(4, 16).abs())
+
+    def forward(self, x):
+        x = (self.fc(x) + self.offset) * self.gain
+        x = torch.matmul(F.relu(x + self.table), self.right)
+        x = torch.matmul(self.left, x) * self.scale + 2.0
+        return (x + self.offset * self.other) * self.offset
+
+
+MODELS = {"normalized": (Normalized, (4, 16)), "sequence": (Sequence, (1, 4, 16)), "branches": (Branches, (1, 3, 16, 16)),
+          "constants": (Constants, (4, 16))}
 SETTINGS = {"static-8bit": "symmetric", "affine": "affine"}
 
 
@@ -89,6 +108,16 @@ def quantizers(graph):
             one |= {"scale": float(node.args[1]), "zero_point": int(node.args[2])}
         nodes.append(one)
     return nodes
+
+
+def constants(model):
+    """What operators take of stored tensors, weights left out: the codes, and who takes them."""
+    buffers, found = dict(model.named_buffers()), []
+    for node in model.graph.nodes:
+        if node.op == "call_function" and "dequantize_per_tensor" in node.name and node.args[0].op == "get_attr":
+            found.append({"consumers": [user.name for user in node.users], "scale": float(node.args[1]),
+                          "zero_point": int(node.args[2]), "codes": buffers[node.args[0].target].flatten().tolist()})
+    return found
 
 
 def main():
@@ -111,6 +140,7 @@ def main():
                 if trace := node.meta.get("stack_trace"):
                     node.meta["stack_trace"] = re.sub(r'File "[^"]*/', 'File "', trace)
             torch.export.save(exported, root / f"models/{name}.pt2")
+            torch.export.save(exported.run_decompositions(), root / f"models/{name}-core.pt2")
             first = lambda found: (found[0] if isinstance(found, (tuple, list)) else found).detach().contiguous()
             samples = {f"calibration.{number}": batch for number, batch in enumerate(batches)}
             save_file(samples | {"input": x, "output": first(model(x))}, root / f"models/{name}.safetensors")
@@ -124,7 +154,7 @@ def main():
                 converted = convert_pt2e(prepared)
                 config |= {"activation_dtype": "quint8", "weight_dtype": "qint8"}
                 golden = {"recipe": {"global": config}, "calibration_batches": len(batches),
-                          "nodes": quantizers(converted.graph)}
+                          "nodes": quantizers(converted.graph), "constants": constants(converted)}
                 (root / f"pt2e/{name}--{setting}.json").write_text(json.dumps(golden))
                 save_file({"output": first(converted(x))}, root / f"pt2e/{name}--{setting}.safetensors")
         with tarfile.open(OUT, "w:gz") as archive:

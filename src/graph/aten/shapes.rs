@@ -316,6 +316,8 @@ mod tests {
         }
     }
 
+    type Written = &'static [(&'static str, &'static [&'static [u64]])];
+
     fn bind(chosen: &[(&str, &[&[u64]])]) -> Result<Settled, String> {
         let chosen: Vec<Chosen> = chosen.iter().map(|(name, shapes)| (*name, shapes.to_vec())).collect();
         takes().bind(&chosen).map_err(|fault| format!("{}.{:?}: {fault}", fault.input, fault.shape))
@@ -346,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_told_with_its_place() {
-        let wrong: [&[(&str, &[&[u64]])]; 12] = [
+        let wrong: [Written; 12] = [
             &[("token", &[&[1, 16]])],
             &[("tokens", &[&[1, 16, 1]])],
             &[("tokens", &[&[2, 16]])],

@@ -7,7 +7,7 @@ use crate::draw::sentence;
 use crate::draw::table::{Cell, Column, Table};
 use crate::draw::terminal::{Style, Terminal, clean};
 use crate::plan::words::change as sizes;
-use crate::session::{Cause, Change};
+use crate::session::{Cause, Change, UNNAMED};
 use crate::words::{count, percent, size, thousands};
 
 /// Rows of weights that changed alike.
@@ -27,6 +27,7 @@ pub fn draw(change: &Change, terminal: &mut Terminal) -> io::Result<()> {
         Cause::Redone => terminal.prose(dim("made again"))?,
         Cause::Reset => terminal.prose(dim("the recipe begins anew; `:undo` brings the old one back"))?,
         Cause::Loaded(path) => terminal.prose(dim(&format!("loaded {}", path.display())))?,
+        Cause::TakenOver(path) if path.as_os_str() == UNNAMED => terminal.prose(dim("the model has changed"))?,
         Cause::TakenOver(path) => terminal.prose(dim(&format!("{} or its model has changed", path.display())))?,
         Cause::Fixed(titles, unfinished) => {
             for title in titles {
