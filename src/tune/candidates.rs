@@ -276,10 +276,11 @@ mod tests {
 
     #[test]
     fn candidates_fit_the_target_and_the_weight() {
-        let (_, choices) = found("target iOS18\nall => int8 per-channel\n", None);
+        let (model, choices) = found("target iOS18\nall => int8 per-channel\n", None);
         let even = texts(&choices, 0);
         assert!(even.contains(&"keep") && even.contains(&"int4 per-group(32)"), "{even:?}");
-        let odd = texts(&choices, choices.tunable.iter().position(|one| one.index == 4).unwrap());
+        let is_odd = |one: &Tunable| model.weights[one.index].name == "odd.weight";
+        let odd = texts(&choices, choices.tunable.iter().position(is_odd).unwrap());
         assert!(odd.iter().any(|text| text.starts_with("int4 per-group(") && !text.contains("(32)")), "{odd:?}");
         let (_, choices) = found("target iOS16\nall => int8 per-channel\n", None);
         assert!(texts(&choices, 0).iter().all(|text| !text.contains("int4") && !text.contains("grouped")));
