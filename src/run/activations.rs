@@ -1,11 +1,11 @@
 //! What a plan tells of activations: which values become codes, for whom, and which of them share a range.
 
-use super::statics::{is_static, kind, quantizers};
+use super::statics::{self, is_static, quantizers};
 use crate::graph::Name;
-use crate::graph::aten::{Definition, InputRole, Node, Program, ValueId};
+use crate::graph::aten::{Definition, InputRole, Program, ValueId};
 use crate::model::Model;
 use crate::plan::Plan;
-use crate::pt2e::{Site, Spec, Twice, weight};
+use crate::pt2e::{Site, Spec, Twice};
 use crate::recipe::Recipe;
 use crate::recipe::selector::Selector;
 use crate::words::count;
@@ -90,14 +90,9 @@ impl Source {
 /// The operations without a weight that a selector means, with the modules that run them: they are matched by rules
 /// with quantized activations.
 pub fn operations(model: &Model, selector: &Selector) -> Vec<(Name, Name)> {
-    let Some(program) = model.export.as_ref().and_then(|export| export.programs.first()) else { return Vec::new() };
-    let meant = |node: &Node| {
-        let kind = kind(program, node).filter(|_| weight(program, node).is_none())?;
-        let module = node.module().and_then(|id| program.modules.get(id.0 as usize));
-        let path: Name = module.map_or_else(|| "".into(), |module| module.path.clone());
-        selector.matches_operation(kind, &path, &node.name).then(|| (node.name.clone(), path))
-    };
-    program.graph.nodes.iter().filter_map(meant).collect()
+    let all = model.export.as_ref().map_or(Vec::new(), |export| statics::operations(export));
+    let meant = all.into_iter().filter(|one| selector.matches_operation(one.kind, &one.module, &one.name));
+    meant.map(|one| (one.name, one.module)).collect()
 }
 
 impl PlannedActivations {

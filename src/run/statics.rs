@@ -161,7 +161,7 @@ pub fn operations(export: &ExportModel) -> Vec<Operation> {
 }
 
 /// What an operation is to the selectors of a recipe, where it can be quantized without a weight of its own.
-pub(super) fn kind(program: &Program, node: &Node) -> Option<Kind> {
+fn kind(program: &Program, node: &Node) -> Option<Kind> {
     let name = &*node.operator.name;
     if &*node.operator.namespace != "aten" {
         return None;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -90,8 +90,21 @@ impl Key {
     /// # Errors
     /// If it cannot be read.
     pub fn file(&mut self, path: &Path) -> io::Result<()> {
-        let mut file = File::open(path)?;
-        let length = io::copy(&mut file, &mut self.0)?;
+        let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
+        let mut length = 0;
+        loop {
+            let read = match file.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if read.is_empty() {
+                break;
+            }
+            self.0.update(read);
+            let bytes = read.len();
+            length += bytes as u64;
+            file.consume(bytes);
+        }
         self.word("length", &length.to_string());
         Ok(())
     }
