@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::needs;
 use crate::convert::{self, Tensors};
+use crate::graph::Name;
+use crate::graph::aten::shapes::Settled;
 use crate::graph::aten::{Program, Refusal};
 use crate::graph::function::Opset;
 use crate::model::Model;
 use crate::model::export::ExportModel;
-use crate::recipe::Recipe;
+use crate::recipe::{InputShapes, Recipe};
 
 /// The operator set that an export is written in where the recipe names no target, unless its schemes need a newer one:
 /// the first whose systems decompress weights as they are needed.
@@ -47,20 +49,32 @@ impl Tensors for Archived<'_> {
 /// Everything about an export that cannot be converted for an operator set: nothing where it is no export of one
 /// program. Weights are described, not read.
 pub fn refusals(model: &Model, set: Opset) -> Arc<[Refusal]> {
-    model.refused.of(set, || {
-        let Some(export) = &model.export else { return Vec::new() };
-        let [program] = &export.programs[..] else { return Vec::new() };
-        found(export, program, set)
-    })
+    of_shapes(None, model, set)
 }
 
 /// As [`refusals`], with the shapes that a recipe chooses.
 pub fn refusals_for(recipe: &Recipe, model: &Model, set: Opset) -> Arc<[Refusal]> {
-    let program =
-        model.export.as_ref().filter(|_| recipe.shapes.is_some()).map(|export| (export, &export.programs[..]));
-    let Some((export, [program])) = program else { return refusals(model, set) };
-    // Shapes that do not fit are findings of their own.
-    recipe.shaped(program).map_or_else(|_| Arc::default(), |program| found(export, &program, set).into())
+    of_shapes(recipe.shapes.as_ref(), model, set)
+}
+
+fn of_shapes(shapes: Option<&InputShapes>, model: &Model, set: Opset) -> Arc<[Refusal]> {
+    let bound = shapes.zip(model.takes.as_ref()).map(|(shapes, takes)| shapes.bind(takes));
+    let settled = match bound {
+        Some(Ok(settled)) => settled,
+        // Shapes that do not fit are findings of their own.
+        Some(Err(_)) => return Arc::default(),
+        None => Settled::default(),
+    };
+    let mut sizes: Vec<(Name, i64)> = settled.settled.iter().map(|(name, size)| (name.clone(), *size)).collect();
+    sizes.sort();
+    model.refused.of((set, sizes), || {
+        let Some(export) = &model.export else { return Vec::new() };
+        let [program] = &export.programs[..] else { return Vec::new() };
+        match settled.settled.is_empty() {
+            true => found(export, program, set),
+            false => found(export, &program.with_shapes(&settled), set),
+        }
+    })
 }
 
 fn found(export: &ExportModel, program: &Program, set: Opset) -> Vec<Refusal> {
