@@ -1,12 +1,29 @@
-//! Any bytes as an archive of exported programs: read or refused, every tensor within its member, and every program
-//! that is accepted one whose values are defined before they are used.
+//! Any bytes as an archive of exported programs: read or refused, every tensor within its member, every program that is
+//! accepted one whose values are defined before they are used, and converted or refused.
 #![no_main]
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
+use bitmill::convert::{self, Tensors};
 use bitmill::formats::pt2::Contents;
+use bitmill::graph::aten::shapes::Takes;
 use bitmill::graph::aten::{Definition, import, weights};
+use bitmill::graph::function::Opset;
 use libfuzzer_sys::fuzz_target;
+
+/// No tensor can be read.
+struct Nothing;
+
+impl Tensors for Nothing {
+    fn elements(&self, _: &str) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn place(&self, _: &str) -> Option<usize> {
+        None
+    }
+}
 
 fuzz_target!(|bytes: &[u8]| {
     let contents = match Contents::read(&mut Cursor::new(bytes), bytes.len() as u64) {
@@ -39,5 +56,15 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
         weights::stored(&program);
+        let takes = Takes::of(&program);
+        let shapes = takes.inputs.iter().map(|(name, dims)| (name, dims.iter().map(|dim| dim.known().unwrap_or(3))));
+        let shapes: Vec<(&str, Vec<u64>)> = shapes.map(|(name, sizes)| (&**name, sizes.collect())).collect();
+        let chosen: Vec<_> = shapes.iter().map(|(name, shape)| (*name, vec![shape.as_slice()])).collect();
+        let settled = takes.bind(&chosen).map(|settled| program.with_shapes(&settled));
+        for program in [Some(program), settled.ok()].into_iter().flatten() {
+            if let Err(error) = convert::convert(&program, &Nothing, Opset::CoreML7) {
+                assert!(!error.to_string().is_empty());
+            }
+        }
     }
 });
