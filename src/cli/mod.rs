@@ -95,6 +95,10 @@ pub fn main() -> ExitCode {
         terminal.flush()?;
         Ok(exit)
     });
+    // What a signal takes away is missing here, too: that is no failure to tell, and the signal ends the process.
+    while ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
     match ended {
         Ok(exit) => ExitCode::from(u8::from(exit)),
         Err(failure) => ExitCode::from(failure.tell(&mut terminal)),
@@ -126,13 +130,20 @@ fn survive_size_limits() {
     }
 }
 
+/// Whether a signal is about to end the process.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Ends the process with nothing half written behind.
+fn end() -> ! {
+    ENDING.store(true, Ordering::SeqCst);
+    output::remove_partials();
+    std::process::exit(INTERRUPTED);
+}
+
 /// Makes a signal leave nothing half written behind.
 fn interruptible() {
     // Without a handler the signal ends the process all the same.
-    let _ = ctrlc::set_handler(|| {
-        output::remove_partials();
-        std::process::exit(INTERRUPTED);
-    });
+    let _ = ctrlc::set_handler(|| end());
 }
 
 /// Set by the first signal where a command ends itself, and keeps what it has.
@@ -142,8 +153,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 fn stoppable() {
     let _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
-            output::remove_partials();
-            std::process::exit(INTERRUPTED);
+            end();
         }
     });
 }
